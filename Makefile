@@ -1,0 +1,58 @@
+# What a person types. Every target does its own set-up; `make` alone lists them.
+VENV    := .venv
+BIN     := $(VENV)/bin
+PYTHON  ?= python3
+STAMP   := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types imports bench lock clean system-packages system-packages-test
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml scripts/require-system-packages
+	@scripts/require-system-packages python-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+system-packages:
+	@scripts/require-system-packages gpg
+
+system-packages-test:
+	@scripts/require-system-packages gpg sshd
+
+demo: $(STAMP) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
+	$(BIN)/sftp-orchestrator demo $(ARGS)
+
+test: $(STAMP) system-packages-test ## run every test (ARGS="-k name" narrows them)
+	$(BIN)/python -m pytest $(ARGS)
+
+format: $(STAMP) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+check: lint types imports test ## what CI runs
+
+bench: $(STAMP) system-packages-test ## measure against the tools people would use instead
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate pyproject.toml --output-file requirements/runtime.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --group dev --constraint requirements/runtime.lock pyproject.toml --output-file requirements/dev.lock
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,313 @@
+"""The configuration as types: one model serves validation, the commented sample, the reference page and the JSON Schema.
+
+Each field's ``description`` is the comment in the sample; ``examples[0]`` is the value shown there where the default would
+tell nothing. Sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from sftp_orchestrator.config.secrets import SecretReference
+
+ON_ARRIVAL = "on_arrival"
+PLAIN_LIMIT_BYTES = 5_000_000_000
+"""A data file must stay below this (CleverTap, *Imports via SFTP*)."""
+ENCRYPTED_LIMIT_BYTES = 1_000_000_000
+"""The same for the encrypted ``.csv.asc`` as uploaded (CleverTap, *File Upload Encryption*)."""
+SMALLEST_ENCRYPTED_LIMIT_BYTES = 4096
+"""Below this the OpenPGP envelope and armor alone (about 1 KiB) would leave no room for records."""
+
+_UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_EMAIL = r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$"
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
+"""A feed's or destination's name: it becomes part of remote file names, so it is plain lower-case ASCII."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataType(enum.StrEnum):
+    """A property's type as the manifest spells it."""
+
+    STRING = "STRING"
+    INTEGER = "INTEGER"
+    LONG = "LONG"
+    FLOAT = "FLOAT"
+    BOOLEAN = "BOOLEAN"
+    DATE = "DATE"
+
+
+class FeedType(enum.StrEnum):
+    """What the rows of a feed are."""
+
+    PROFILE = "profile"
+    EVENT = "event"
+
+
+DATE_FORMATS = (
+    "dd/MM/yyyy HH:mm:ss",
+    "MM/dd/yyyy HH:mm:ss",
+    "yyyy/dd/MM HH:mm:ss",
+    "yyyy/MM/dd HH:mm:ss",
+    "dd MMM yyyy HH:mm:ss",
+    "dd/MM/yyyy",
+    "MM/dd/yyyy",
+    "yyyy/dd/MM",
+    "yyyy/MM/dd",
+    "dd MMM yyyy",
+    "yyyy-MM-dd",
+    "yyyy-MM-dd'T'HH:mm:ss",
+    "UNIX",
+)
+"""The date formats CleverTap documents; case-sensitive (*Imports via SFTP* and *Imports: FAQs*)."""
+
+
+class Ledger(_Model):
+    """Where the ledger lives."""
+
+    url: str = "sqlite"
+    """sqlite = <workspace>/ledger.db; or postgresql://user@host/db"""
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, url: str) -> str:
+        if url == "sqlite" or url.startswith(("postgresql://", "postgresql+psycopg://")):
+            return url
+        msg = "must be 'sqlite' or begin with 'postgresql://'"
+        raise ValueError(msg)
+
+
+class Intake(_Model):
+    """When a file in staging is complete."""
+
+    settle_seconds: float = Field(default=10, ge=0)
+    """size and mtime unchanged for this long = complete"""
+    ready_marker: str | None = Field(default=None, examples=["{name}.ready"])
+    """or a pattern such as "{name}.ready": wait for that file instead; {name} is the file's name, {stem} the same without .csv"""
+    rescan_seconds: float = Field(default=30, gt=0)
+    """the scan is the truth, inotify only makes it quick"""
+    ignore: tuple[str, ...] = (".*", "*.tmp", "*.part", "*.partial")
+    """shell patterns of file and folder names that are never looked at"""
+
+    @field_validator("ready_marker")
+    @classmethod
+    def _marker_names_the_file(cls, marker: str | None) -> str | None:
+        if marker is None:
+            return None
+        if "/" in marker or not ("{name}" in marker or "{stem}" in marker) or marker in {"{name}", "{stem}"}:
+            msg = "must be a file name that contains {name} or {stem}, such as '{name}.ready'"
+            raise ValueError(msg)
+        return marker
+
+
+class Encryption(_Model):
+    """The OpenPGP key that CleverTap decrypts with."""
+
+    public_key: SecretReference
+    """the public key, ASCII-armored"""
+    key_id: str = Field(pattern=_UUID, examples=["ec491319-9823-48cd-b6a1-6bb0bc666d75"])
+    """the UUID CleverTap issued, not the PGP fingerprint"""
+
+
+class Limits(_Model):
+    """Sizes a data file must stay below; a test may set them small."""
+
+    plain_bytes: int = Field(default=PLAIN_LIMIT_BYTES, gt=0, le=PLAIN_LIMIT_BYTES)
+    """a plain .csv stays below this"""
+    encrypted_bytes: int = Field(
+        default=ENCRYPTED_LIMIT_BYTES, ge=SMALLEST_ENCRYPTED_LIMIT_BYTES, le=ENCRYPTED_LIMIT_BYTES
+    )
+    """a .csv.asc, as uploaded, stays below this"""
+
+
+class Verify(enum.StrEnum):
+    """What is asked of the remote size after a data file was put."""
+
+    REQUIRED = "required"
+    BEST_EFFORT = "best_effort"
+    NEVER = "never"
+
+
+class BlockedProfiles(enum.StrEnum):
+    """What events do when a profile source that was claimed before them is quarantined or held."""
+
+    HOLD = "hold"
+    CONTINUE = "continue"
+
+
+class Destination(_Model):
+    """One receiver and how to reach it."""
+
+    host: str = Field(min_length=1, examples=["eu1.sftp.clevertap.com"])
+    """the SFTP host"""
+    port: int = Field(default=22, ge=1, le=65535)
+    username: str = Field(min_length=1, examples=["1000000000"])
+    """CleverTap: the account id"""
+    private_key: SecretReference
+    """the SSH key to log in with: {file: …} | {env: NAME} | {credential: name} (systemd)"""
+    private_key_passphrase: SecretReference | None = None
+    """or {file: …} | {env: NAME} | {credential: name}"""
+    known_hosts: Path | None = Field(default=None, examples=["/etc/sftp-orchestrator/known_hosts"])
+    """and/or host_keys; one is required: an unknown host is refused"""
+    host_keys: tuple[str, ...] = Field(default=(), examples=[["ssh-ed25519 AAAA…"]])
+    """pinned host keys, each "<algorithm> <base64>"; several, so that a rotation needs no downtime"""
+    remote_dir: str = "."
+    """the folder to upload into; CleverTap: the login folder"""
+    client_email: str = Field(pattern=_EMAIL, examples=["data-team@example.com"])
+    """CleverTap sends its notices about the import there; one address"""
+    connections: int = Field(default=4, ge=1, le=32)
+    """data files going up at the same time"""
+    verify: Verify = Verify.REQUIRED
+    """remote size after each put: required | best_effort | never"""
+    rename: bool = False
+    """true: put under a temporary name, then rename"""
+    encryption: Encryption | None = None
+    """leave out to send plain .csv"""
+    limits: Limits = Limits()
+    blocked_profiles: BlockedProfiles = BlockedProfiles.HOLD
+    """events whose earlier profiles are quarantined or held: hold (wait for a person) | continue"""
+    timeout_seconds: float = Field(default=60, gt=0)
+    """every single remote operation is given up after this long without an answer"""
+    attempts: int = Field(default=5, ge=1, le=100)
+    """tries of one remote step within a run, with exponential back-off; the rest waits for the next run"""
+
+    @model_validator(mode="after")
+    def _host_key_is_pinned(self) -> Self:
+        if self.known_hosts is None and not self.host_keys:
+            msg = "known_hosts or host_keys is required: an unknown host is never trusted (ssh-keyscan shows the key)"
+            raise ValueError(msg)
+        return self
+
+
+class Schedule(_Model):
+    """When deliveries start."""
+
+    deliver: str = Field(default=ON_ARRIVAL, examples=["0 2 * * *"])
+    """cron, or "on_arrival" """
+
+    @field_validator("deliver")
+    @classmethod
+    def _cron_or_arrival(cls, deliver: str) -> str:
+        if deliver == ON_ARRIVAL:
+            return deliver
+        try:
+            CronTrigger.from_crontab(deliver, timezone="UTC")
+        except ValueError as error:
+            msg = f"must be 'on_arrival' or a cron line of five fields: {error}"
+            raise ValueError(msg) from error
+        return deliver
+
+
+class Web(_Model):
+    """The status page and the probes."""
+
+    listen: str | None = Field(default="127.0.0.1:8765", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$")
+    """page, /healthz, /readyz, /metrics; null = off"""
+
+
+class Archive(_Model):
+    """What happens to delivered originals."""
+
+    keep_days: int | None = Field(default=30, ge=0)
+    """delivered originals are kept this many days; 0 = removed at once, null = for ever"""
+
+
+class BadRows(enum.StrEnum):
+    """What happens to a file in which some rows break the receiver's rules."""
+
+    REJECT = "reject"
+    QUARANTINE = "quarantine"
+
+
+class Column(_Model):
+    """How one CSV column maps to a CleverTap property."""
+
+    ct_name: str | None = Field(default=None, min_length=1, max_length=120, examples=["identity"])
+    """the property's name; left out: the header itself"""
+    type: DataType = DataType.STRING
+    """STRING | INTEGER | LONG | FLOAT | BOOLEAN | DATE"""
+    date_format: str | None = Field(default=None, examples=["dd/MM/yyyy HH:mm:ss"])
+    """for DATE only: one of the documented formats"""
+
+    @model_validator(mode="after")
+    def _date_has_format(self) -> Self:
+        if self.type is DataType.DATE and self.date_format is None:
+            msg = f"date_format is required for DATE: one of {', '.join(DATE_FORMATS)}"
+            raise ValueError(msg)
+        if self.type is not DataType.DATE and self.date_format is not None:
+            msg = "date_format is for type DATE only"
+            raise ValueError(msg)
+        if self.date_format is not None and self.date_format not in DATE_FORMATS:
+            msg = f"date_format must be one of {', '.join(DATE_FORMATS)} (case counts)"
+            raise ValueError(msg)
+        return self
+
+
+class Feed(_Model):
+    """Which files belong together, where they go, and how their columns map."""
+
+    type: FeedType
+    """profile | event"""
+    files: tuple[str, ...] = Field(min_length=1, examples=[["customers*.csv", "crm/**/*.csv"]])
+    """shell patterns relative to staging; ** stands for any number of folders"""
+    destination: str | None = Field(default=None, examples=["production"])
+    """may be left out where there is only one"""
+    columns: dict[str, Column] = Field(default_factory=dict)
+    """CSV header -> CleverTap property; a header not listed keeps its name, as STRING"""
+    on_bad_rows: BadRows = BadRows.REJECT
+    """reject: send the good rows, keep the bad ones | quarantine: hold the whole file"""
+    max_bad_rows: float = Field(default=0.01, ge=0, le=1)
+    """share of rows above which the whole file is quarantined"""
+
+
+class Configuration(_Model):
+    """Everything one daemon needs to know."""
+
+    staging: Path = Field(examples=["/var/lib/sftp-orchestrator/staging"])
+    """producers drop files here (watched with its sub-folders)"""
+    workspace: Path = Field(examples=["/var/lib/sftp-orchestrator/workspace"])
+    """ours alone, mode 0700: ledger, work, archive, quarantine"""
+    timezone: str = "UTC"
+    """for schedules and for the folder names of the archive"""
+    ledger: Ledger = Ledger()
+    intake: Intake = Intake()
+    destinations: dict[Name, Destination] = Field(min_length=1)
+    schedule: Schedule = Schedule()
+    web: Web = Web()
+    archive: Archive = Archive()
+    feeds: dict[Name, Feed] = Field(min_length=1)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            msg = "must be a name of the tz database, such as 'Europe/Berlin'"
+            raise ValueError(msg) from error
+        return timezone
+
+    def get_destination_name(self, feed_name: str) -> str:
+        """Return the name of the destination that ``feed_name`` delivers to (its own, or the only one)."""
+        return self.feeds[feed_name].destination or next(iter(self.destinations))
+
+    def get_destination(self, feed_name: str) -> Destination:
+        """Return the destination that ``feed_name`` delivers to (its own, or the only one)."""
+        return self.destinations[self.get_destination_name(feed_name)]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone for schedules and archive folders."""
+        return ZoneInfo(self.timezone)
+
+

@@ -1,0 +1,1 @@
+"""Parts become delivered, in order: connect → upload → verify → publish → archive."""

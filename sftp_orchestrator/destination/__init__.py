@@ -1,0 +1,1 @@
+"""What a receiver demands: CleverTap's limits, names, manifest and order."""

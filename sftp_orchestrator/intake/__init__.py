@@ -1,0 +1,1 @@
+"""A file becomes a source that is ours: watch → settle → claim."""

@@ -1,0 +1,1 @@
+"""Tables, states and legal moves: the only writer of state."""

@@ -1,0 +1,1 @@
+"""A source becomes parts that are ready: inspect → split → encrypt → manifest."""

@@ -21,7 +21,7 @@ system-packages:
 	@scripts/require-system-packages gpg
 
 system-packages-test:
-	@scripts/require-system-packages gpg sshd
+	@scripts/require-system-packages gpg sshd postgresql
 
 demo: $(STAMP) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)
@@ -53,6 +53,8 @@ lock: ## resolve the dependencies anew (needs uv)
 	    --no-annotate pyproject.toml --output-file requirements/runtime.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --group dev --constraint requirements/runtime.lock pyproject.toml --output-file requirements/dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,7 +14,7 @@
         │   └── LoginRefused    … to our key, or we to its host key
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
 
-Adapters (the SFTP client, gpg, the ledger's database) translate foreign errors into this tree at their own edge, by type.
+Adapters (SFTP client, gpg, the ledger's database) translate foreign errors into this tree at their edge, by type.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - the word of DESIGN for what did not work; subclasses say what it was
     """Something did not work: ``operation`` on ``subject``, because of ``cause``; ``hint`` says what to do next.
 
     Its text is one line: ``upload a.csv part 3/8 to production: permission denied; check that the key is registered``.

@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# Two stages: the first installs the locked dependencies and the package, the second carries only what runs.
+FROM python:3.13-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/sftp-orchestrator
+ENV PATH=/opt/sftp-orchestrator/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY requirements/runtime.lock requirements/build.lock requirements/
+RUN pip install --require-hashes --requirement requirements/runtime.lock \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --requirement requirements/build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY sftp_orchestrator sftp_orchestrator
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+ && pip install --no-deps /dist/*.whl
+
+FROM python:3.13-slim
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gnupg \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --uid 10001 --create-home --home-dir /var/lib/sftp-orchestrator orchestrator \
+ && install -d -o orchestrator -g orchestrator -m 0700 /var/lib/sftp-orchestrator/workspace \
+ && install -d -o orchestrator -g orchestrator -m 0770 /var/lib/sftp-orchestrator/staging
+COPY --from=build /opt/sftp-orchestrator /opt/sftp-orchestrator
+ENV PATH=/opt/sftp-orchestrator/bin:$PATH \
+    SFTP_ORCHESTRATOR_CONFIG=/etc/sftp-orchestrator/config.yml \
+    PYTHONUNBUFFERED=1 \
+    LOGNAME=orchestrator
+USER orchestrator
+VOLUME ["/var/lib/sftp-orchestrator/staging", "/var/lib/sftp-orchestrator/workspace"]
+# /healthz fails when a station made no progress within its time: a stuck daemon is unhealthy, an idle one is not.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8765/healthz', timeout=5)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["sftp-orchestrator"]
+CMD ["run"]

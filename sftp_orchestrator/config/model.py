@@ -1,20 +1,24 @@
-"""The configuration as types: one model serves validation, the commented sample, the reference page and the JSON Schema.
+"""The configuration as types: one model for validation, the commented sample, the reference page and the JSON Schema.
 
-Each field's ``description`` is the comment in the sample; ``examples[0]`` is the value shown there where the default would
-tell nothing. Sizes are bytes, times are seconds.
+Each field's docstring is its ``description``: the comment in the sample and the meaning in the reference.
+``examples[0]`` is the value shown in the sample where the default would tell nothing. Sizes are bytes, times seconds.
+
+Validators raise ``ValueError`` with a text that reads on after the key: ``must be …``.
 """
 
 from __future__ import annotations
 
 import enum
-from pathlib import Path
+from datetime import UTC
+from pathlib import PurePosixPath
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from apscheduler.triggers.cron import CronTrigger
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from sftp_orchestrator.config.secrets import SecretReference
+from sftp_orchestrator.config import cron, examples
+from sftp_orchestrator.config.paths import ConfigPath
+from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 
 ON_ARRIVAL = "on_arrival"
 PLAIN_LIMIT_BYTES = 5_000_000_000
@@ -28,12 +32,37 @@ _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-
 _EMAIL = r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$"
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 
+_HOST = r"^[^\s/@,]+$"
+_LISTEN = r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"
+
+PATTERN_MEANINGS = {
+    _UUID: "must be a UUID, such as ec491319-9823-48cd-b6a1-6bb0bc666d75",
+    _EMAIL: "must be one e-mail address",
+    _NAME: "this name must be 1 to 40 characters of a-z, 0-9, '-' and '_', the first a letter or digit",
+    _HOST: "must be a host name or an address",
+    _LISTEN: "must be HOST:PORT, such as 127.0.0.1:8765",
+    CREDENTIAL_PATTERN: "must be a plain file name",
+}
+"""What each pattern of the model asks for, in words."""
+
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 """A feed's or destination's name: it becomes part of remote file names, so it is plain lower-case ASCII."""
 
 
+def _require_relative(pattern: str) -> str:
+    path = PurePosixPath(pattern)
+    if not pattern.strip() or path.is_absolute() or ".." in path.parts:
+        msg = "must be a pattern relative to staging, without '..'"
+        raise ValueError(msg)
+    return pattern
+
+
+FilePattern = Annotated[str, AfterValidator(_require_relative)]
+"""A shell pattern of files below staging."""
+
+
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class DataType(enum.StrEnum):
@@ -75,7 +104,8 @@ DATE_FORMATS = (
 class Ledger(_Model):
     """Where the ledger lives."""
 
-    url: str = "sqlite"
+    # A database's URL can hold a password: it is never echoed.
+    url: str = Field(default="sqlite", json_schema_extra={"writeOnly": True})
     """sqlite = <workspace>/ledger.db; or postgresql://user@host/db"""
 
     @field_validator("url")
@@ -92,8 +122,8 @@ class Intake(_Model):
 
     settle_seconds: float = Field(default=10, ge=0)
     """size and mtime unchanged for this long = complete"""
-    ready_marker: str | None = Field(default=None, examples=["{name}.ready"])
-    """or a pattern such as "{name}.ready": wait for that file instead; {name} is the file's name, {stem} the same without .csv"""
+    ready_marker: str | None = None
+    """null, or a pattern such as "{name}.ready": wait for that file; {name} = its name, {stem} = without .csv"""
     rescan_seconds: float = Field(default=30, gt=0)
     """the scan is the truth, inotify only makes it quick"""
     ignore: tuple[str, ...] = (".*", "*.tmp", "*.part", "*.partial")
@@ -113,14 +143,14 @@ class Intake(_Model):
 class Encryption(_Model):
     """The OpenPGP key that CleverTap decrypts with."""
 
-    public_key: SecretReference
-    """the public key, ASCII-armored"""
-    key_id: str = Field(pattern=_UUID, examples=["ec491319-9823-48cd-b6a1-6bb0bc666d75"])
+    public_key: SecretReference = Field(examples=[examples.ENCRYPTION["public_key"]])
+    """the receiver's public key, ASCII-armored"""
+    key_id: str = Field(pattern=_UUID, examples=[examples.ENCRYPTION["key_id"]])
     """the UUID CleverTap issued, not the PGP fingerprint"""
 
 
 class Limits(_Model):
-    """Sizes a data file must stay below; a test may set them small."""
+    """Sizes a data file must stay below."""
 
     plain_bytes: int = Field(default=PLAIN_LIMIT_BYTES, gt=0, le=PLAIN_LIMIT_BYTES)
     """a plain .csv stays below this"""
@@ -148,22 +178,23 @@ class BlockedProfiles(enum.StrEnum):
 class Destination(_Model):
     """One receiver and how to reach it."""
 
-    host: str = Field(min_length=1, examples=["eu1.sftp.clevertap.com"])
+    host: str = Field(min_length=1, pattern=_HOST, examples=[examples.DESTINATION["host"]])
     """the SFTP host"""
     port: int = Field(default=22, ge=1, le=65535)
-    username: str = Field(min_length=1, examples=["1000000000"])
+    """its port"""
+    username: str = Field(min_length=1, examples=[examples.DESTINATION["username"]])
     """CleverTap: the account id"""
-    private_key: SecretReference
-    """the SSH key to log in with: {file: …} | {env: NAME} | {credential: name} (systemd)"""
+    private_key: SecretReference = Field(examples=[examples.DESTINATION["private_key"]])
+    """the SSH key to log in with"""
     private_key_passphrase: SecretReference | None = None
-    """or {file: …} | {env: NAME} | {credential: name}"""
-    known_hosts: Path | None = Field(default=None, examples=["/etc/sftp-orchestrator/known_hosts"])
+    """null, or {file: …} | {env: NAME} | {credential: name} (systemd)"""
+    known_hosts: ConfigPath | None = Field(default=None, examples=[examples.DESTINATION["known_hosts"]])
     """and/or host_keys; one is required: an unknown host is refused"""
-    host_keys: tuple[str, ...] = Field(default=(), examples=[["ssh-ed25519 AAAA…"]])
-    """pinned host keys, each "<algorithm> <base64>"; several, so that a rotation needs no downtime"""
-    remote_dir: str = "."
+    host_keys: tuple[str, ...] = ()
+    """pinned keys, each "ssh-ed25519 AAAA…"; several, so that a rotation needs no downtime"""
+    remote_dir: str = Field(default=".", min_length=1)
     """the folder to upload into; CleverTap: the login folder"""
-    client_email: str = Field(pattern=_EMAIL, examples=["data-team@example.com"])
+    client_email: str = Field(pattern=_EMAIL, examples=[examples.DESTINATION["client_email"]])
     """CleverTap sends its notices about the import there; one address"""
     connections: int = Field(default=4, ge=1, le=32)
     """data files going up at the same time"""
@@ -171,9 +202,10 @@ class Destination(_Model):
     """remote size after each put: required | best_effort | never"""
     rename: bool = False
     """true: put under a temporary name, then rename"""
-    encryption: Encryption | None = None
+    encryption: Encryption | None = Field(default=None, examples=[examples.ENCRYPTION])
     """leave out to send plain .csv"""
     limits: Limits = Limits()
+    """sizes that data files stay below; a test may set them small"""
     blocked_profiles: BlockedProfiles = BlockedProfiles.HOLD
     """events whose earlier profiles are quarantined or held: hold (wait for a person) | continue"""
     timeout_seconds: float = Field(default=60, gt=0)
@@ -184,7 +216,7 @@ class Destination(_Model):
     @model_validator(mode="after")
     def _host_key_is_pinned(self) -> Self:
         if self.known_hosts is None and not self.host_keys:
-            msg = "known_hosts or host_keys is required: an unknown host is never trusted (ssh-keyscan shows the key)"
+            msg = "needs known_hosts or host_keys: an unknown host is never trusted; ssh-keyscan shows its key"
             raise ValueError(msg)
         return self
 
@@ -201,9 +233,9 @@ class Schedule(_Model):
         if deliver == ON_ARRIVAL:
             return deliver
         try:
-            CronTrigger.from_crontab(deliver, timezone="UTC")
+            cron.get_trigger(deliver, UTC)
         except ValueError as error:
-            msg = f"must be 'on_arrival' or a cron line of five fields: {error}"
+            msg = f"must be 'on_arrival' or a cron line: {error}"
             raise ValueError(msg) from error
         return deliver
 
@@ -211,8 +243,16 @@ class Schedule(_Model):
 class Web(_Model):
     """The status page and the probes."""
 
-    listen: str | None = Field(default="127.0.0.1:8765", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$")
-    """page, /healthz, /readyz, /metrics; null = off"""
+    listen: str | None = Field(default="127.0.0.1:8765", pattern=_LISTEN)
+    """page, /healthz, /readyz, /metrics; null = off; port 0 = one that the system chooses"""
+
+    @field_validator("listen")
+    @classmethod
+    def _port_exists(cls, listen: str | None) -> str | None:
+        if listen is not None and int(listen.rpartition(":")[2]) > 65535:
+            msg = "must end in a port of 0 to 65535"
+            raise ValueError(msg)
+        return listen
 
 
 class Archive(_Model):
@@ -236,19 +276,26 @@ class Column(_Model):
     """the property's name; left out: the header itself"""
     type: DataType = DataType.STRING
     """STRING | INTEGER | LONG | FLOAT | BOOLEAN | DATE"""
-    date_format: str | None = Field(default=None, examples=["dd/MM/yyyy HH:mm:ss"])
+    date_format: str | None = Field(
+        default=None, examples=["dd/MM/yyyy HH:mm:ss"], json_schema_extra={"enum": [*DATE_FORMATS, None]}
+    )
     """for DATE only: one of the documented formats"""
+
+    @field_validator("date_format")
+    @classmethod
+    def _known_format(cls, date_format: str | None) -> str | None:
+        if date_format is None or date_format in DATE_FORMATS:
+            return date_format
+        msg = f"must be one of {', '.join(DATE_FORMATS)}; case counts"
+        raise ValueError(msg)
 
     @model_validator(mode="after")
     def _date_has_format(self) -> Self:
         if self.type is DataType.DATE and self.date_format is None:
-            msg = f"date_format is required for DATE: one of {', '.join(DATE_FORMATS)}"
+            msg = f"is a DATE and needs a date_format: {', '.join(DATE_FORMATS)}"
             raise ValueError(msg)
         if self.type is not DataType.DATE and self.date_format is not None:
-            msg = "date_format is for type DATE only"
-            raise ValueError(msg)
-        if self.date_format is not None and self.date_format not in DATE_FORMATS:
-            msg = f"date_format must be one of {', '.join(DATE_FORMATS)} (case counts)"
+            msg = f"has a date_format, which is for type DATE only; its type is {self.type}"
             raise ValueError(msg)
         return self
 
@@ -258,7 +305,7 @@ class Feed(_Model):
 
     type: FeedType
     """profile | event"""
-    files: tuple[str, ...] = Field(min_length=1, examples=[["customers*.csv", "crm/**/*.csv"]])
+    files: tuple[FilePattern, ...] = Field(min_length=1, examples=[examples.FEEDS["customers"]["files"]])
     """shell patterns relative to staging; ** stands for any number of folders"""
     destination: str | None = Field(default=None, examples=["production"])
     """may be left out where there is only one"""
@@ -273,19 +320,26 @@ class Feed(_Model):
 class Configuration(_Model):
     """Everything one daemon needs to know."""
 
-    staging: Path = Field(examples=["/var/lib/sftp-orchestrator/staging"])
+    staging: ConfigPath = Field(examples=["/var/lib/sftp-orchestrator/staging"])
     """producers drop files here (watched with its sub-folders)"""
-    workspace: Path = Field(examples=["/var/lib/sftp-orchestrator/workspace"])
+    workspace: ConfigPath = Field(examples=["/var/lib/sftp-orchestrator/workspace"])
     """ours alone, mode 0700: ledger, work, archive, quarantine"""
     timezone: str = "UTC"
     """for schedules and for the folder names of the archive"""
     ledger: Ledger = Ledger()
+    """the durable record of every file and every step"""
     intake: Intake = Intake()
-    destinations: dict[Name, Destination] = Field(min_length=1)
+    """when a file in staging is complete"""
+    destinations: dict[Name, Destination] = Field(min_length=1, examples=[{"production": examples.DESTINATION}])
+    """the receivers, each under a name of your own"""
     schedule: Schedule = Schedule()
+    """when deliveries start"""
     web: Web = Web()
+    """the status page and the probes"""
     archive: Archive = Archive()
-    feeds: dict[Name, Feed] = Field(min_length=1)
+    """what happens to delivered originals"""
+    feeds: dict[Name, Feed] = Field(min_length=1, examples=[examples.FEEDS])
+    """which files go where, and how; each under a name of your own, which the remote file names begin with"""
 
     @field_validator("timezone")
     @classmethod
@@ -309,5 +363,3 @@ class Configuration(_Model):
     def zone(self) -> ZoneInfo:
         """The time zone for schedules and archive folders."""
         return ZoneInfo(self.timezone)
-
-

@@ -9,7 +9,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.errors import ConfigurationError
+
+CREDENTIAL_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+"""A plain file name: systemd.exec(5), *LoadCredential=*; it may not lead out of the credentials' folder."""
 
 _LOOSE = stat.S_IRWXG | stat.S_IRWXO
 
@@ -17,13 +21,18 @@ _LOOSE = stat.S_IRWXG | stat.S_IRWXO
 class SecretReference(BaseModel):
     """Where a secret is to be found; exactly one of the three is given."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("file", "env", "credential")]},
+    )
 
-    file: Path | None = Field(default=None, examples=["/etc/sftp-orchestrator/id_ed25519"])
+    file: ConfigPath | None = Field(default=None, examples=["/etc/sftp-orchestrator/id_ed25519"])
     """a file that only its owner may read"""
     env: str | None = Field(default=None, min_length=1, examples=["SFTP_KEY"])
     """an environment variable"""
-    credential: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", examples=["sftp-key"])
+    credential: str | None = Field(default=None, pattern=CREDENTIAL_PATTERN, examples=["sftp-key"])
     """a systemd credential (LoadCredential=)"""
 
     @model_validator(mode="after")

@@ -1,0 +1,37 @@
+"""Whether every secret that the configuration refers to is there and safe, told all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sftp_orchestrator.config.findings import Finding, InvalidConfiguration, KeyPath
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.secrets import SecretReference
+from sftp_orchestrator.errors import ConfigurationError
+
+
+def require_secrets(configuration: Configuration) -> None:
+    """Read every secret once and forget it; may be repeated.
+
+    Raises:
+        InvalidConfiguration: one line for each that is missing, empty, unreadable or open to others.
+    """
+    found = []
+    for path, reference, private in _list_secrets(configuration):
+        try:
+            reference.read(private=private)
+        except ConfigurationError as error:
+            found.append(Finding(path=path, said=f"{error.subject}: {error.cause}", hint=error.hint))
+    if found:
+        raise InvalidConfiguration("secrets", found)
+
+
+def _list_secrets(configuration: Configuration) -> Iterator[tuple[KeyPath, SecretReference, bool]]:
+    """Yield each secret's key, reference, and whether others may not read it."""
+    for name, destination in configuration.destinations.items():
+        path = ("destinations", name)
+        yield (*path, "private_key"), destination.private_key, True
+        if destination.private_key_passphrase is not None:
+            yield (*path, "private_key_passphrase"), destination.private_key_passphrase, True
+        if destination.encryption is not None:
+            yield (*path, "encryption", "public_key"), destination.encryption.public_key, False

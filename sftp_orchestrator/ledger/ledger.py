@@ -1,0 +1,60 @@
+"""The ledger: the authority on what was claimed, what left and what the receiver has."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Self
+
+import sqlalchemy as sa
+
+from sftp_orchestrator.ledger.database import count_all, open_database
+from sftp_orchestrator.ledger.moves import Clock
+from sftp_orchestrator.ledger.parts import Parts
+from sftp_orchestrator.ledger.records import Move
+from sftp_orchestrator.ledger.runs import Runs
+from sftp_orchestrator.ledger.sources import Sources
+from sftp_orchestrator.ledger.tables import HISTORY, SOURCE
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Ledger:
+    """Sources, parts, runs and their history in one database. Blocking: call it in a thread from async code."""
+
+    def __init__(self, engine: sa.Engine, *, clock: Clock = _now) -> None:
+        self._engine = engine
+        self.sources = Sources(engine, clock)
+        self.parts = Parts(engine, clock)
+        self.runs = Runs(engine, clock)
+
+    @classmethod
+    def open(cls, url: str, workspace: Path, *, clock: Clock = _now) -> Self:
+        """Open the ledger that the configuration names, making or migrating it; raises ``LocalFault``."""
+        return cls(open_database(url, workspace), clock=clock)
+
+    def list_history(self, *, source_id: str | None = None, limit: int | None = None) -> list[Move]:
+        """Return the last moves, the newest last; of one source, or of all."""
+        query = sa.select(*(column for column in HISTORY.c if column.name != "number"))
+        if source_id is not None:
+            query = query.where(HISTORY.c.source_id == source_id)
+        query = query.order_by(HISTORY.c.number.desc()).limit(limit)
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return [Move(**row) for row in reversed(connection.execute(query).mappings().all())]
+
+    def count_sources(self) -> dict[str, int]:
+        """Return how many sources are in each state."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return count_all(connection, SOURCE, SOURCE.c.state)
+
+    def close(self) -> None:
+        """Close every connection; may be repeated."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

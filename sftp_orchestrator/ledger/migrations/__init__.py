@@ -1,0 +1,1 @@
+"""Alembic's migrations: each takes an older ledger one step further."""

@@ -1,0 +1,134 @@
+"""Parts in the ledger: every move of a data file and its manifest."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger.records import Part
+from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.ledger.tables import PART, SOURCE
+
+
+class Parts:
+    """Every change of a part's row goes through here."""
+
+    def __init__(self, engine: sa.Engine, clock: moves.Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def list_of(self, source_id: str) -> list[Part]:
+        """Return the parts of a source, in order."""
+        return self._select(PART.c.source_id == source_id)
+
+    def list_in(self, state: PartState) -> list[Part]:
+        """Return all parts in ``state``."""
+        return self._select(PART.c.state == state.value)
+
+    def get(self, source_id: str, number: int) -> Part:
+        """Return one part; it must exist."""
+        return self._select(PART.c.source_id == source_id, PART.c.number == number)[0]
+
+    def _select(self, *where: sa.ColumnElement[bool]) -> list[Part]:
+        query = sa.select(PART).where(*where).order_by(PART.c.source_id, PART.c.number)
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(query).mappings()
+            return [Part(**{**row, "state": PartState(row["state"])}) for row in rows]
+
+    def finish_preparation(self, part: Part, *, size: int) -> None:
+        """Planned → ready: ``size`` bytes can be sent. With the last part its source becomes ready."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            moves.move_part(connection, part.source_id, part.number, PartState.READY, now=now, size=size)
+            left = sa.select(PART.c.number).where(
+                PART.c.source_id == part.source_id, PART.c.state == PartState.PLANNED.value
+            )
+            if connection.execute(left.limit(1)).first() is None:
+                moves.move_source(connection, part.source_id, SourceState.READY, now=now)
+
+    def finish_upload(self, part: Part) -> None:
+        """Ready → uploaded: the receiver has the data in full."""
+        self._move(part, PartState.UPLOADED)
+
+    def begin_publishing(self, part: Part) -> None:
+        """Uploaded → publishing: the intent, before the manifest's first byte."""
+        self._move(part, PartState.PUBLISHING)
+
+    def finish_publishing(self, part: Part) -> None:
+        """Publishing → delivered."""
+        self._move(part, PartState.DELIVERED, delivered_at=self._clock())
+
+    def publish_again(self, part: Part, reason: str) -> None:
+        """Publishing → uploaded: the manifest is not there, the data is; its name stays."""
+        self._move(part, PartState.UPLOADED, reason=reason)
+
+    def upload_again(self, part: Part, reason: str) -> None:
+        """Uploaded → ready: the data is not at the receiver any more."""
+        self._move(part, PartState.READY, reason=reason)
+
+    def prepare_again(self, part: Part, reason: str) -> None:
+        """ready, uploaded → planned: the encrypted piece is gone. A source that was ready is planned again."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            moves.move_part(
+                connection, part.source_id, part.number, PartState.PLANNED, now=now, reason=reason, size=None
+            )
+            _reopen_source(connection, part.source_id, now=now, reason=reason, by=moves.DAEMON)
+
+    def doubt(self, part: Part, reason: str) -> None:
+        """Publishing → uncertain: nobody can tell whether the receiver took it."""
+        self._move(part, PartState.UNCERTAIN, reason=reason)
+
+    def resolve_delivered(self, parts: Sequence[Part], *, by: str) -> None:
+        """Uncertain → delivered by a person's word, in one transaction; their source goes on."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            for part in parts:
+                moves.move_part(
+                    connection,
+                    part.source_id,
+                    part.number,
+                    PartState.DELIVERED,
+                    now=now,
+                    reason="a person says that it was taken",
+                    by=by,
+                    delivered_at=now,
+                )
+            for source_id in sorted({part.source_id for part in parts}):
+                _reopen_source(connection, source_id, now=now, reason="resolved by a person", by=by)
+
+    def resend(self, part: Part, *, data_name: str, manifest_name: str, manifest: bytes, reason: str, by: str) -> None:
+        """Uncertain → planned, under names never used before; its source goes on."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            moves.move_part(
+                connection,
+                part.source_id,
+                part.number,
+                PartState.PLANNED,
+                now=now,
+                reason=f"{reason} (was {part.manifest_name})",
+                by=by,
+                size=None,
+                data_name=data_name,
+                manifest_name=manifest_name,
+                manifest=manifest,
+            )
+            _reopen_source(connection, part.source_id, now=now, reason=reason, by=by)
+
+    def _move(self, part: Part, after: PartState, *, reason: str | None = None, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            moves.move_part(connection, part.source_id, part.number, after, now=self._clock(), reason=reason, **values)
+
+
+def _reopen_source(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:
+    """Take a source that was ready or held back to planned: a part of it has work to do, or was decided upon."""
+    state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
+    if state in {SourceState.READY.value, SourceState.HELD.value}:
+        moves.move_source(
+            connection, source_id, SourceState.PLANNED, now=now, reason=reason, by=by, attempts=0, retry_at=now
+        )

@@ -1,0 +1,63 @@
+"""Runs and ticks in the ledger: when deliveries started, and how they ended."""
+
+from __future__ import annotations
+
+import datetime
+
+import sqlalchemy as sa
+
+from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger.records import Run
+from sftp_orchestrator.ledger.tables import RUN, TICK
+
+
+class Runs:
+    """Delivery passes and the cron ticks that start them."""
+
+    def __init__(self, engine: sa.Engine, clock: moves.Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def start(self, trigger: str) -> int:
+        """Note that a run starts; return its number."""
+        with self._engine.begin() as connection:
+            added = connection.execute(
+                sa.insert(RUN).values(trigger=trigger, started_at=self._clock()).returning(RUN.c.number)
+            )
+            return int(added.scalar_one())
+
+    def finish(self, number: int, *, verdict: str, delivered: int, not_delivered: int) -> None:
+        """Note how a run ended."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(RUN)
+                .where(RUN.c.number == number)
+                .values(
+                    finished_at=self._clock(),
+                    verdict=verdict,
+                    delivered=delivered,
+                    not_delivered=not_delivered,
+                )
+            )
+
+    def list_last(self, limit: int) -> list[Run]:
+        """Return the last runs, the newest first."""
+        query = sa.select(RUN).order_by(RUN.c.number.desc()).limit(limit)
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return [Run(**row) for row in connection.execute(query).mappings()]
+
+    def take_tick(self, schedule: str, due_at: datetime.datetime) -> bool:
+        """Take a cron tick; False where it was taken before. The key of its row decides, not a look beforehand."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sa.insert(TICK).values(schedule=schedule, due_at=due_at, taken_at=self._clock()))
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    def get_last_tick(self, schedule: str) -> datetime.datetime | None:
+        """Return when the newest tick of ``schedule`` that was taken was due."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return connection.scalar(
+                sa.select(TICK.c.due_at).where(TICK.c.schedule == schedule).order_by(TICK.c.due_at.desc()).limit(1)
+            )

@@ -1,0 +1,142 @@
+"""The ledger's tables. Migrations in ``migrations/`` replayed give exactly these; a test holds it."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from sftp_orchestrator.ledger.states import PartState, SourceState
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
+    """A moment in UTC: aware in Python, stored without a zone, so that both databases read the same."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: sa.Dialect) -> Any:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
+        """Take an aware moment to UTC."""
+        return None if value is None else value.astimezone(datetime.UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime.datetime | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
+        """Return an aware moment in UTC."""
+        return None if value is None else value.replace(tzinfo=datetime.UTC)
+
+
+def _one_of(column: str, states: type[SourceState | PartState]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{state.value}'" for state in states)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+# SQLite numbers rows by itself only in a column declared INTEGER, PostgreSQL wants BIGINT for the same.
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+CLAIM = sa.Table(
+    "claim",
+    METADATA,
+    sa.Column("source_id", sa.String(20), primary_key=True),
+    sa.Column("feed", sa.String(40), nullable=False),
+    sa.Column("type", sa.String(10), nullable=False),
+    sa.Column("destination", sa.String(40), nullable=False),
+    sa.Column("relative_path", sa.LargeBinary, nullable=False),
+    sa.Column("device", sa.BigInteger, nullable=False),
+    sa.Column("inode", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    comment="the intent to claim a file: written before the rename, gone when the source's row is there",
+)
+
+SOURCE = sa.Table(
+    "source",
+    METADATA,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(20), nullable=False, unique=True),
+    sa.Column("feed", sa.String(40), nullable=False),
+    sa.Column("type", sa.String(10), nullable=False),
+    sa.Column("destination", sa.String(40), nullable=False),
+    sa.Column("relative_path", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("claimed_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), index=True),
+    sa.Column("records", sa.BigInteger),
+    sa.Column("header_bytes", sa.LargeBinary),
+    sa.Column("earliest_ts", sa.BigInteger),
+    sa.Column("sendings", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("retry_at", UtcDateTime),
+    sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
+    _one_of("state", SourceState),
+    sqlite_autoincrement=True,
+)
+
+PART = sa.Table(
+    "part",
+    METADATA,
+    sa.Column("source_id", sa.ForeignKey("source.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("of", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("end", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("data_name", sa.String(200), nullable=False, unique=True),
+    sa.Column("manifest_name", sa.String(200), nullable=False, unique=True),
+    sa.Column("manifest", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("delivered_at", UtcDateTime),
+    _one_of("state", PartState),
+    sa.Index("ix_part_state_source_id", "state", "source_id"),
+)
+
+HISTORY = sa.Table(
+    "history",
+    METADATA,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("source_id", sa.ForeignKey("source.id"), nullable=False, index=True),
+    sa.Column("part", sa.Integer),
+    sa.Column("before", sa.String(12)),
+    sa.Column("after", sa.String(12), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("by", sa.String(80), nullable=False),
+    comment="every move, in order; rows are only ever added",
+    sqlite_autoincrement=True,
+)
+
+RUN = sa.Table(
+    "run",
+    METADATA,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("trigger", sa.String(20), nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("verdict", sa.String(20)),
+    sa.Column("delivered", sa.Integer),
+    sa.Column("not_delivered", sa.Integer),
+    sqlite_autoincrement=True,
+)
+
+TICK = sa.Table(
+    "tick",
+    METADATA,
+    sa.Column("schedule", sa.String(100), primary_key=True),
+    sa.Column("due_at", UtcDateTime, primary_key=True),
+    sa.Column("taken_at", UtcDateTime, nullable=False),
+    comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",
+)

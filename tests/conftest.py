@@ -1,0 +1,8 @@
+"""Fixtures and hooks that every test may use; each lives with the helpers it belongs to."""
+
+pytest_plugins = [
+    "tests.support.asynchronous",
+    "tests.support.ledgers",
+    "tests.support.openssh",
+    "tests.support.remotes",
+]

@@ -1,0 +1,60 @@
+"""Records of the ledger with every field set, for tests of what decides by them."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from sftp_orchestrator.config.model import FeedType
+from sftp_orchestrator.ledger.records import Part, Source
+from sftp_orchestrator.ledger.states import PartState, SourceState
+
+_AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def make_source(**changes: Any) -> Source:
+    """Return an event source that was just claimed, with ``changes``."""
+    number = changes.get("number", 1)
+    fields: dict[str, Any] = {
+        "number": number,
+        "id": f"source{number}",
+        "feed": "purchases",
+        "type": FeedType.EVENT,
+        "destination": "production",
+        "relative_path": f"purchases-{number}.csv".encode(),
+        "state": SourceState.CLAIMED,
+        "claimed_at": _AT,
+        "changed_at": _AT,
+        "size": 100,
+        "mtime_ns": 1,
+        "sha256": None,
+        "records": None,
+        "header_bytes": None,
+        "earliest_ts": None,
+        "sendings": 0,
+        "reason": None,
+        "attempts": 0,
+        "retry_at": None,
+        "released": False,
+    }
+    return Source(**{**fields, **changes})
+
+
+def make_part(**changes: Any) -> Part:
+    """Return a part that was just planned, with ``changes``."""
+    number = changes.get("number", 1)
+    fields: dict[str, Any] = {
+        "source_id": "source1",
+        "number": number,
+        "of": 1,
+        "state": PartState.PLANNED,
+        "start": 0,
+        "end": 10,
+        "records": 1,
+        "data_name": f"data_{number}.csv",
+        "manifest_name": f"data_{number}.manifest",
+        "manifest": b"{}",
+        "size": 10,
+        "delivered_at": None,
+    }
+    return Part(**{**fields, **changes})

@@ -1,0 +1,83 @@
+"""Local files: what a file was when it was looked at, space on the disk, and writes that survive a power cut."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from sftp_orchestrator.errors import LocalFault
+
+WORK_MODE = 0o600
+"""Work files hold people's data: nobody else reads them."""
+SPARE_BYTES = 64 * 1024 * 1024
+"""Kept free beside what a step needs: the ledger must be able to note that the disk is full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What tells whether a file is still the one, and as it was. Times are nanoseconds since the epoch."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def get_fingerprint(file: Path | int) -> Fingerprint:
+    """Return the fingerprint of a path (a link itself, not what it leads to) or of an open descriptor.
+
+    Raises ``OSError``; may be repeated.
+    """
+    status = os.fstat(file) if isinstance(file, int) else os.lstat(file)
+    return Fingerprint(
+        device=status.st_dev,
+        inode=status.st_ino,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+    )
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a folder durable, which a file's own fsync does not (fsync(2)). May be repeated."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes, mode: int = WORK_MODE) -> None:
+    """Write ``path`` so that after a crash it is there in full, or as it was before. May be repeated.
+
+    Raises:
+        OSError: the disk is full or the folder not ours; nothing is left behind.
+    """
+    # Hidden, so that nobody takes it up; with a name of its own, so that two writers do not share it.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(descriptor)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    fsync_directory(path.parent)
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raise ``LocalFault`` unless ``folder`` can take ``needed_bytes`` and ``SPARE_BYTES`` stay free."""
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free < needed_bytes + SPARE_BYTES:
+        raise LocalFault(
+            "reserve space in",
+            str(folder),
+            f"{free:,} bytes are free, {needed_bytes:,} and {SPARE_BYTES:,} to spare are needed",
+            hint="make room there; it goes on by itself",
+        )

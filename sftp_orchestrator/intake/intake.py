@@ -1,0 +1,108 @@
+"""The intake: looks at staging, waits until files are complete, and claims them for their feeds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from sftp_orchestrator.config.model import Configuration, FeedType
+from sftp_orchestrator.intake.claiming import Claimer
+from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
+from sftp_orchestrator.intake.settling import Settler
+from sftp_orchestrator.intake.staging import Candidate, Look, Obstacle, Staging
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source, display_path
+from sftp_orchestrator.workspace import Workspace
+
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """One look at staging, told apart by feed."""
+
+    matched: tuple[tuple[Candidate, str], ...]
+    """files with the one feed that each fits"""
+    left_alone: tuple[Obstacle, ...]
+    """what is not taken: no plain file, no feed, or several feeds"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What one scan did."""
+
+    claimed: tuple[Source, ...]
+    waiting: tuple[tuple[Candidate, str], ...]
+    """files that fit a feed and are not complete yet"""
+    wait_seconds: float | None
+    """until the next of them can be complete; None where none can by waiting"""
+
+
+def open_staging(configuration: Configuration) -> Staging:
+    """Return the producers' folder as the configuration describes it."""
+    return Staging(
+        configuration.staging, ignore=configuration.intake.ignore, ready_marker=configuration.intake.ready_marker
+    )
+
+
+def survey(look: Look, configuration: Configuration) -> Survey:
+    """Tell apart what a look at staging found. Pure."""
+    matched: list[tuple[Candidate, str]] = []
+    left_alone = list(look.obstacles)
+    for candidate in look.candidates:
+        feeds = list_matching_feeds(candidate.relative_path, configuration.feeds)
+        if len(feeds) == 1:
+            matched.append((candidate, feeds[0]))
+        else:
+            left_alone.append(Obstacle(relative_path=candidate.relative_path, reason=explain_mismatch(feeds)))
+    return Survey(matched=tuple(matched), left_alone=tuple(left_alone))
+
+
+class Intake:
+    """Scans staging. Blocking: call it in a thread from async code, one call at a time."""
+
+    def __init__(self, configuration: Configuration, workspace: Workspace, ledger: Ledger) -> None:
+        self._configuration = configuration
+        self._staging = open_staging(configuration)
+        self._claimer = Claimer(configuration, self._staging, workspace, ledger)
+        self._settler = Settler(
+            settle_seconds=configuration.intake.settle_seconds,
+            by_marker=configuration.intake.ready_marker is not None,
+        )
+        self._warned: set[Obstacle] = set()
+
+    def recover(self) -> list[Source]:
+        """Finish or forget the claims that a crash interrupted; part of every start."""
+        return self._claimer.recover()
+
+    def scan(self) -> Scan:
+        """Look at staging once and claim what is complete, profiles first, then by name.
+
+        Raises:
+            LocalFault: staging or workspace cannot be read or written.
+        """
+        found = survey(self._staging.look(), self._configuration)
+        self._warn_once(found.left_alone)
+        feed_of = {candidate.relative_path: feed for candidate, feed in found.matched}
+        now = time.monotonic()
+        settled = self._settler.observe((candidate for candidate, _ in found.matched), now=now)
+        complete = sorted(
+            ((candidate, feed_of[candidate.relative_path]) for candidate in settled.complete),
+            key=lambda match: (
+                self._configuration.feeds[match[1]].type is not FeedType.PROFILE,
+                match[0].relative_path,
+            ),
+        )
+        return Scan(
+            claimed=tuple(self._claimer.claim_all(complete)),
+            waiting=tuple((candidate, feed_of[candidate.relative_path]) for candidate in settled.waiting),
+            wait_seconds=self._settler.get_wait_seconds(now=now) if settled.waiting else None,
+        )
+
+    def _warn_once(self, left_alone: tuple[Obstacle, ...]) -> None:
+        for obstacle in left_alone:
+            if obstacle not in self._warned:
+                _LOG.warning("file_left_alone", file=display_path(obstacle.relative_path), reason=obstacle.reason)
+        self._warned = set(left_alone)

@@ -1,0 +1,28 @@
+"""Which feed a file belongs to: exactly one, or the file stays where it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from wcmatch import glob
+
+from sftp_orchestrator.config.model import Feed
+
+_FLAGS = glob.GLOBSTAR | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
+
+
+def list_matching_feeds(relative_path: bytes, feeds: Mapping[str, Feed]) -> tuple[str, ...]:
+    """Return the names of the feeds one of whose patterns fits a path below staging. Pure.
+
+    ``*`` stays within a folder, ``**`` stands for any number of folders, case counts.
+    """
+    path = os.fsdecode(relative_path)
+    return tuple(name for name, feed in feeds.items() if glob.globmatch(path, list(feed.files), flags=_FLAGS))
+
+
+def explain_mismatch(feeds: tuple[str, ...]) -> str:
+    """Return why a file that fits these feeds (none, or more than one) is left alone."""
+    if not feeds:
+        return "no feed's patterns fit it"
+    return f"several feeds fit it: {', '.join(feeds)}"

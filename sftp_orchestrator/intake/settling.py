@@ -1,0 +1,51 @@
+"""When a file is complete: compared with its own last sample, by the monotonic clock, so that no wall clock matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sftp_orchestrator.intake.staging import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """The candidates of one look, told apart."""
+
+    complete: tuple[Candidate, ...]
+    waiting: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    candidate: Candidate
+    since: float
+
+
+class Settler:
+    """Remembers each file's last sample; a file is complete when its sample stayed the same long enough."""
+
+    def __init__(self, *, settle_seconds: float, by_marker: bool) -> None:
+        self._settle_seconds = settle_seconds
+        self._by_marker = by_marker
+        self._samples: dict[bytes, _Sample] = {}
+
+    def observe(self, candidates: Iterable[Candidate], *, now: float) -> Settled:
+        """Take the samples of one look at the monotonic time ``now`` (seconds); files not seen are forgotten."""
+        before, self._samples = self._samples, {}
+        complete: list[Candidate] = []
+        waiting: list[Candidate] = []
+        for candidate in candidates:
+            last = before.get(candidate.relative_path)
+            same = last is not None and last.candidate.sample == candidate.sample
+            since = last.since if last is not None and same else now
+            self._samples[candidate.relative_path] = _Sample(candidate=candidate, since=since)
+            done = candidate.has_marker if self._by_marker else now - since >= self._settle_seconds
+            (complete if done else waiting).append(candidate)
+        return Settled(complete=tuple(complete), waiting=tuple(waiting))
+
+    def get_wait_seconds(self, *, now: float) -> float | None:
+        """Return how long until the next file can be complete; None where none can become so by waiting."""
+        if self._by_marker or not self._samples:
+            return None
+        return max(0.0, min(sample.since for sample in self._samples.values()) + self._settle_seconds - now)

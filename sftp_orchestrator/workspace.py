@@ -1,0 +1,92 @@
+"""The workspace's folders: one place knows where everything of ours lies, all of it readable by us alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sftp_orchestrator.errors import LocalFault
+
+FOLDER_MODE = 0o700
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """Paths below the workspace's root. Nothing here touches the disk but ``prepare``."""
+
+    root: Path
+
+    def prepare(self) -> None:
+        """Make the root and its folders, for us alone; may be repeated. Raises ``LocalFault``."""
+        try:
+            for folder in (self.root, self.work, self.archive, self.quarantine, self.spill, self.openpgp):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            if self.root.stat().st_mode & 0o077:
+                self.root.chmod(FOLDER_MODE)
+        except OSError as error:
+            raise LocalFault(
+                "prepare", f"workspace {self.root}", error.strerror or str(error), hint="it must be a folder of ours"
+            ) from error
+
+    @property
+    def work(self) -> Path:
+        """Sources that are ours and not done."""
+        return self.root / "work"
+
+    @property
+    def archive(self) -> Path:
+        """Delivered originals by day."""
+        return self.root / "archive"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused originals with their reports, by source id."""
+        return self.root / "quarantine"
+
+    @property
+    def spill(self) -> Path:
+        """Where the inspection spills what does not fit into memory."""
+        return self.root / "spill"
+
+    @property
+    def openpgp(self) -> Path:
+        """Private GNUPGHOMEs, one a destination."""
+        return self.root / "gnupg"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that owns the workspace."""
+        return self.root / "lock"
+
+    def get_folder(self, source_id: str) -> Path:
+        """Return the folder in which a source's files lie while it is on its way."""
+        return self.work / source_id
+
+    def get_source(self, source_id: str) -> Path:
+        """Return where a claimed original lies while it is on its way."""
+        return self.get_folder(source_id) / "source.csv"
+
+    def get_spool(self, source_id: str, part: int) -> Path:
+        """Return where the encrypted piece of a part lies until it is delivered."""
+        return self.get_folder(source_id) / f"part-{part}.csv.asc"
+
+    def get_quarantine(self, source_id: str) -> Path:
+        """Return the folder in which a quarantined source lies with its report."""
+        return self.quarantine / source_id
+
+    def get_archive(self, source_id: str, day: str) -> Path:
+        """Return the folder that a source delivered on ``day`` (YYYY-MM-DD) is archived in."""
+        return self.archive / day / source_id
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours with everything in it; may be repeated, a missing one is fine."""
+    for parent, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            Path(parent, name).unlink(missing_ok=True)
+        for name in folders:
+            child = Path(parent, name)
+            child.unlink() if child.is_symlink() else child.rmdir()
+    if folder.exists():
+        folder.rmdir()

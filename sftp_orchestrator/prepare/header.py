@@ -1,0 +1,91 @@
+"""The header record: read once, before anything else; everything later relies on its names and its bytes."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+
+from sftp_orchestrator.prepare.report import refuse
+
+MAX_HEADER_BYTES = 1024 * 1024
+"""A header longer than this is none: some file that is no CSV, or one that lacks line breaks."""
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The first record of a file."""
+
+    names: tuple[str, ...]
+    header_bytes: bytes
+    """as they stand in the file, without a BOM, with their line break: every part begins with them"""
+    newline: bytes
+    """the line break that ends it, and so must end every record"""
+    body_start: int
+    """offset in the file of the first record after it"""
+
+
+def parse_header(start: bytes) -> Header:
+    """Return the header that a file beginning with ``start`` has. Pure.
+
+    Raises:
+        Refused: there is none, or it names columns in no usable way.
+    """
+    if not start:
+        raise refuse("file.empty", "the file is empty")
+    if start.startswith(_UTF16):
+        raise refuse("text.utf16", "the file is UTF-16", line=1, hint="save it as UTF-8")
+    skipped = len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0
+    end = _find_end(start, skipped)
+    if end is None:
+        if len(start) >= MAX_HEADER_BYTES:
+            raise refuse("header.too_long", f"the header is longer than {MAX_HEADER_BYTES} bytes", line=1)
+        raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
+    header_bytes = start[skipped:end]
+    newline = b"\r\n" if header_bytes.endswith(b"\r\n") else b"\n"
+    names = _parse_names(header_bytes)
+    _check_names(names)
+    return Header(names=names, header_bytes=header_bytes, newline=newline, body_start=end)
+
+
+def _find_end(start: bytes, offset: int) -> int | None:
+    """Return the offset after the first line break that is not within quotes."""
+    while (found := start.find(b"\n", offset)) >= 0:
+        if start.count(b'"', 0, found) % 2 == 0:
+            return found + 1
+        offset = found + 1
+    return None
+
+
+def _parse_names(header_bytes: bytes) -> tuple[str, ...]:
+    if b"\0" in header_bytes:
+        raise refuse("text.nul", "there is a NUL byte in the header: this is no text", line=1)
+    try:
+        text = header_bytes.decode("utf-8")
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except UnicodeDecodeError:
+        raise refuse("text.not_utf8", "the header is not UTF-8", line=1, hint="save the file as UTF-8") from None
+    except csv.Error as error:
+        raise refuse("quote.stray", f"the header is no CSV: {error}", line=1) from error
+    return tuple(rows[0]) if rows and len(rows) == 1 else ()
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if not any(name.strip() for name in names):
+        raise refuse("header.empty", "the header has no column names", line=1)
+    for number, name in enumerate(names, start=1):
+        if not name.strip():
+            raise refuse("header.empty_name", f"column {number} has no name", line=1)
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise refuse("header.duplicate_name", f"two columns are named '{name}'", line=1)
+        seen.add(name)
+    if len(names) == 1:
+        for delimiter, called in _OTHER_DELIMITERS.items():
+            if delimiter in names[0]:
+                hint = "columns must be separated by commas"
+                raise refuse("header.delimiter", f"its columns seem to be separated by {called}", line=1, hint=hint)

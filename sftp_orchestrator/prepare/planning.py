@@ -1,0 +1,126 @@
+"""Fixes the parts of a source: byte ranges, names for ever, manifests; and gives new names where one is sent again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from sftp_orchestrator.config.model import Configuration, Destination, Feed
+from sftp_orchestrator.destination import manifest, names
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Part, PlannedPart, Source
+from sftp_orchestrator.prepare.encrypt import Encryptor
+from sftp_orchestrator.prepare.header import parse_header
+from sftp_orchestrator.prepare.inspect import Inspection
+from sftp_orchestrator.prepare.split import ByteRange, get_plain_limit, split
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
+
+
+def open_encryptors(configuration: Configuration, workspace: Workspace) -> dict[str, Encryptor]:
+    """Import the public key of each destination that encrypts into a private GNUPGHOME, and make sure it is usable.
+
+    Raises:
+        ConfigurationError: a key is missing, expired, revoked, sign-only, or not one public key.
+        LocalFault: gpg is missing or fails.
+    """
+    encryptors = {}
+    for name, destination in configuration.destinations.items():
+        if destination.encryption is None:
+            continue
+        home = workspace.openpgp / name
+        home.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        key = destination.encryption.public_key
+        encryptor = Encryptor(
+            home, key.read(private=False), subject=f"destinations.{name}.encryption.public_key ({key})"
+        )
+        encryptor.require_usable(datetime.datetime.now(datetime.UTC))
+        encryptors[name] = encryptor
+    return encryptors
+
+
+def get_max_bytes(destination: Destination) -> int:
+    """Return what the plaintext of a part must stay below, so that what is sent stays below the receiver's limit."""
+    if destination.encryption is None:
+        return destination.limits.plain_bytes
+    return get_plain_limit(destination.limits.encrypted_bytes)
+
+
+def split_for(inspection: Inspection, path: Path, destination: Destination) -> tuple[ByteRange, ...]:
+    """Return the byte ranges of the parts; raises InputRefused where a record fits into none."""
+    return split(inspection.scan, path, max_bytes=get_max_bytes(destination))
+
+
+def make_sending_id(source_id: str, sending: int) -> str:
+    """Return the short id in remote names: the source's own, marked from the second sending on. Pure.
+
+    A clock that is set back cannot make two sendings share a name.
+    """
+    return source_id if sending == 1 else f"{source_id}r{sending}"
+
+
+def plan_parts(
+    feed_name: str,
+    feed: Feed,
+    destination: Destination,
+    header: Sequence[str],
+    ranges: Sequence[ByteRange],
+    *,
+    short_id: str,
+    at: datetime.datetime,
+) -> list[PlannedPart]:
+    """Return the parts with their names and manifests; every manifest has passed the receiver's rules. Pure."""
+    planned = []
+    for number, piece in enumerate(ranges, start=1):
+        data_name, manifest_name, content = _name(
+            feed_name, feed, destination, header, short_id=short_id, at=at, number=number, of=len(ranges)
+        )
+        planned.append(
+            PlannedPart(
+                start=piece.start,
+                end=piece.end,
+                records=piece.records,
+                data_name=data_name,
+                manifest_name=manifest_name,
+                manifest=content,
+            )
+        )
+    return planned
+
+
+def resend(configuration: Configuration, ledger: Ledger, source: Source, part: Part, *, by: str) -> Part:
+    """Take an uncertain part back to ``planned`` under names never used before; return it."""
+    sending = ledger.sources.take_sending(source.id)
+    data_name, manifest_name, content = _name(
+        source.feed,
+        configuration.feeds[source.feed],
+        configuration.destinations[source.destination],
+        parse_header(source.header_bytes or b"").names,
+        short_id=make_sending_id(source.id, sending),
+        at=datetime.datetime.now(datetime.UTC),
+        number=part.number,
+        of=part.of,
+    )
+    ledger.parts.resend(
+        part, data_name=data_name, manifest_name=manifest_name, manifest=content, reason="sent again", by=by
+    )
+    return ledger.parts.get(source.id, part.number)
+
+
+def _name(
+    feed_name: str,
+    feed: Feed,
+    destination: Destination,
+    header: Sequence[str],
+    *,
+    short_id: str,
+    at: datetime.datetime,
+    number: int,
+    of: int,
+) -> tuple[str, str, bytes]:
+    stem = names.make_stem(feed_name, at, short_id, number, of)
+    encrypted = destination.encryption is not None
+    data_name = names.get_data_name(stem, encrypted=encrypted)
+    content = manifest.render(data_name, feed, destination, header)
+    manifest.check(content, data_name)
+    return data_name, names.get_manifest_name(stem), content

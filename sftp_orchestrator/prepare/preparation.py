@@ -1,0 +1,249 @@
+"""The station between intake and delivery: sources become planned parts, parts become ready, the refused go aside."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Self, TypeVar
+
+import structlog
+
+from sftp_orchestrator import files
+from sftp_orchestrator.config.model import Configuration, Feed
+from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Part, Source
+from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.prepare import planning, quarantine
+from sftp_orchestrator.prepare.encrypt import Encryptor
+from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.part_content import FileContent, PartContent
+from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.workspace import Workspace
+
+_LOG = structlog.get_logger()
+T = TypeVar("T")
+
+RETRY_SECONDS = 60.0
+"""How long a source waits after this machine stood in its way (disk full, gpg died)."""
+
+
+class Preparation:
+    """Does what can be done on this machine; each step is idempotent and notes its outcome in the ledger."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        workspace: Workspace,
+        ledger: Ledger,
+        board: Board,
+        encryptors: Mapping[str, Encryptor],
+    ) -> None:
+        self._configuration = configuration
+        self._workspace = workspace
+        self._ledger = ledger
+        self._board = board
+        self._encryptors = encryptors
+        # DuckDB takes every core; a second inspection beside it would only double the memory.
+        self._inspecting = asyncio.Semaphore(1)
+        self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
+
+    @classmethod
+    def open(cls, configuration: Configuration, workspace: Workspace, ledger: Ledger, board: Board) -> Self:
+        """Import the keys of every destination that encrypts, and return the station.
+
+        Raises:
+            ConfigurationError: a key cannot be used: expired, revoked, sign-only, not one public key.
+            LocalFault: gpg is missing or fails.
+        """
+        encryptors = planning.open_encryptors(configuration, workspace)
+        return cls(configuration, workspace, ledger, board, encryptors)
+
+    async def prepare_source(self, source: Source) -> Source:
+        """Inspect a claimed source and plan its parts; return it as ``planned``.
+
+        Raises:
+            SourceChanged: the producer still writes.
+            InputRefused: it breaks a rule.
+            DecisionNeeded: its feed or file is gone.
+            LocalFault: this machine stood in the way.
+        """
+        feed = self._get_feed(source)
+        path = await asyncio.to_thread(quarantine.bring_back, source, self._workspace)
+        if source.state is SourceState.INSPECTED:
+            await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
+        async with self._inspecting:
+            self._board.begin(source.name, Phase.INSPECT, path.stat().st_size)
+            try:
+                inspection = await _in_thread(lambda stop: self._inspect(source, feed, stop))
+            finally:
+                self._board.end(source.name)
+        await asyncio.to_thread(self._plan, source, feed, inspection)
+        return await asyncio.to_thread(self._ledger.sources.get, source.id)
+
+    async def prepare_part(self, source: Source, part: Part) -> Part:
+        """Make a part ready to go up: plain as it lies, encrypted into a piece of its own; return it as ``ready``.
+
+        Raises:
+            SourceChanged: the producer changed the file since it was inspected.
+            LocalFault: this machine stood in the way; nothing is left behind.
+        """
+        encryptor = self._encryptors.get(source.destination)
+        if part.state is PartState.READY:
+            if encryptor is None or self._has_piece(part):
+                return part
+            await asyncio.to_thread(self._ledger.parts.prepare_again, part, "its encrypted piece is gone")
+        content = self._make_plain_content(source, part)
+        size = content.size
+        if encryptor is not None:
+            async with self._encrypting:
+                size = await _in_thread(lambda stop: self._encrypt(encryptor, source, part, stop))
+        await asyncio.to_thread(self._ledger.parts.finish_preparation, part, size=size)
+        return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
+
+    def get_content(self, source: Source, part: Part) -> PartContent | FileContent:
+        """Return the bytes to send for a part that is ready."""
+        if source.destination in self._encryptors:
+            return FileContent(self._workspace.get_spool(source.id, part.number))
+        return self._make_plain_content(source, part)
+
+    def resend(self, source: Source, part: Part, *, by: str) -> Part:
+        """Give an uncertain part names never used before and take it back to ``planned``; blocking."""
+        return planning.resend(self._configuration, self._ledger, source, part, by=by)
+
+    async def set_aside(self, source: Source, error: Failure) -> None:
+        """Note why a source cannot go on in this run, as the kind of error asks for."""
+        await asyncio.to_thread(self._set_aside, source.id, error)
+
+    def finish_quarantine(self, source: Source) -> None:
+        """Move a quarantined original to its report; may be repeated, part of every start. Blocking."""
+        quarantine.move_original(source, self._workspace)
+
+    def _set_aside(self, source_id: str, error: Failure) -> None:
+        source = self._ledger.sources.get(source_id)
+        log = _LOG.bind(source=source.id, feed=source.feed, file=source.name, reason=str(error))
+        untouched = source.state in {SourceState.CLAIMED, SourceState.INSPECTED}
+        if isinstance(error, SourceChanged) and not self._has_left(source):
+            self._wait_again(source, error)
+            log.info("source_changed")
+        elif isinstance(error, InputRefused) and untouched:
+            quarantine.quarantine(source, error, self._workspace, self._ledger)
+            log.warning("source_quarantined")
+        elif isinstance(error, LocalFault):
+            self._ledger.sources.note_wait(source.id, str(error), retry_at=_in_seconds(RETRY_SECONDS))
+            log.error("source_waits")
+        else:
+            self._ledger.sources.hold(source.id, str(error))
+            log.warning("source_held")
+
+    def _wait_again(self, source: Source, error: Failure) -> None:
+        if source.state is not SourceState.CLAIMED:
+            self._ledger.sources.reclaim(source.id, str(error))
+        again = _in_seconds(max(1.0, self._configuration.intake.settle_seconds))
+        self._ledger.sources.note_wait(source.id, str(error), retry_at=again)
+
+    def _has_left(self, source: Source) -> bool:
+        left = {PartState.PUBLISHING, PartState.UNCERTAIN, PartState.DELIVERED}
+        return any(part.state in left for part in self._ledger.parts.list_of(source.id))
+
+    def _inspect(self, source: Source, feed: Feed, stop: threading.Event) -> Inspection:
+        return inspect(
+            self._workspace.get_source(source.id),
+            feed,
+            spill_directory=self._workspace.spill,
+            cancelled=stop.is_set,
+            progress=lambda count: self._board.advance(source.name, count),
+        )
+
+    def _plan(self, source: Source, feed: Feed, inspection: Inspection) -> None:
+        destination = self._configuration.destinations[source.destination]
+        ranges = planning.split_for(inspection, self._workspace.get_source(source.id), destination)
+        self._ledger.sources.finish_inspection(
+            source.id,
+            size=inspection.fingerprint.size,
+            sha256=inspection.sha256,
+            records=inspection.records,
+            header_bytes=inspection.header.header_bytes,
+            earliest_ts=inspection.earliest_ts,
+        )
+        sending = self._ledger.sources.take_sending(source.id)
+        parts = planning.plan_parts(
+            source.feed,
+            feed,
+            destination,
+            inspection.header.names,
+            ranges,
+            short_id=planning.make_sending_id(source.id, sending),
+            at=datetime.datetime.now(datetime.UTC),
+        )
+        self._ledger.sources.finish_planning(source.id, parts)
+        _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
+
+    def _encrypt(self, encryptor: Encryptor, source: Source, part: Part, stop: threading.Event) -> int:
+        label = f"{source.name} {part.number}/{part.of}"
+        content = self._make_plain_content(source, part)
+        destination = self._configuration.destinations[source.destination]
+        spool = self._workspace.get_spool(source.id, part.number)
+        files.require_space(spool.parent, content.size)
+        self._board.begin(label, Phase.ENCRYPT, content.size)
+        try:
+            return encryptor.encrypt(
+                content,
+                spool,
+                max_bytes=destination.limits.encrypted_bytes,
+                cancelled=stop,
+                progress=lambda count: self._board.advance(label, count),
+            )
+        finally:
+            self._board.end(label)
+
+    def _make_plain_content(self, source: Source, part: Part) -> PartContent:
+        path = self._workspace.get_source(source.id)
+        if not path.exists():
+            raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=str(path))
+        return PartContent(
+            path=path,
+            header_bytes=source.header_bytes or b"",
+            start=part.start,
+            end=part.end,
+            expected_size=source.size,
+            expected_mtime_ns=source.mtime_ns,
+        )
+
+    def _has_piece(self, part: Part) -> bool:
+        try:
+            return self._workspace.get_spool(part.source_id, part.number).stat().st_size == part.size
+        except FileNotFoundError:
+            return False
+
+    def _get_feed(self, source: Source) -> Feed:
+        feed = self._configuration.feeds.get(source.feed)
+        if feed is None:
+            raise DecisionNeeded(
+                "prepare",
+                source.name,
+                f"the configuration has no feed '{source.feed}' any more",
+                hint=f"put it back, then `sftp-orchestrator retry {source.id}`",
+            )
+        return feed
+
+
+async def _in_thread(function: Callable[[threading.Event], T]) -> T:
+    """Call ``function`` in a thread; when we are cancelled it is told to stop, and waited for."""
+    stop = threading.Event()
+    task = asyncio.ensure_future(asyncio.to_thread(function, stop))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+def _in_seconds(seconds: float) -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)

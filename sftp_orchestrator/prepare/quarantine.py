@@ -1,0 +1,54 @@
+"""Where refused originals wait: ``quarantine/<source id>/`` with the original and ``report.json``. Blocking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sftp_orchestrator import files
+from sftp_orchestrator.errors import DecisionNeeded, InputRefused
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.prepare import report
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
+
+REPORT_NAME = "report.json"
+
+
+def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger: Ledger) -> None:
+    """Write the report, note the move, then move the original: after a crash in between, a start finishes it."""
+    folder = workspace.get_quarantine(source.id)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    files.write_durably(
+        folder / REPORT_NAME, report.render(source_id=source.id, file=source.name, feed=source.feed, error=error)
+    )
+    ledger.sources.quarantine(source.id, error.cause)
+    move_original(source, workspace)
+
+
+def move_original(source: Source, workspace: Workspace) -> None:
+    """Move the original of a quarantined source beside its report; may be repeated."""
+    original = workspace.get_source(source.id)
+    if original.exists():
+        folder = workspace.get_quarantine(source.id)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        original.rename(folder / source.file_name)
+        files.fsync_directory(folder)
+    remove_tree(workspace.get_folder(source.id))
+
+
+def bring_back(source: Source, workspace: Workspace) -> Path:
+    """Return where a claimed original lies, fetched from quarantine where a person let it go on; may be repeated.
+
+    Raises:
+        DecisionNeeded: it is in neither place.
+    """
+    original = workspace.get_source(source.id)
+    quarantined = workspace.get_quarantine(source.id) / source.file_name
+    if not original.exists() and quarantined.exists():
+        original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        quarantined.rename(original)
+        files.fsync_directory(original.parent)
+        remove_tree(workspace.get_quarantine(source.id))
+    if not original.exists():
+        raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=str(original))
+    return original

@@ -1,0 +1,69 @@
+"""What is under way right now, in bytes: written by the stations, read by the terminal and the page."""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from dataclasses import dataclass, replace
+
+
+class Phase(enum.StrEnum):
+    """What is being done with a file or part."""
+
+    INSPECT = "inspect"
+    ENCRYPT = "encrypt"
+    UPLOAD = "upload"
+    PUBLISH = "publish"
+    DONE = "done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One piece of work as it stands."""
+
+    label: str
+    phase: Phase
+    done_bytes: int
+    total_bytes: int
+    started: float
+    """monotonic seconds"""
+
+
+class Board:
+    """A snapshot of the work under way. Threads may write to it; memory and not the truth, which is the ledger's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._work: dict[str, Work] = {}
+        self._sent_bytes = 0
+
+    def begin(self, label: str, phase: Phase, total_bytes: int) -> None:
+        """Show that ``label`` enters ``phase``, counted from zero bytes of ``total_bytes``."""
+        with self._lock:
+            self._work[label] = Work(
+                label=label, phase=phase, done_bytes=0, total_bytes=total_bytes, started=time.monotonic()
+            )
+
+    def advance(self, label: str, count: int) -> None:
+        """Show that ``count`` more bytes are done."""
+        with self._lock:
+            work = self._work.get(label)
+            if work is not None:
+                self._work[label] = replace(work, done_bytes=work.done_bytes + count)
+                self._sent_bytes += count if work.phase is Phase.UPLOAD else 0
+
+    def end(self, label: str) -> None:
+        """Take ``label`` off the board; may be repeated."""
+        with self._lock:
+            self._work.pop(label, None)
+
+    def list_work(self) -> list[Work]:
+        """Return what is under way, in the order in which it began."""
+        with self._lock:
+            return sorted(self._work.values(), key=lambda work: work.started)
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that the receivers have acknowledged since the start."""
+        return self._sent_bytes

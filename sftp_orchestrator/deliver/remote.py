@@ -25,9 +25,9 @@ class Content(Protocol):
 class Remote(Protocol):
     """One connection to a receiver. Every operation has a deadline.
 
-    All raise ``Unreachable`` when the line is cut, silent past the deadline or the server says it is out of service: the
-    connection is then of no further use. ``ReceiverRefused`` is permanent: permission denied, no such folder, operation
-    unsupported. Other server failures are ``Transient``.
+    All raise ``Unreachable`` when the line is cut, silent past the deadline, or the server is out of service: the
+    connection is then of no further use. ``ReceiverRefused`` is permanent: permission denied, no such folder,
+    operation unsupported. Other server failures are ``Transient``.
     """
 
     async def put(self, name: str, content: Content, progress: Progress | None = None) -> None:

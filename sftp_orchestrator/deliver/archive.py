@@ -1,0 +1,66 @@
+"""What happens to originals at the end: archived by day, quarantined with their report, or removed by policy."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from sftp_orchestrator import files
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
+
+_LOG = structlog.get_logger()
+
+
+class Archive:
+    """Puts delivered originals away. Each step may be repeated; blocking, for threads."""
+
+    def __init__(self, workspace: Workspace, ledger: Ledger, zone: ZoneInfo, *, keep_days: int | None) -> None:
+        self._workspace = workspace
+        self._ledger = ledger
+        self._zone = zone
+        self._keep_days = keep_days
+
+    def put_away(self, source: Source) -> None:
+        """Archive the original of a delivered source, or remove it by policy, with everything made of it.
+
+        The day is that of its delivery, from the ledger, so that a repetition after a crash finds the same folder.
+        """
+        original = self._workspace.get_source(source.id)
+        if self._keep_days != 0:
+            day = source.changed_at.astimezone(self._zone).date().isoformat()
+            move_in(original, self._workspace.get_archive(source.id, day), source.file_name)
+        remove_tree(self._workspace.get_folder(source.id))
+        self._ledger.sources.finish_archive(source.id)
+
+    def remove_expired(self, today: datetime.date) -> int:
+        """Remove the days older than the policy keeps; return how many."""
+        if self._keep_days is None:
+            return 0
+        oldest = today - datetime.timedelta(days=self._keep_days)
+        expired = [folder for folder in self._workspace.archive.iterdir() if _is_older(folder.name, oldest)]
+        for folder in expired:
+            remove_tree(folder)
+            _LOG.info("archive_removed", day=folder.name)
+        return len(expired)
+
+
+def move_in(original: Path, folder: Path, name: str) -> None:
+    """Move ``original`` into ``folder`` as ``name``; may be repeated: where it is gone already, nothing happens."""
+    if not original.exists():
+        return
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    original.rename(folder / name)
+    files.fsync_directory(folder)
+    files.fsync_directory(folder.parent)
+
+
+def _is_older(name: str, oldest: datetime.date) -> bool:
+    try:
+        return datetime.date.fromisoformat(name) < oldest
+    except ValueError:
+        return False

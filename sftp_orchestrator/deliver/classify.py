@@ -1,0 +1,164 @@
+"""The one place where asyncssh's and the network's errors become ours: by type and code, never by their text."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+import asyncssh
+from asyncssh.packet import PacketDecodeError
+
+from sftp_orchestrator import errors
+from sftp_orchestrator.deliver.receiver import Receiver
+
+FOREIGN_ERRORS = (asyncssh.Error, PacketDecodeError, EOFError, OSError)
+"""What asyncssh lets out of an operation; ``TimeoutError`` is an ``OSError``."""
+
+_LOCAL_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Connecting fails on these for want of something on this machine."""
+_LONGEST_QUOTE = 200
+"""Characters of a server's own words that are shown; it may send any number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    """What a group of errors means; ``hint`` may name the fields of ``Receiver``."""
+
+    types: tuple[type[asyncssh.Error], ...]
+    failure: type[errors.Failure]
+    cause: str
+    hint: str | None = None
+
+
+_STATUS_RULES = (
+    _Rule(
+        types=(asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect, asyncssh.SFTPCannotDelete),
+        failure=errors.ReceiverRefused,
+        cause="permission denied",
+        hint="check that user {username} may do this in folder {remote_dir!r} (destinations.{name}.remote_dir)",
+    ),
+    _Rule(
+        types=(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory),
+        failure=errors.ReceiverRefused,
+        cause="no such file or folder",
+        hint="check that folder {remote_dir!r} exists there (destinations.{name}.remote_dir)",
+    ),
+    _Rule(
+        types=(asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded),
+        failure=errors.ReceiverRefused,
+        cause="no space left on the receiver",
+        hint="have space freed there or the quota raised, then retry",
+    ),
+    _Rule(
+        types=(asyncssh.SFTPOpUnsupported,),
+        failure=errors.ReceiverRefused,
+        cause="the receiver does not support this operation",
+        hint="if it is a rename, set destinations.{name}.rename: false",
+    ),
+    _Rule(
+        types=(asyncssh.SFTPFileAlreadyExists, asyncssh.SFTPFileIsADirectory, asyncssh.SFTPInvalidFilename),
+        failure=errors.ReceiverRefused,
+        cause="the receiver does not take this name",
+        hint="look for what lies there under it",
+    ),
+    _Rule(
+        types=(asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.SFTPEOFError),
+        failure=errors.Unreachable,
+        cause="connection lost",
+    ),
+    _Rule(
+        types=(asyncssh.SFTPBadMessage,),
+        failure=errors.Unreachable,
+        cause="the conversation got out of step",
+    ),
+)
+_STATUS_OTHERWISE = _Rule(types=(), failure=errors.Transient, cause="the receiver reports a failure")
+
+_CONNECTION_RULES = (
+    _Rule(
+        types=(asyncssh.PermissionDenied, asyncssh.IllegalUserName),
+        failure=errors.LoginRefused,
+        cause="the receiver does not accept our login",
+        hint="check that the public key of destinations.{name}.private_key is registered for user {username}",
+    ),
+    _Rule(
+        types=(asyncssh.HostKeyNotVerifiable,),
+        failure=errors.LoginRefused,
+        cause="its host key is not trusted",
+        hint="check destinations.{name}.host_keys and known_hosts, also for a key marked @revoked",
+    ),
+    _Rule(
+        types=(asyncssh.KeyExchangeFailed,),
+        failure=errors.ReceiverRefused,
+        cause="no common algorithm",
+        hint="the server is too old, or allows too little; see: ssh -vv -p {port} {host}",
+    ),
+    _Rule(
+        types=(asyncssh.ProtocolNotSupported,),
+        failure=errors.ReceiverRefused,
+        cause="it does not speak SSH 2",
+        hint="check destinations.{name}.host and port",
+    ),
+    _Rule(types=(asyncssh.ConnectionLost,), failure=errors.Unreachable, cause="connection lost"),
+    _Rule(types=(asyncssh.ServiceNotAvailable,), failure=errors.Unreachable, cause="it is out of service"),
+)
+_CONNECTION_OTHERWISE = _Rule(types=(), failure=errors.Unreachable, cause="the receiver hung up")
+
+_HOST_REFUSED = _Rule(
+    types=(),
+    failure=errors.ReceiverRefused,
+    cause="it does not let this host connect",
+    hint="have this machine's public address allowed there",
+)
+_NO_SESSION = _Rule(
+    types=(),
+    failure=errors.ReceiverRefused,
+    cause="it does not start an SFTP session",
+    hint="check that user {username} may use SFTP there",
+)
+_BUSY = _Rule(types=(), failure=errors.Unreachable, cause="it has no room for another session")
+_BUSY_CODES = frozenset({asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE})
+
+
+def classify(error: BaseException, operation: str, subject: str, receiver: Receiver) -> errors.Failure:
+    """Return ``error``, one of ``FOREIGN_ERRORS``, as a failure of ``operation`` on ``subject``. Pure.
+
+    ``Unreachable`` means that the connection it happened on is of no further use.
+    """
+    match error:
+        case asyncssh.Error():
+            return _apply(_find_rule(error), error.reason, operation, subject, receiver)
+        case TimeoutError():
+            return errors.Unreachable(operation, subject, f"no answer within {receiver.timeout_seconds:g} s")
+        case OSError() if error.errno in _LOCAL_ERRNOS:
+            return errors.LocalFault(operation, subject, error.strerror or str(error))
+        case OSError():
+            return errors.Unreachable(operation, subject, _quote(error.strerror or str(error)) or type(error).__name__)
+        case _:
+            return errors.Unreachable(operation, subject, "the conversation got out of step")
+
+
+def _find_rule(error: asyncssh.Error) -> _Rule:
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return _BUSY if error.code in _BUSY_CODES else _NO_SESSION
+    if error.code == asyncssh.DISC_HOST_NOT_ALLOWED_TO_CONNECT and isinstance(error, asyncssh.DisconnectError):
+        return _HOST_REFUSED
+    rules, otherwise = (
+        (_STATUS_RULES, _STATUS_OTHERWISE)
+        if isinstance(error, asyncssh.SFTPError)
+        else (_CONNECTION_RULES, _CONNECTION_OTHERWISE)
+    )
+    return next((rule for rule in rules if isinstance(error, rule.types)), otherwise)
+
+
+def _apply(rule: _Rule, words: str, operation: str, subject: str, receiver: Receiver) -> errors.Failure:
+    said = _quote(words)
+    cause = f"{rule.cause} ({said})" if said and said.casefold() != rule.cause.casefold() else rule.cause
+    hint = rule.hint and rule.hint.format_map(vars(receiver))
+    return rule.failure(operation, subject, cause, hint=hint)
+
+
+def _quote(words: str) -> str:
+    """Return a stranger's words fit for one line of a log: printable, one line, short."""
+    shown = "".join(character if character.isprintable() else " " for character in words)
+    return " ".join(shown.split())[:_LONGEST_QUOTE].rstrip(".")

@@ -1,0 +1,195 @@
+"""A few connections to one receiver, lent to one user at a time: opened when needed, reused, dropped when in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from sftp_orchestrator import errors
+from sftp_orchestrator.config.model import Destination
+from sftp_orchestrator.deliver.sftp import SftpRemote, connect
+
+IDLE_SECONDS = 60
+"""A connection unused for longer is asked whether it lives before it is lent: firewalls drop idle ones silently."""
+ALIVE_SECONDS = 10
+"""How long that question may take."""
+REGROW_SECONDS = 300
+"""After the receiver refused one more connection, the next try waits this long."""
+
+Connector = Callable[[Destination, str], Awaitable[SftpRemote]]
+
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Grant:
+    """Leave to use ``remote``, idle since ``since`` by the clock; or, where there is none, to open a connection."""
+
+    remote: SftpRemote | None = None
+    since: float = 0
+
+
+class ConnectionPool:
+    """At most ``size`` connections to ``destination``, which the configuration calls ``name``; a context manager.
+
+    They are lent in the order of asking. Logins happen one after the other, never at once: servers count those under
+    way (``MaxStartups``). A receiver that takes no further connection while one works makes the pool smaller; the run
+    goes on.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        name: str,
+        size: int,
+        *,
+        connector: Connector = connect,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._destination = destination
+        self._name = name
+        self._size = size
+        self._limit = size
+        self._regrow_at = 0.0
+        self._connect = connector
+        self._clock = clock
+        self._connecting = False
+        self._open: set[SftpRemote] = set()
+        self._idle: list[_Grant] = []
+        self._queue: deque[asyncio.Future[_Grant]] = deque()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection, also those still lent; never raises, may be repeated."""
+        remotes, self._open, self._idle = self._open, set(), []
+        await asyncio.gather(*(remote.close() for remote in remotes))
+
+    @contextlib.asynccontextmanager
+    async def lend(self) -> AsyncIterator[SftpRemote]:
+        """Lend a connection for the time of the context, waiting for a free one where ``size`` are lent.
+
+        It is thrown away afterwards where the line was lost, or an operation on it was cancelled midway.
+
+        Raises:
+            Unreachable, LoginRefused, ReceiverRefused, ConfigurationError: as ``connect``, while no other one works.
+        """
+        remote = await self._take()
+        try:
+            yield remote
+        finally:
+            await self._give_back(remote)
+
+    async def _take(self) -> SftpRemote:
+        while True:
+            grant = await self._get_grant()
+            remote = await self._add() if grant.remote is None else await self._check(grant.remote, grant.since)
+            if remote is not None:
+                return remote
+
+    async def _get_grant(self) -> _Grant:
+        turn: asyncio.Future[_Grant] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        self._serve()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._take_back(turn.result())
+            raise
+
+    def _serve(self) -> None:
+        """Grant what is free to those who wait, first come, first served."""
+        while self._queue:
+            if self._queue[0].done():
+                self._queue.popleft()
+            elif (grant := self._find_grant()) is not None:
+                self._queue.popleft().set_result(grant)
+            else:
+                return
+
+    def _find_grant(self) -> _Grant | None:
+        if self._idle:
+            return self._idle.pop()
+        if self._limit < self._size and self._clock() >= self._regrow_at:
+            self._limit += 1
+        if self._connecting or len(self._open) >= self._limit:
+            return None
+        self._connecting = True
+        return _Grant()
+
+    def _take_back(self, grant: _Grant) -> None:
+        if grant.remote is None:
+            self._connecting = False
+        else:
+            self._idle.append(grant)
+        self._serve()
+
+    async def _add(self) -> SftpRemote | None:
+        """Open one more connection; return None where the receiver refuses it while another one works."""
+        try:
+            remote = await self._connect(self._destination, self._name)
+        except errors.Failure as error:
+            if not self._open:
+                self._refuse_all(error)
+                raise
+            self._shrink(error)
+            return None
+        else:
+            self._open.add(remote)
+            return remote
+        finally:
+            self._connecting = False
+            self._serve()
+
+    def _refuse_all(self, error: errors.Failure) -> None:
+        """Fail those who wait as well: each trying for itself would look like an attack to the receiver."""
+        for turn in self._queue:
+            if not turn.done():
+                turn.set_exception(error)
+
+    def _shrink(self, error: errors.Failure) -> None:
+        self._limit = len(self._open)
+        self._regrow_at = self._clock() + REGROW_SECONDS
+        _LOG.warning(
+            "pool_shrunk", destination=self._name, connections=self._limit, wanted=self._size, error=str(error)
+        )
+
+    async def _check(self, remote: SftpRemote, since: float) -> SftpRemote | None:
+        """Return ``remote`` where it can be used, else close it and return None."""
+        fit = False
+        try:
+            fit = remote.is_usable and (
+                self._clock() - since <= IDLE_SECONDS or await remote.check_alive(ALIVE_SECONDS)
+            )
+        finally:
+            if not fit:
+                await self._discard(remote)
+        return remote if fit else None
+
+    async def _give_back(self, remote: SftpRemote) -> None:
+        if remote in self._open and remote.is_usable:
+            self._take_back(_Grant(remote=remote, since=self._clock()))
+        else:
+            await self._discard(remote)
+
+    async def _discard(self, remote: SftpRemote) -> None:
+        try:
+            await remote.close()
+        finally:
+            self._open.discard(remote)
+            self._serve()

@@ -1,0 +1,117 @@
+"""What we log in with and what we trust: our private key and the receiver's pinned host keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from sftp_orchestrator.config.model import Destination
+from sftp_orchestrator.errors import ConfigurationError
+
+# host keys, keys of certificate authorities, revoked keys; then the same for X.509, which stays empty
+_Matched = tuple[
+    list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey], tuple[()], tuple[()], tuple[()], tuple[()]
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedHostKeys:
+    """The host keys that are trusted: those listed, and those a known_hosts file has for the host."""
+
+    listed: tuple[asyncssh.SSHKey, ...]
+    known: asyncssh.SSHKnownHosts | None
+
+    def match(self, host: str, address: str, port: int | None) -> _Matched:
+        """Return what is trusted of ``host``, in the form asyncssh asks for; ``port`` is None for 22. Pure.
+
+        Hashed names, ``[host]:port``, patterns, ``@revoked`` and ``@cert-authority`` count as in OpenSSH.
+        """
+        trusted, authorities, revoked = list(self.listed), [], []
+        if self.known is not None:
+            found = self.known.match(host, address, port)
+            trusted += found[0]
+            authorities, revoked = list(found[1]), list(found[2])
+        return trusted, authorities, revoked, (), (), (), ()
+
+    def list_algorithms(self, host: str, port: int) -> list[str]:
+        """Return the signature algorithms of the keys trusted for ``host``, best first.
+
+        Empty where that cannot be told by its name alone: pinned by address, or certified by an authority.
+        """
+        trusted, authorities = self.match(host, "", None if port == 22 else port)[:2]
+        return [] if authorities else [name.decode() for key in trusted for name in key.sig_algorithms]
+
+    def list_fingerprints(self, host: str, address: str, port: int) -> list[str]:
+        """Return the SHA-256 fingerprints trusted for ``host``, as ``ssh-keygen -l`` shows them."""
+        trusted = self.match(host, address, None if port == 22 else port)[0]
+        return [get_fingerprint(key) for key in trusted]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What one destination is logged in to with."""
+
+    key: asyncssh.SSHKey
+    host_keys: PinnedHostKeys
+
+
+def get_fingerprint(key: asyncssh.SSHKey) -> str:
+    """Return the SHA-256 fingerprint of ``key``, as ``ssh-keygen -l`` shows it, with its algorithm before it."""
+    return f"{key.get_algorithm()} {key.get_fingerprint('sha256')}"
+
+
+def load_credentials(destination: Destination, name: str) -> Credentials:
+    """Read the private key and the pins of ``destination``. Blocking; may be repeated.
+
+    Raises:
+        ConfigurationError: one is missing, unreadable or malformed, or the passphrase does not fit.
+    """
+    return Credentials(key=_load_key(destination, name), host_keys=load_host_keys(destination, name))
+
+
+def load_host_keys(destination: Destination, name: str) -> PinnedHostKeys:
+    """Read the pinned host keys of ``destination``. Blocking; may be repeated.
+
+    Raises:
+        ConfigurationError: a listed key is malformed, or the known_hosts file is unreadable or malformed.
+    """
+    listed = []
+    for index, line in enumerate(destination.host_keys):
+        try:
+            listed.append(asyncssh.import_public_key(line))
+        except asyncssh.KeyImportError as error:
+            raise ConfigurationError(
+                "read",
+                f"destinations.{name}.host_keys[{index}]",
+                "it is not a public key",
+                hint='write "<algorithm> <base64>" as ssh-keyscan prints it, without the host',
+            ) from error
+    known = _load_known_hosts(destination.known_hosts) if destination.known_hosts is not None else None
+    return PinnedHostKeys(listed=tuple(listed), known=known)
+
+
+def _load_known_hosts(path: Path) -> asyncssh.SSHKnownHosts:
+    try:
+        return asyncssh.import_known_hosts(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError("read", str(path), error.strerror or type(error).__name__) from error
+    except ValueError as error:
+        raise ConfigurationError("read", str(path), f"it is not a known_hosts file: {error}") from error
+
+
+def _load_key(destination: Destination, name: str) -> asyncssh.SSHKey:
+    passphrase = None
+    if destination.private_key_passphrase is not None:
+        passphrase = destination.private_key_passphrase.read().rstrip(b"\r\n")
+    subject = f"destinations.{name}.private_key ({destination.private_key})"
+    try:
+        return asyncssh.import_private_key(destination.private_key.read(), passphrase)
+    except asyncssh.KeyEncryptionError as error:
+        hint = f"check destinations.{name}.private_key_passphrase"
+        raise ConfigurationError("read", subject, "the passphrase does not open it", hint=hint) from error
+    except asyncssh.KeyImportError as error:
+        # asyncssh says this also of an encrypted key without a passphrase.
+        hint = f"it must be a private key; an encrypted one needs destinations.{name}.private_key_passphrase"
+        raise ConfigurationError("read", subject, str(error), hint=hint) from error

@@ -1,0 +1,211 @@
+"""One destination's share of a run: prepare what is claimed, then profiles, then events, each in its lane.
+
+A failure of one source sets that source aside; a failure of the line, the receiver or this machine ends the
+destination's share, and its sources wait for the next run with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from sftp_orchestrator.config.model import Destination, FeedType
+from sftp_orchestrator.deliver import order
+from sftp_orchestrator.deliver.archive import Archive
+from sftp_orchestrator.deliver.connections import ConnectionPool
+from sftp_orchestrator.deliver.lane import Lane, Steps
+from sftp_orchestrator.deliver.publish import Publisher, finish_even_when_cancelled
+from sftp_orchestrator.deliver.retry import Retrying
+from sftp_orchestrator.deliver.upload import upload
+from sftp_orchestrator.errors import DecisionNeeded, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.moves import DAEMON
+from sftp_orchestrator.ledger.records import Part, Source
+from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.prepare.preparation import Preparation
+from sftp_orchestrator.progress import Board, Phase
+
+_LOG = structlog.get_logger()
+
+PUBLISH_GRACE_SECONDS = 20.0
+"""How long a stop waits for a manifest under way: it must leave room within the 30 s that systemd and Docker give."""
+_HAS_DATA = frozenset({PartState.UPLOADED, PartState.PUBLISHING, PartState.DELIVERED, PartState.UNCERTAIN})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stations:
+    """What every destination of a run shares."""
+
+    ledger: Ledger
+    preparation: Preparation
+    archive: Archive
+    board: Board
+
+
+class Delivery:
+    """Delivers to one destination, once."""
+
+    def __init__(
+        self, name: str, destination: Destination, stations: Stations, pool: ConnectionPool, retrying: Retrying
+    ) -> None:
+        self._name = name
+        self._destination = destination
+        self._ledger = stations.ledger
+        self._preparation = stations.preparation
+        self._archive = stations.archive
+        self._board = stations.board
+        self._pool = pool
+        self._retrying = retrying
+        self._publisher = Publisher(destination, pool, stations.ledger, retrying)
+        self._steps = Steps(
+            list_parts=self._list_parts,
+            upload=self._upload,
+            publish=self._publish,
+            finish=self._finish,
+            set_aside=stations.preparation.set_aside,
+        )
+
+    async def deliver(self, sources: Sequence[Source]) -> None:
+        """Take every source as far as it goes.
+
+        Raises:
+            ExceptionGroup: of ``Failure``, when the line, the receiver or this machine stood in the way.
+        """
+        for source in sources:
+            await self._settle(source)
+        profiles, events = order.list_profiles(sources), [s for s in sources if s.type is FeedType.EVENT]
+        async with asyncio.TaskGroup() as group:
+            prepared = {source.id: asyncio.Future[Source | None]() for source in sources}
+            group.create_task(self._prepare_all([*profiles, *events], prepared))
+            await self._run_lane(profiles, prepared)
+            outcomes = [await prepared[event.id] for event in events]
+            ready = [event for event in outcomes if event is not None]
+            await self._run_lane(await self._list_admitted(ready), prepared)
+
+    # Before the lanes.
+
+    async def _settle(self, source: Source) -> None:
+        """Find out what became of manifests whose outcome is not noted. Recovery, and nothing else, starts a run."""
+        for part in await asyncio.to_thread(self._ledger.parts.list_of, source.id):
+            if part.state is PartState.PUBLISHING:
+                await self._publisher.settle(part)
+
+    async def _prepare_all(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
+        for source in sources:
+            prepared[source.id].set_result(await self._prepare(source))
+
+    async def _prepare(self, source: Source) -> Source | None:
+        """Return the source once its parts are planned, None where it cannot go on in this run."""
+        if source.state not in {SourceState.CLAIMED, SourceState.INSPECTED}:
+            return source
+        try:
+            return await self._preparation.prepare_source(source)
+        except (SourceChanged, InputRefused, DecisionNeeded, LocalFault) as error:
+            await self._preparation.set_aside(source, error)
+            return None
+
+    async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
+        admitted = []
+        for event in order.list_events(events):
+            earlier = await asyncio.to_thread(
+                self._ledger.sources.list_blocking_profiles, self._name, before=event.number
+            )
+            gate = order.decide_gate(event, earlier, self._destination.blocked_profiles)
+            if gate.is_open:
+                admitted.append(event)
+                if gate.passes_over:
+                    left = [source.id for source in gate.passes_over]
+                    _LOG.warning("profiles_passed_over", source=event.id, profiles=left)
+            else:
+                _LOG.warning("events_wait", source=event.id, reason=gate.explain())
+        return admitted
+
+    async def _run_lane(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
+        async def in_order() -> AsyncIterator[Source]:
+            for source in sources:
+                ready = await prepared[source.id]
+                if ready is not None:
+                    yield ready
+
+        if sources:
+            await Lane(self._steps, width=self._destination.connections).run(in_order())
+
+    # The lanes' steps.
+
+    async def _list_parts(self, source: Source) -> list[Part]:
+        return await asyncio.to_thread(self._ledger.parts.list_of, source.id)
+
+    async def _upload(self, source: Source, part: Part) -> Part:
+        if part.state in _HAS_DATA:
+            return part
+        label = _label(source, part)
+        try:
+            part = await self._preparation.prepare_part(source, part)
+            content = self._preparation.get_content(source, part)
+
+            async def attempt() -> None:
+                self._board.begin(label, Phase.UPLOAD, content.size)
+                async with self._pool.lend() as remote:
+                    await upload(
+                        remote,
+                        part.data_name,
+                        content,
+                        verify=self._destination.verify,
+                        rename=self._destination.rename,
+                        progress=lambda count: self._board.advance(label, count),
+                    )
+
+            await self._retrying.call(attempt, f"upload {part.data_name}")
+        finally:
+            self._board.end(label)
+        await asyncio.to_thread(self._ledger.parts.finish_upload, part)
+        _LOG.debug("part_uploaded", source=source.id, part=part.number, name=part.data_name, size=content.size)
+        return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
+
+    async def _publish(self, source: Source, part: Part) -> None:
+        label = _label(source, part)
+        while part.state is not PartState.DELIVERED:
+            if part.state is PartState.UNCERTAIN:
+                part = await self._resend(source, part)
+            if part.state not in _HAS_DATA:
+                part = await self._upload(source, part)
+            self._board.begin(label, Phase.PUBLISH, len(part.manifest))
+            try:
+                task = asyncio.create_task(self._publisher.publish(part))
+                part = await finish_even_when_cancelled(task, grace_seconds=PUBLISH_GRACE_SECONDS)
+            finally:
+                self._board.end(label)
+        _LOG.debug("part_delivered", source=source.id, part=part.number, manifest=part.manifest_name)
+
+    async def _resend(self, source: Source, part: Part) -> Part:
+        """Give an uncertain part of profiles new names; events wait for a person (the receiver never deduplicates)."""
+        if source.type is FeedType.EVENT:
+            raise DecisionNeeded(
+                "publish",
+                f"{source.name} part {part.number}/{part.of}",
+                "whether the receiver took it is not known, and events must not be sent twice",
+                hint=f"look there for {part.manifest_name}, then `sftp-orchestrator resolve {source.id}` "
+                "with --delivered or --resend",
+            )
+        return await asyncio.to_thread(self._preparation.resend, source, part, by=DAEMON)
+
+    async def _finish(self, source: Source) -> None:
+        await asyncio.to_thread(self._ledger.sources.finish_delivery, source.id)
+        delivered = await asyncio.to_thread(self._ledger.sources.get, source.id)
+        _LOG.info(
+            "source_delivered",
+            source=source.id,
+            feed=source.feed,
+            file=source.name,
+            records=delivered.records,
+            size=delivered.size,
+            seconds=round((delivered.changed_at - delivered.claimed_at).total_seconds(), 3),
+        )
+        await asyncio.to_thread(self._archive.put_away, delivered)
+
+
+def _label(source: Source, part: Part) -> str:
+    return f"{source.name} {part.number}/{part.of}"

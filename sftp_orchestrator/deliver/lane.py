@@ -1,0 +1,100 @@
+"""One lane: the parts of sources in a fixed order, uploaded side by side, published one by one in that order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, SourceChanged
+from sftp_orchestrator.ledger.records import Part, Source
+
+SetAside = Callable[[Source, Failure], Awaitable[None]]
+
+
+@dataclass(kw_only=True)
+class _Job:
+    source: Source
+    part: Part
+    uploaded: asyncio.Future[Part | None] = field(default_factory=asyncio.Future)
+    """the part once its data is there; None where its source was set aside"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What a lane does with a part and a source; each step is idempotent and notes its outcome in the ledger."""
+
+    list_parts: Callable[[Source], Awaitable[list[Part]]]
+    """the parts of a source, in order"""
+    upload: Callable[[Source, Part], Awaitable[Part]]
+    """make ready what is not, and put the data at the receiver; the part is ``uploaded`` or further then"""
+    publish: Callable[[Source, Part], Awaitable[None]]
+    """publish its manifest; the part is ``delivered`` then"""
+    finish: Callable[[Source], Awaitable[None]]
+    """note that every part of a source is delivered"""
+    set_aside: SetAside
+    """note why a source drops out; the lane goes on with the others"""
+
+
+class Lane:
+    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, this machine."""
+
+    def __init__(self, steps: Steps, *, width: int) -> None:
+        self._steps = steps
+        self._width = width
+        self._dropped: set[str] = set()
+        # One job waits beside those under way; more would only prepare pieces long before their turn.
+        self._to_upload: asyncio.Queue[_Job | None] = asyncio.Queue(maxsize=1)
+        self._to_publish: asyncio.Queue[_Job | Source | None] = asyncio.Queue()
+
+    async def run(self, sources: AsyncIterable[Source]) -> None:
+        """Deliver ``sources`` in the order in which they come.
+
+        Raises:
+            ExceptionGroup: of ``Failure``; what was begun stands in the ledger, to be gone on with.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._feed(sources))
+            group.create_task(self._publish_all())
+            for _ in range(self._width):
+                group.create_task(self._upload_all())
+
+    async def _feed(self, sources: AsyncIterable[Source]) -> None:
+        async for source in sources:
+            for part in await self._steps.list_parts(source):
+                job = _Job(source=source, part=part)
+                await self._to_publish.put(job)
+                await self._to_upload.put(job)
+            await self._to_publish.put(source)
+        await self._to_publish.put(None)
+        for _ in range(self._width):
+            await self._to_upload.put(None)
+
+    async def _upload_all(self) -> None:
+        while (job := await self._to_upload.get()) is not None:
+            part: Part | None = None
+            if job.source.id not in self._dropped:
+                try:
+                    part = await self._steps.upload(job.source, job.part)
+                except (SourceChanged, InputRefused, DecisionNeeded) as error:
+                    await self._drop(job.source, error)
+            job.uploaded.set_result(part)
+
+    async def _publish_all(self) -> None:
+        while (item := await self._to_publish.get()) is not None:
+            if isinstance(item, Source):
+                if item.id not in self._dropped:
+                    await self._steps.finish(item)
+                continue
+            part = await item.uploaded
+            if part is None or item.source.id in self._dropped:
+                continue
+            try:
+                await self._steps.publish(item.source, part)
+            except (SourceChanged, InputRefused, DecisionNeeded) as error:
+                await self._drop(item.source, error)
+
+    async def _drop(self, source: Source, error: Failure) -> None:
+        if source.id not in self._dropped:
+            self._dropped.add(source.id)
+            await self._steps.set_aside(source, error)

@@ -1,0 +1,139 @@
+"""Publishes manifests: the commit of a data file, and the one step whose outcome must never be guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from typing import TypeVar
+
+import structlog
+
+from sftp_orchestrator.config.model import Destination, Verify
+from sftp_orchestrator.deliver.connections import ConnectionPool
+from sftp_orchestrator.deliver.remote import Remote
+from sftp_orchestrator.deliver.retry import Retrying
+from sftp_orchestrator.deliver.upload import put
+from sftp_orchestrator.errors import Failure
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Part
+from sftp_orchestrator.ledger.states import PartState
+from sftp_orchestrator.prepare.part_content import BytesContent
+
+_LOG = structlog.get_logger()
+T = TypeVar("T")
+
+
+class Finding(enum.Enum):
+    """What a look at the receiver says about a part in ``publishing``."""
+
+    DELIVERED = enum.auto()
+    NOT_PUBLISHED = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+def judge(part: Part, *, manifest_size: int | None, data_size: int | None) -> tuple[Finding, str]:
+    """Decide what became of a manifest whose outcome is not noted, from the sizes at the receiver. Pure.
+
+    There in full: delivered. Data there, manifest not: it was not taken, for a receiver takes the two together.
+    Anything else cannot be told apart from "taken".
+    """
+    if manifest_size == len(part.manifest):
+        return Finding.DELIVERED, "the manifest is there in full"
+    if manifest_size is not None:
+        return Finding.UNKNOWN, f"the manifest is there with {manifest_size} of {len(part.manifest)} bytes"
+    if data_size == part.size:
+        return Finding.NOT_PUBLISHED, "the data is there and the manifest is not"
+    if data_size is None:
+        return Finding.UNKNOWN, "neither data nor manifest is there: the receiver may have taken them"
+    return Finding.UNKNOWN, f"the manifest is not there, and the data has {data_size} of {part.size} bytes"
+
+
+class Publisher:
+    """Publishes the manifests of one destination. The caller keeps the order: one at a time."""
+
+    def __init__(self, destination: Destination, pool: ConnectionPool, ledger: Ledger, retrying: Retrying) -> None:
+        self._destination = destination
+        self._pool = pool
+        self._ledger = ledger
+        self._retrying = retrying
+
+    async def publish(self, part: Part) -> Part:
+        """Publish the manifest of a part in ``uploaded`` or ``publishing``; return the part as it then stands.
+
+        ``delivered``: done. ``ready``: its data is not at the receiver any more. ``uncertain``: nobody can tell.
+
+        Raises:
+            Failure: the receiver could not be reached or refused; the part stands where a restart finds it.
+        """
+        return await self._retrying.call(lambda: self._advance(part), f"publish {part.manifest_name}")
+
+    async def settle(self, part: Part) -> Part:
+        """Find out what became of a part in ``publishing``; may be repeated. Part of every start."""
+        return await self._retrying.call(lambda: self._settle_now(part), f"look for {part.manifest_name}")
+
+    async def _advance(self, part: Part) -> Part:
+        part = await self._get(part)
+        if part.state is PartState.PUBLISHING:
+            part = await self._settle_now(part)
+        if part.state is not PartState.UPLOADED:
+            return part
+        async with self._pool.lend() as remote:
+            if not await self._has_data(remote, part):
+                reason = "its data is not at the receiver any more"
+                await asyncio.to_thread(self._ledger.parts.upload_again, part, reason)
+                _LOG.warning("upload_repeated", source=part.source_id, part=part.number, reason=reason)
+                return await self._get(part)
+            await asyncio.to_thread(self._ledger.parts.begin_publishing, part)
+            await self._put(remote, part)
+        await asyncio.to_thread(self._ledger.parts.finish_publishing, part)
+        return await self._get(part)
+
+    async def _put(self, remote: Remote, part: Part) -> None:
+        try:
+            # A clean close says that it is there; its size is not asked for, as a receiver may take it away at once.
+            await put(remote, part.manifest_name, BytesContent(part.manifest), rename=self._destination.rename)
+        except Failure as error:
+            _LOG.warning("publish_interrupted", source=part.source_id, part=part.number, error=str(error))
+            raise
+
+    async def _settle_now(self, part: Part) -> Part:
+        async with self._pool.lend() as remote:
+            manifest_size = await remote.get_size(part.manifest_name)
+            data_size = await remote.get_size(part.data_name)
+        finding, why = judge(part, manifest_size=manifest_size, data_size=data_size)
+        moves = {
+            Finding.DELIVERED: lambda: self._ledger.parts.finish_publishing(part),
+            Finding.NOT_PUBLISHED: lambda: self._ledger.parts.publish_again(part, why),
+            Finding.UNKNOWN: lambda: self._ledger.parts.doubt(part, why),
+        }
+        await asyncio.to_thread(moves[finding])
+        _LOG.info("publishing_settled", source=part.source_id, part=part.number, finding=finding.name.lower(), why=why)
+        return await self._get(part)
+
+    async def _has_data(self, remote: Remote, part: Part) -> bool:
+        if self._destination.verify is Verify.NEVER:
+            return True
+        found = await remote.get_size(part.data_name)
+        return found == part.size or (found is None and self._destination.verify is Verify.BEST_EFFORT)
+
+    async def _get(self, part: Part) -> Part:
+        return await asyncio.to_thread(self._ledger.parts.get, part.source_id, part.number)
+
+
+async def finish_even_when_cancelled(task: asyncio.Task[T], *, grace_seconds: float) -> T:
+    """Return what ``task`` returns; when we are cancelled meanwhile, give it ``grace_seconds`` to end first.
+
+    A manifest on its way is better seen through than left for a restart to wonder about.
+    """
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=grace_seconds)
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Failure):
+                await task
+        elif not task.cancelled():
+            task.exception()
+        raise

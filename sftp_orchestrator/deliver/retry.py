@@ -1,0 +1,60 @@
+"""When to try again: exponential back-off with full jitter, decided here, waited for elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+
+from sftp_orchestrator.errors import SourceChanged, Transient
+
+_LOG = structlog.get_logger()
+T = TypeVar("T")
+
+STEP_BASE_SECONDS = 1.0
+"""First wait between two tries of one remote step; a reset connection is usually back at once."""
+STEP_CAP_SECONDS = 30.0
+RUN_BASE_SECONDS = 30.0
+"""First wait before a run that failed as a whole; a receiver that is down stays so for minutes."""
+RUN_CAP_SECONDS = 900.0
+
+
+def get_delay_seconds(attempt: int, *, base: float, cap: float, random_unit: float) -> float:
+    """Return how long to wait after the ``attempt``-th failure, counted from 1. Pure.
+
+    Full jitter: anywhere between nothing and the exponential bound, so that many clients do not come back together.
+    """
+    return float(min(cap, base * 2 ** min(attempt - 1, 32)) * random_unit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrying:
+    """Tries a step again while its failure is transient. Clock and chance are injected."""
+
+    attempts: int
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = field(default=random.random)
+
+    async def call(self, step: Callable[[], Awaitable[T]], what: str) -> T:
+        """Return what ``step`` returns; on a transient failure wait and call it again, ``attempts`` times in all.
+
+        ``step`` must be repeatable. ``SourceChanged`` is not tried again here: the source must be read anew.
+        """
+        for attempt in range(1, self.attempts):
+            try:
+                return await step()
+            except SourceChanged:
+                raise
+            except Transient as error:
+                delay = get_delay_seconds(
+                    attempt, base=STEP_BASE_SECONDS, cap=STEP_CAP_SECONDS, random_unit=self.chance()
+                )
+                _LOG.warning(
+                    "step_retried", step=what, attempt=attempt, delay_seconds=round(delay, 2), error=str(error)
+                )
+                await self.sleep(delay)
+        return await step()

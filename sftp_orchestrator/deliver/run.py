@@ -1,0 +1,159 @@
+"""A run: one delivery pass over everything that is on its way, each destination by itself, all of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.deliver.connections import ConnectionPool
+from sftp_orchestrator.deliver.delivery import Delivery, Stations
+from sftp_orchestrator.deliver.retry import RUN_BASE_SECONDS, RUN_CAP_SECONDS, Retrying, get_delay_seconds
+from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, get_exit_code
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY
+
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a run ended."""
+
+    delivered: int
+    """sources"""
+    not_delivered: tuple[Source, ...]
+    """sources that wait, are quarantined or held, as they stand"""
+    failures: tuple[Failure, ...]
+    """what ended a destination's share early"""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst that happened."""
+        codes = [get_exit_code(failure) for failure in self.failures]
+        if self.not_delivered:
+            codes.append(ExitCode.NOT_ALL_DELIVERED)
+        return max(codes, default=ExitCode.DONE)
+
+
+@dataclass(kw_only=True)
+class _Pause:
+    """A destination that failed as a whole is left alone for a while; a hint in memory, gone with a restart."""
+
+    failures: int
+    until: datetime.datetime
+
+
+@dataclass(kw_only=True)
+class Runner:
+    """Starts runs, one at a time, and remembers which destination is to be left alone for how long."""
+
+    configuration: Configuration
+    stations: Stations
+    chance: Callable[[], float] = field(default=random.random)
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
+
+    async def run(self, trigger: str, *, everything: bool = True, touched: Sequence[Source] = ()) -> Verdict:
+        """Deliver what is on its way; with ``everything`` also to destinations that are being left alone.
+
+        ``touched`` are sources that the caller saw end aside before the run; the verdict counts them, too.
+        """
+        ledger = self.stations.ledger
+        sources = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+        due = [source for source in sources if everything or self.is_due(source)]
+        if not due and not touched:
+            return Verdict(delivered=0, not_delivered=(), failures=())
+        number = await asyncio.to_thread(ledger.runs.start, trigger)
+        _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
+        destinations = sorted({source.destination for source in due})
+        found = await asyncio.gather(
+            *(self._deliver_to(name, [s for s in due if s.destination == name]) for name in destinations)
+        )
+        verdict = await self._judge([*due, *touched], [failure for failure in found if failure is not None])
+        await asyncio.to_thread(
+            ledger.runs.finish,
+            number,
+            verdict=verdict.exit_code.name.lower(),
+            delivered=verdict.delivered,
+            not_delivered=len(verdict.not_delivered),
+        )
+        _LOG.info(
+            "run_finished",
+            run=number,
+            verdict=verdict.exit_code.name.lower(),
+            delivered=verdict.delivered,
+            not_delivered=len(verdict.not_delivered),
+        )
+        return verdict
+
+    def get_next_due(self, sources: Sequence[Source]) -> datetime.datetime | None:
+        """Return when the first of ``sources`` may be tried again by itself; None where none waits for a time."""
+        times = [pause.until for source in sources if (pause := self._pauses.get(source.destination)) is not None]
+        times += [source.retry_at for source in sources if source.retry_at and source.destination not in self._pauses]
+        return min(times, default=None)
+
+    def is_due(self, source: Source) -> bool:
+        """Return whether ``source`` waits neither for a time nor for its destination to be tried again."""
+        now = _now()
+        pause = self._pauses.get(source.destination)
+        return (pause is None or pause.until <= now) and (source.retry_at is None or source.retry_at <= now)
+
+    async def _deliver_to(self, name: str, sources: list[Source]) -> Failure | None:
+        """Deliver to one destination; return what ended its share early, None where nothing did."""
+        destination = self.configuration.destinations.get(name)
+        if destination is None:
+            gone = DecisionNeeded("deliver", f"to {name}", "the configuration has no such destination any more")
+            for source in sources:
+                await self.stations.preparation.set_aside(source, gone)
+            return None
+        retrying = Retrying(attempts=destination.attempts, chance=self.chance)
+        failures: list[Failure] = []
+        try:
+            # One more than data files go up at a time: a manifest must not wait behind gigabytes.
+            async with ConnectionPool(destination, name, destination.connections + 1) as pool:
+                await Delivery(name, destination, self.stations, pool, retrying).deliver(sources)
+        except* Failure as group:
+            failures = list(_flatten(group))
+        if not failures:
+            self._pauses.pop(name, None)
+            return None
+        worst = max(failures, key=get_exit_code)
+        await self._pause(name, worst, sources)
+        return worst
+
+    async def _pause(self, name: str, failure: Failure, sources: Sequence[Source]) -> None:
+        before = self._pauses.get(name)
+        count = before.failures + 1 if before else 1
+        delay = get_delay_seconds(count, base=RUN_BASE_SECONDS, cap=RUN_CAP_SECONDS, random_unit=self.chance())
+        until = _now() + datetime.timedelta(seconds=delay)
+        self._pauses[name] = _Pause(failures=count, until=until)
+        _LOG.error(
+            "destination_failed", destination=name, error=str(failure), failures=count, retry_at=until.isoformat()
+        )
+        for source in sources:
+            await asyncio.to_thread(self.stations.ledger.sources.note_wait, source.id, str(failure), retry_at=until)
+
+    async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:
+        ledger = self.stations.ledger
+        after = [await asyncio.to_thread(ledger.sources.get, source.id) for source in sources]
+        return Verdict(
+            delivered=sum(source.state in SOURCE_DONE for source in after),
+            not_delivered=tuple(source for source in after if source.state not in SOURCE_DONE),
+            failures=tuple(failures),
+        )
+
+
+def _flatten(group: BaseExceptionGroup[Failure]) -> list[Failure]:
+    found: list[Failure] = []
+    for error in group.exceptions:
+        found += _flatten(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,78 @@
+"""Writes one remote file: many writes in flight on one handle at rising offsets, watched for silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import asyncssh
+
+from sftp_orchestrator.deliver.reading import BlockReader
+from sftp_orchestrator.deliver.remote import Progress
+
+IN_FLIGHT_BYTES = 4 * 1024 * 1024
+"""Twice the 2 MiB window that OpenSSH gives a channel: more would only wait in our memory."""
+FEWEST_IN_FLIGHT = 16
+MOST_IN_FLIGHT = 64
+"""What OpenSSH's own client keeps open; servers are used to it."""
+
+
+class Writing:
+    """Sends what a reader gives to an open remote file. Used once."""
+
+    def __init__(
+        self, file: asyncssh.SFTPClientFile, *, write_bytes: int, silence_seconds: float, progress: Progress | None
+    ) -> None:
+        self._file = file
+        self._write_bytes = write_bytes
+        self._silence_seconds = silence_seconds
+        self._progress = progress
+        self._limit = min(max(IN_FLIGHT_BYTES // write_bytes, FEWEST_IN_FLIGHT), MOST_IN_FLIGHT)
+        self._in_flight: deque[asyncio.Task[None]] = deque()
+        self._deadline: asyncio.Timeout | None = None
+        self._sent = 0
+        self.acknowledged_bytes = 0
+        """bytes that the receiver said it wrote"""
+
+    async def send(self, reader: BlockReader) -> None:
+        """Write everything; return when every byte is acknowledged. Whatever happens, no write is under way afterwards.
+
+        Raises:
+            TimeoutError: nothing was acknowledged for ``silence_seconds``.
+            asyncssh.Error: as the server or the connection says.
+            Failure: as the reader says.
+        """
+        try:
+            while block := await reader.next_block():
+                view = memoryview(block)
+                for start in range(0, len(view), self._write_bytes):
+                    if len(self._in_flight) >= self._limit:
+                        await self._await_oldest()
+                    self._begin(view[start : start + self._write_bytes])
+            while self._in_flight:
+                await self._await_oldest()
+        finally:
+            for task in self._in_flight:
+                task.cancel()
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
+
+    def _begin(self, data: memoryview) -> None:
+        # Tasks begin in the order of their creation, and each sends its request before it first waits: offsets rise.
+        self._in_flight.append(asyncio.create_task(self._write(data, self._sent)))
+        self._sent += len(data)
+
+    async def _write(self, data: memoryview, offset: int) -> None:
+        await self._file.write(data, offset)  # type: ignore[type-var] # any buffer will do for a binary file
+        self.acknowledged_bytes += len(data)
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._silence_seconds)
+        if self._progress is not None:
+            self._progress(len(data))
+
+    async def _await_oldest(self) -> None:
+        try:
+            async with asyncio.timeout(self._silence_seconds) as self._deadline:
+                await self._in_flight[0]
+        finally:
+            self._deadline = None
+        self._in_flight.popleft()

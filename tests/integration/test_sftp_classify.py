@@ -1,0 +1,75 @@
+"""Foreign errors become ours by their type and code."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import asyncssh
+import pytest
+
+from sftp_orchestrator import errors
+from sftp_orchestrator.deliver.classify import classify
+from sftp_orchestrator.deliver.receiver import Receiver
+
+RECEIVER = Receiver(name="production", host="sftp.example", port=22, username="u", remote_dir="in", timeout_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (asyncssh.PermissionDenied("no"), errors.LoginRefused),
+        (asyncssh.IllegalUserName("no"), errors.LoginRefused),
+        (asyncssh.HostKeyNotVerifiable("no"), errors.LoginRefused),
+        (asyncssh.KeyExchangeFailed("no"), errors.ReceiverRefused),
+        (asyncssh.ProtocolNotSupported("no"), errors.ReceiverRefused),
+        (asyncssh.DisconnectError(asyncssh.DISC_HOST_NOT_ALLOWED_TO_CONNECT, "no"), errors.ReceiverRefused),
+        (asyncssh.DisconnectError(asyncssh.DISC_TOO_MANY_CONNECTIONS, "no"), errors.Unreachable),
+        (asyncssh.ServiceNotAvailable("no"), errors.Unreachable),
+        (asyncssh.ConnectionLost("no"), errors.Unreachable),
+        (asyncssh.ProtocolError("no"), errors.Unreachable),
+        (asyncssh.MACError("no"), errors.Unreachable),
+        (asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "no"), errors.Unreachable),
+        (asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "no"), errors.ReceiverRefused),
+        (asyncssh.SFTPPermissionDenied("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPWriteProtect("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPNoSuchFile("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPNoSuchPath("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPOpUnsupported("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPNoSpaceOnFilesystem("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPQuotaExceeded("no"), errors.ReceiverRefused),
+        (asyncssh.SFTPFailure("no"), errors.Transient),
+        (asyncssh.SFTPInvalidHandle("no"), errors.Transient),
+        (asyncssh.SFTPError(4711, "no"), errors.Transient),
+        (asyncssh.SFTPConnectionLost("no"), errors.Unreachable),
+        (asyncssh.SFTPNoConnection("no"), errors.Unreachable),
+        (asyncssh.SFTPEOFError("no"), errors.Unreachable),
+        (asyncssh.SFTPBadMessage("no"), errors.Unreachable),
+        (TimeoutError(), errors.Unreachable),
+        (ConnectionResetError(errno.ECONNRESET, "no"), errors.Unreachable),
+        (socket.gaierror(socket.EAI_NONAME, "no"), errors.Unreachable),
+        (BrokenPipeError("no"), errors.Unreachable),
+        (OSError(errno.EMFILE, "no"), errors.LocalFault),
+        (EOFError(), errors.Unreachable),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.__name__,
+)
+def test_kinds(error: Exception, kind: type[errors.Failure]) -> None:
+    """Each foreign error has its place in our tree: exactly this class, for its subclasses are treated otherwise."""
+    failure = classify(error, "upload", "a.csv", RECEIVER)
+    assert type(failure) is kind
+    assert "{" not in str(failure)
+
+
+def test_space_is_named() -> None:
+    """Who reads that the receiver is full knows what to do."""
+    failure = classify(asyncssh.SFTPQuotaExceeded("quota"), "upload", "a.csv", RECEIVER)
+    assert "no space left" in failure.cause
+    assert failure.hint is not None
+
+
+def test_a_strangers_words_fit_on_one_line() -> None:
+    """What a server says is quoted on one line, without control characters, and shortened."""
+    failure = classify(asyncssh.SFTPFailure("a\r\nb\x1b[31m\u202e" + "c" * 1000), "upload", "a.csv", RECEIVER)
+    assert str(failure).isprintable()
+    assert len(str(failure)) < 300

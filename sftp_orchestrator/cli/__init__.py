@@ -1,1 +1,54 @@
 """The command line: one module a command; prints, exits; no logic of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from sftp_orchestrator.cli import app
+from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
+
+
+def main() -> None:
+    """Run the command line and exit with a code of the contract. A traceback is shown under ``--debug`` alone."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command; return its exit code. Errors go to stderr, one line each."""
+    try:
+        result = app.app(arguments, prog_name="sftp-orchestrator", standalone_mode=False)
+    except typer.TyperException as error:
+        typer.echo(f"sftp-orchestrator: {error.format_message()} (see --help)" if arguments else error, err=True)
+        return ExitCode.USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except BaseExceptionGroup as group:
+        failures = group.subgroup(Failure)
+        if failures is None or "--debug" in arguments:
+            raise
+        return max(_show(error) for error in _flatten(failures))
+    except Failure as error:
+        if "--debug" in arguments:
+            raise
+        return _show(error)
+    except BrokenPipeError:
+        # Whoever read our answer has seen enough (`… | head`); a second complaint at exit helps nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+def _show(error: Failure) -> ExitCode:
+    for line in str(error).splitlines():
+        typer.echo(f"sftp-orchestrator: {line}", err=True)
+    return get_exit_code(error)
+
+
+def _flatten(group: BaseExceptionGroup[Failure]) -> list[Failure]:
+    found: list[Failure] = []
+    for error in group.exceptions:
+        found += _flatten(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

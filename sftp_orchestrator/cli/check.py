@@ -1,0 +1,35 @@
+"""``check``: whether everything is in place, before the first file is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from sftp_orchestrator import health
+from sftp_orchestrator.cli import options
+from sftp_orchestrator.config.model import Configuration
+
+
+def check(
+    context: typer.Context,
+    config: options.ConfigOption = None,
+    *,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also log in at each receiver, write a probe and remove it.")
+    ] = False,
+) -> int:
+    """Check configuration, folders, keys and their expiry, and free space; with --connect each receiver, too."""
+    configuration = options.load_configuration(context, config)
+    results = list(health.check_machine(configuration))
+    if connect:
+        results += asyncio.run(_check_receivers(configuration))
+    for result in results:
+        word = "FAILED " if result.failure else "warning" if result.is_warning else "ok     "
+        typer.echo(f"{word} {result.subject}: {result.said}")
+    return max(result.exit_code for result in results)
+
+
+async def _check_receivers(configuration: Configuration) -> list[health.Result]:
+    return [await health.check_receiver(*item) for item in configuration.destinations.items()]

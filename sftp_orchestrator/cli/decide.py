@@ -1,0 +1,49 @@
+"""``retry``, ``release`` and ``resolve``: what a person decides. A running daemon notices within seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sftp_orchestrator.cli import options
+from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.prepare.resending import resolve_delivered, resolve_resend
+
+SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.")]
+
+
+def retry(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
+    """Try a quarantined, held or waiting source again, from where it safely can."""
+    with options.open_ledger(options.load_configuration(context, config)) as ledger:
+        source = ledger.sources.retry(source_id, by=options.get_person())
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again.")
+
+
+def release(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
+    """Let a source go on by your word: held ones go on, events no longer wait for others, nor others for it."""
+    with options.open_ledger(options.load_configuration(context, config)) as ledger:
+        source = ledger.sources.release(source_id, by=options.get_person())
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and released.")
+
+
+def resolve(
+    context: typer.Context,
+    source_id: Annotated[str, typer.Argument(metavar="ID[/PART]", help="A source, or one part of it.")],
+    config: options.ConfigOption = None,
+    *,
+    delivered: Annotated[
+        bool, typer.Option("--delivered", help="The receiver took it: count it as delivered.")
+    ] = False,
+    resend: Annotated[bool, typer.Option("--resend", help="The receiver did not: send it again, newly named.")] = False,
+) -> None:
+    """Say what became of uncertain parts. Nobody but you can: the receiver neither tells nor deduplicates."""
+    if delivered == resend:
+        raise ConfigurationError("resolve", source_id, "say either --delivered or --resend")
+    configuration = options.load_configuration(context, config)
+    decide = resolve_delivered if delivered else resolve_resend
+    with options.open_ledger(configuration) as ledger:
+        parts = decide(configuration, ledger, source_id, by=options.get_person())
+    word = "delivered" if delivered else "to be sent again under a new name"
+    for part in parts:
+        typer.echo(f"{part.source_id} part {part.number}/{part.of} is {word}: {part.data_name}")

@@ -1,0 +1,281 @@
+"""Puts the stations together: lock, ledger, intake, preparation, delivery; watcher, schedule, signals, systemd.
+
+Starting up is recovering, for the daemon and for ``run --once`` alike; ``--once`` only leaves the loop out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+
+import structlog
+from starlette.applications import Starlette
+
+from sftp_orchestrator.config.model import Configuration, FeedType
+from sftp_orchestrator.deliver.archive import Archive
+from sftp_orchestrator.deliver.delivery import Stations
+from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.errors import ExitCode, LocalFault
+from sftp_orchestrator.intake.intake import Intake, Scan
+from sftp_orchestrator.intake.lock import WorkspaceLock
+from sftp_orchestrator.intake.watch import Watcher
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
+from sftp_orchestrator.overview import get_overview
+from sftp_orchestrator.prepare.preparation import Preparation
+from sftp_orchestrator.progress import Board
+from sftp_orchestrator.schedule import Signature, Ticks, is_on_arrival, make_signature
+from sftp_orchestrator.web.app import make_app
+from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.server import open_socket, serve_page
+from sftp_orchestrator.workspace import Workspace
+
+_LOG = structlog.get_logger()
+
+SCAN_PAUSE_SECONDS = 0.5
+"""Between two scans at least: inotify tells of every write of a big copy, and one look serves them all."""
+DECISIONS_POLL_SECONDS = 2.0
+"""How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
+STUCK_SECONDS = 300.0
+"""A station without progress for this long is stuck: longer than any single remote operation may take."""
+GATHER_SECONDS = 600.0
+"""On arrival: how long events wait at most for a profiles file that lies in staging and is not complete yet."""
+
+
+@contextlib.contextmanager
+def open_daemon(configuration: Configuration, board: Board) -> Iterator[Daemon]:
+    """Lock the workspace, open the ledger and import the keys; give all of it back at the end.
+
+    Raises:
+        LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
+        ConfigurationError: a key is missing, loose, expired or of the wrong kind.
+    """
+    os.umask(0o077)
+    workspace = Workspace(root=configuration.workspace)
+    workspace.prepare()
+    with WorkspaceLock(workspace.lock), Ledger.open(configuration.ledger.url, workspace.root) as ledger:
+        preparation = Preparation.open(configuration, workspace, ledger, board)
+        archive = Archive(workspace, ledger, configuration.zone, keep_days=configuration.archive.keep_days)
+        stations = Stations(ledger=ledger, preparation=preparation, archive=archive, board=board)
+        yield Daemon(configuration, workspace, stations)
+
+
+class Daemon:
+    """The service: everything it does is a pass of intake or a run; what it knows is in the ledger."""
+
+    def __init__(self, configuration: Configuration, workspace: Workspace, stations: Stations) -> None:
+        self._configuration = configuration
+        self._workspace = workspace
+        self._stations = stations
+        self._ledger = stations.ledger
+        self._intake = Intake(configuration, workspace, stations.ledger)
+        self._runner = Runner(configuration=configuration, stations=stations)
+        self._pulse = Pulse()
+        self._wake = asyncio.Event()
+        self._seen: Signature = frozenset()
+        self._gather_until: float | None = None
+        self._profiles_settling = False
+
+    async def recover(self) -> None:
+        """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself."""
+        await asyncio.to_thread(self._intake.recover)
+        for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
+            await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
+        for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.DELIVERED}):
+            await asyncio.to_thread(self._stations.archive.put_away, source)
+
+    async def run_once(self) -> Verdict:
+        """One pass over what is complete now, whatever the schedule says.
+
+        What is complete can only be told by looking twice, ``settle_seconds`` apart; a file that changes in between is
+        not complete now.
+        """
+        await self.recover()
+        scan = await asyncio.to_thread(self._intake.scan)
+        if scan.waiting and scan.wait_seconds is not None:
+            await asyncio.sleep(scan.wait_seconds)
+            scan = await asyncio.to_thread(self._intake.scan)
+        verdict = await self._runner.run("once")
+        await self._tidy()
+        return verdict
+
+    async def run(self) -> None:
+        """Take in and deliver until cancelled."""
+        listen = self._configuration.web.listen
+        door = open_socket(listen) if listen is not None else None
+        await self.recover()
+        await self._tidy()
+        changed = asyncio.Event()
+        with Watcher(self._configuration.staging, changed):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._take_in(changed))
+                group.create_task(self._deliver())
+                if door is not None:
+                    group.create_task(serve_page(self._make_app(), door))
+                self._pulse.is_ready = True
+                notify_systemd("READY=1")
+                _LOG.info("daemon_started", staging=str(self._configuration.staging), page=listen)
+
+    def _make_app(self) -> Starlette:
+        return make_app(lambda: get_overview(self._configuration, self._ledger), self._stations.board, self._pulse)
+
+    async def _take_in(self, changed: asyncio.Event) -> None:
+        rescan_seconds = self._configuration.intake.rescan_seconds
+        while True:
+            changed.clear()
+            self._pulse.beat("intake", within_seconds=rescan_seconds + STUCK_SECONDS)
+            wait = rescan_seconds
+            try:
+                scan = await asyncio.to_thread(self._intake.scan)
+            except LocalFault as error:
+                _LOG.error("scan_failed", error=str(error))
+            else:
+                self._note_scan(scan)
+                wait = min(rescan_seconds, scan.wait_seconds if scan.wait_seconds is not None else rescan_seconds)
+            # The pause bounds how often we look, however many hints inotify gives.
+            await asyncio.sleep(min(SCAN_PAUSE_SECONDS, wait))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
+                    await changed.wait()
+
+    def _note_scan(self, scan: Scan) -> None:
+        self._profiles_settling = scan.wait_seconds is not None and any(
+            self._configuration.feeds[feed].type is FeedType.PROFILE for _, feed in scan.waiting
+        )
+        if scan.claimed or not self._profiles_settling:
+            self._wake.set()
+
+    async def _deliver(self) -> None:
+        ticks = self._make_ticks()
+        if ticks is not None:
+            await asyncio.to_thread(ticks.begin, _now())
+        while True:
+            self._wake.clear()
+            self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
+            trigger = await self._get_trigger(ticks)
+            if trigger is not None:
+                await self._with_pulse(self._runner.run(trigger, everything=trigger == "schedule"))
+                self._seen = make_signature(await self._list_due(ticks))
+                await self._tidy()
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DECISIONS_POLL_SECONDS):
+                    await self._wake.wait()
+
+    async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
+        """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
+        task = asyncio.ensure_future(run)
+        last: object = None
+        try:
+            while not task.done():
+                board = self._stations.board
+                now: object = board.list_work()
+                if now != last or not now:
+                    last = now
+                    self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
+                await asyncio.wait([task], timeout=DECISIONS_POLL_SECONDS)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        task.result()
+
+    def _make_ticks(self) -> Ticks | None:
+        line = self._configuration.schedule.deliver
+        if is_on_arrival(line):
+            return None
+        return Ticks(line=line, zone=self._configuration.zone, runs=self._ledger.runs)
+
+    async def _get_trigger(self, ticks: Ticks | None) -> str | None:
+        """Return why a run should start now; None where nothing calls for one."""
+        if ticks is not None and await asyncio.to_thread(ticks.take_due, _now()) is not None:
+            return "schedule"
+        due = await self._list_due(ticks)
+        if not due or make_signature(due) == self._seen or self._must_gather(due):
+            return None
+        return "arrival" if ticks is None else "retry"
+
+    async def _list_due(self, ticks: Ticks | None) -> list[Source]:
+        """Return the sources that may go now: on arrival all that wait for nothing, else those to be tried again."""
+        waiting = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+        return [
+            source
+            for source in waiting
+            if self._runner.is_due(source) and (ticks is None or source.retry_at is not None)
+        ]
+
+    def _must_gather(self, due: list[Source]) -> bool:
+        """Return whether events should wait for profiles that were dropped beside them and are not complete yet."""
+        now = asyncio.get_running_loop().time()
+        if not self._profiles_settling or all(source.type is FeedType.PROFILE for source in due):
+            self._gather_until = None
+            return False
+        if self._gather_until is None:
+            self._gather_until = now + GATHER_SECONDS
+        return now < self._gather_until
+
+    async def _tidy(self) -> None:
+        today = _now().astimezone(self._configuration.zone).date()
+        await asyncio.to_thread(self._stations.archive.remove_expired, today)
+
+
+async def serve(configuration: Configuration, *, once: bool, board: Board) -> ExitCode:
+    """Run the daemon until a signal, or one pass with ``once``; return the exit code.
+
+    SIGTERM and SIGINT finish or release the step at hand; a second one hurries.
+    """
+    with open_daemon(configuration, board) as daemon:
+        async with _stopped_by_signals() as received:
+            if once:
+                verdict = await daemon.run_once()
+                return verdict.exit_code
+            await daemon.run()
+    if received == [signal.SIGTERM] and not once:
+        return ExitCode.DONE
+    return ExitCode.INTERRUPTED
+
+
+@contextlib.asynccontextmanager
+async def _stopped_by_signals() -> AsyncIterator[list[signal.Signals]]:
+    """Cancel the body on SIGTERM and SIGINT, and swallow that cancellation; the list tells which came."""
+    received: list[signal.Signals] = []
+    loop = asyncio.get_running_loop()
+    body = asyncio.current_task()
+
+    def stop(number: signal.Signals) -> None:
+        _LOG.info("stopping", signal=number.name)
+        notify_systemd("STOPPING=1")
+        received.append(number)
+        if body is not None:
+            body.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield received
+    except asyncio.CancelledError:
+        if not received:
+            raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def notify_systemd(message: str) -> None:
+    """Tell systemd about our state (sd_notify(3)); nothing happens where systemd did not start us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
+        channel.sendall(message.encode())
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

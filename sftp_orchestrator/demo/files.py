@@ -1,0 +1,150 @@
+"""The files of the demo: generated ones that bring every difficulty, or the user's own; counted by the csv module."""
+
+from __future__ import annotations
+
+import csv
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from sftp_orchestrator.config.model import FeedType
+from sftp_orchestrator.errors import ConfigurationError
+
+_IDENTITIES = ("identity", "objectId", "fbId", "gpId", "user_id", "userid", "customer_id", "id", "email")
+_EVENT_NAMES = ("evtName", "event_name", "event")
+_TIMES = ("ts", "time_stamp", "timestamp", "event_time")
+_NOTES = ("plain", 'a "quoted" word, and a comma', "first line\nsecond line", "Grüße aus Köln", "東京 🗼", "")
+_FIRST_TS = 1_700_000_000
+SEED = 20_260_101
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoFile:
+    """One file to drop: where it lies, what feed it is for, and what must come of it."""
+
+    path: Path
+    type: FeedType
+    rows: int
+    is_malformed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """The files in the order in which they are dropped, and how their columns map."""
+
+    files: tuple[DemoFile, ...]
+    columns: dict[FeedType, dict[str, str]]
+    """CSV header to CleverTap property"""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(file.path.stat().st_size for file in self.files)
+
+
+def generate(folder: Path, *, size: int) -> Drop:
+    """Write about ``size`` bytes of files, and return them in the wrong order: newest events first, profiles last."""
+    chance = random.Random(SEED)  # noqa: S311 - test data, the same each time
+    folder.mkdir(parents=True, exist_ok=True)
+    new = _write_events(folder / "purchases_new.csv", size * 2 // 5, _FIRST_TS + 10_000_000, chance)
+    old = _write_events(folder / "purchases_old.csv", size * 2 // 5, _FIRST_TS, chance)
+    profiles = _write_profiles(folder / "customers.csv", size // 5, chance)
+    broken = folder / "purchases_broken.csv"
+    broken.write_text(
+        'event_name,time_stamp,user_id,amount,note\nSold,1700000000,u1,1.5,"never closed\n', encoding="utf-8"
+    )
+    return Drop(
+        files=(
+            DemoFile(path=new[0], type=FeedType.EVENT, rows=new[1]),
+            DemoFile(path=broken, type=FeedType.EVENT, rows=0, is_malformed=True),
+            DemoFile(path=old[0], type=FeedType.EVENT, rows=old[1]),
+            DemoFile(path=profiles[0], type=FeedType.PROFILE, rows=profiles[1]),
+        ),
+        columns={
+            FeedType.EVENT: {"event_name": "evtName", "time_stamp": "ts", "user_id": "identity"},
+            FeedType.PROFILE: {"user_id": "identity", "full_name": "Name"},
+        },
+    )
+
+
+def take(folder: Path, file: Path, feed_type: FeedType) -> Drop:
+    """Return a drop of a copy of the user's own file, its columns mapped by their names.
+
+    Raises:
+        ConfigurationError: it cannot be read, or no column looks like an identity or an event name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / file.name
+    try:
+        shutil.copyfile(file, copy)
+        header, rows = _count(copy)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError("read", str(file), str(error)) from error
+    wanted: dict[str, tuple[str, ...]] = {"identity": _IDENTITIES}
+    if feed_type is FeedType.EVENT:
+        wanted |= {"evtName": _EVENT_NAMES}
+    columns = {_find(file, header, names, wanted_as): wanted_as for wanted_as, names in wanted.items()}
+    if feed_type is FeedType.EVENT:
+        columns |= {name: "ts" for name in header if name in _TIMES}
+    found = DemoFile(path=copy, type=feed_type, rows=rows)
+    return Drop(files=(found,), columns={feed_type: columns})
+
+
+def _find(file: Path, header: list[str], names: tuple[str, ...], wanted_as: str) -> str:
+    for name in names:
+        if name in header:
+            return name
+    raise ConfigurationError(
+        "map", str(file), f"no column looks like {wanted_as}", hint=f"one of {', '.join(names)} is looked for"
+    )
+
+
+def _count(path: Path) -> tuple[list[str], int]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        return header, sum(1 for row in reader if row)
+
+
+def _write_events(path: Path, size: int, first_ts: int, chance: random.Random) -> tuple[Path, int]:
+    def rows() -> Iterator[list[str]]:
+        number = 0
+        while True:
+            number += 1
+            user, amount = f"user{chance.randrange(100_000)}", f"{chance.random() * 500:.2f}"
+            yield ["Purchase", str(first_ts + number), user, amount, chance.choice(_NOTES)]
+
+    return path, _write(path, ["event_name", "time_stamp", "user_id", "amount", "note"], rows(), size)
+
+
+def _write_profiles(path: Path, size: int, chance: random.Random) -> tuple[Path, int]:
+    def rows() -> Iterator[list[str]]:
+        number = 0
+        while True:
+            number += 1
+            yield [
+                f"user{number}",
+                chance.choice(("Zoë Ångström", "山田 太郎", 'Ann "Annie" Lee')),
+                chance.choice(_NOTES),
+            ]
+
+    return path, _write(path, ["user_id", "full_name", "note"], rows(), size)
+
+
+def _write(path: Path, header: list[str], rows: Iterator[list[str]], size: int) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        while not count or _tell(stream, count) < size:
+            writer.writerow(next(rows))
+            count += 1
+    return count
+
+
+def _tell(stream: TextIO, count: int) -> int:
+    # tell() of a text stream is slow: every hundredth row is exact enough.
+    return stream.tell() if count % 100 == 0 else 0

@@ -1,0 +1,32 @@
+"""How the log looks: JSON lines, or colours on a terminal; always on stderr, for stdout is for answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import structlog
+
+
+def configure(*, debug: bool = False, quiet: bool = False) -> None:
+    """Set structlog up for the process; ``quiet`` keeps all but warnings back, for commands that show progress."""
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    on_terminal = sys.stderr.isatty()
+    colours = on_terminal and "NO_COLOR" not in os.environ
+    shown: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=colours)]
+        if on_terminal
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *shown,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,124 @@
+"""What would happen to a file, found out without writing or sending anything: ``plan``."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.destination import names
+from sftp_orchestrator.errors import ConfigurationError, InputRefused
+from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
+from sftp_orchestrator.ledger.records import PlannedPart, display_path
+from sftp_orchestrator.prepare import planning
+from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.report import Finding, Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What would happen to one file. Names carry the time and id of their planning: a delivery's own will differ."""
+
+    file: str
+    feed: str
+    type: str
+    destination: str
+    encrypted: bool
+    rows: int | None
+    size: int
+    parts: tuple[PlannedPart, ...]
+    header_bytes: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the file would be quarantined."""
+        return bool(self.findings)
+
+    def get_bytes(self, part: PlannedPart) -> int:
+        """Return the plaintext bytes of a part; encrypted it has others, below the receiver's limit."""
+        return self.header_bytes + part.end - part.start
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented fields."""
+        return {
+            "file": self.file,
+            "feed": self.feed,
+            "type": self.type,
+            "destination": self.destination,
+            "encrypted": self.encrypted,
+            "verdict": "quarantined" if self.is_refused else "delivered",
+            "size": self.size,
+            "rows": self.rows,
+            "refused_rows": 0 if not self.is_refused else self.rows,
+            "findings": [vars(finding) for finding in self.findings],
+            "parts": [
+                {
+                    "number": number,
+                    "data_name": part.data_name,
+                    "manifest_name": part.manifest_name,
+                    "rows": part.records,
+                    "bytes": self.get_bytes(part),
+                }
+                for number, part in enumerate(self.parts, start=1)
+            ],
+        }
+
+
+def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[int], None] = lambda _: None) -> Plan:
+    """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
+
+    Raises:
+        ConfigurationError: there is no such file, or not exactly one feed fits it.
+        LocalFault: it cannot be read.
+    """
+    if not path.is_file():
+        raise ConfigurationError("plan", str(path), "there is no such file")
+    relative = get_relative_path(configuration, path)
+    feeds = list_matching_feeds(relative, configuration.feeds)
+    if len(feeds) != 1:
+        raise ConfigurationError("plan", display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
+    feed, destination_name = feeds[0], configuration.get_destination_name(feeds[0])
+    destination = configuration.destinations[destination_name]
+    inspection: Inspection | None = None
+    parts: list[PlannedPart] = []
+    findings: tuple[Finding, ...] = ()
+    try:
+        with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as spill:
+            inspection = inspect(path, configuration.feeds[feed], spill_directory=Path(spill), progress=progress)
+        parts = planning.plan_parts(
+            feed,
+            configuration.feeds[feed],
+            destination,
+            inspection.header.names,
+            planning.split_for(inspection, path, destination),
+            short_id=names.make_short_id(),
+            at=datetime.datetime.now(datetime.UTC),
+        )
+    except InputRefused as refused:
+        findings = refused.findings if isinstance(refused, Refused) else (Finding(rule="input", message=refused.cause),)
+    return Plan(
+        file=display_path(os.fsencode(path)),
+        feed=feed,
+        type=configuration.feeds[feed].type.value,
+        destination=destination_name,
+        encrypted=destination.encryption is not None,
+        rows=inspection.records if inspection else None,
+        size=path.stat().st_size,
+        parts=tuple(parts),
+        header_bytes=len(inspection.header.header_bytes) if inspection else 0,
+        findings=findings,
+    )
+
+
+def get_relative_path(configuration: Configuration, path: Path) -> bytes:
+    """Return the path below staging that ``path`` has, or would have: for a file elsewhere, its name."""
+    absolute = path.resolve()
+    staging = configuration.staging.resolve()
+    inside = absolute.is_relative_to(staging)
+    return os.fsencode(absolute.relative_to(staging) if inside else absolute.name)

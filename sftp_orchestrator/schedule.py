@@ -1,0 +1,88 @@
+"""When runs start: cron ticks, each taken once and missed ones as one, arrivals, and what became due again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sftp_orchestrator.config.cron import get_trigger
+from sftp_orchestrator.config.model import ON_ARRIVAL
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.runs import Runs
+
+_RECENT = datetime.timedelta(days=1)
+
+Signature = frozenset[tuple[str, str, bool, datetime.datetime | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticks:
+    """The cron ticks of one schedule line in one time zone."""
+
+    line: str
+    zone: ZoneInfo
+    runs: Runs
+
+    @property
+    def _key(self) -> str:
+        return f"{self.line} {self.zone.key}"
+
+    def begin(self, now: datetime.datetime) -> None:
+        """Note from when on ticks count, the first time this schedule is seen; later calls change nothing."""
+        if self.runs.get_last_tick(self._key) is None:
+            self.runs.take_tick(self._key, now)
+
+    def take_due(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Take the ticks that came due since the last one taken, as one; return when the newest was due, or None."""
+        due = get_newest_due(self.line, self.zone, last=self.runs.get_last_tick(self._key) or now, now=now)
+        return due if due is not None and self.runs.take_tick(self._key, due) else None
+
+    def get_next(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the next tick is due."""
+        return _get_next(self.line, self.zone, now)
+
+
+def get_newest_due(
+    line: str, zone: ZoneInfo, *, last: datetime.datetime, now: datetime.datetime
+) -> datetime.datetime | None:
+    """Return the newest tick after ``last`` that is due at ``now``; None where none is. Pure."""
+    newest = None
+    # Begin near now: a daemon that was off for a year need not count every minute of it.
+    for start in (max(last, now - _RECENT), last):
+        tick = _get_next(line, zone, start)
+        while tick is not None and tick <= now:
+            newest = tick
+            tick = _get_next(line, zone, tick)
+        if newest is not None:
+            break
+    return newest
+
+
+def _get_next(line: str, zone: ZoneInfo, after: datetime.datetime) -> datetime.datetime | None:
+    trigger = get_trigger(line, zone)
+    at_fixed_hours = "*" not in line.split()[1]
+    start = after
+    while True:
+        # Added in UTC: arithmetic in local time forgets which of the two hours of the autumn change is meant.
+        start += datetime.timedelta(microseconds=1)
+        tick: datetime.datetime | None = trigger.get_next_fire_time(None, start.astimezone(zone))
+        if tick is None:
+            return None
+        in_utc = tick.astimezone(datetime.UTC)
+        # As in cron(8), a job at a fixed hour does not run again when the clock is set back over it.
+        repeated = at_fixed_hours and in_utc.astimezone(zone).fold == 1
+        if in_utc > after and not repeated:
+            return in_utc
+        start = max(in_utc, start)
+
+
+def is_on_arrival(line: str) -> bool:
+    """Return whether a schedule line means "as soon as something is there"."""
+    return line == ON_ARRIVAL
+
+
+def make_signature(due: Sequence[Source]) -> Signature:
+    """Return what tells two sets of due sources apart: a run over the same set again would change nothing."""
+    return frozenset((source.id, source.state.value, source.released, source.retry_at) for source in due)

@@ -1,0 +1,95 @@
+"""The page and the probes as an ASGI application: read-only, no outside requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from sftp_orchestrator.ledger.records import display_path
+from sftp_orchestrator.ledger.states import PartState
+from sftp_orchestrator.overview import Overview, summarize_parts
+from sftp_orchestrator.progress import Board
+from sftp_orchestrator.web.pulse import Pulse
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse) -> Starlette:
+    """Return the application; ``get_overview`` is blocking and called in a thread."""
+    templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+    templates.env.filters["path"] = display_path
+
+    async def show_page(request: Request) -> Response:
+        overview = await asyncio.to_thread(get_overview)
+        context = {
+            "overview": overview,
+            "work": board.list_work(),
+            "summarize_parts": summarize_parts,
+            "is_uncertain": lambda view: any(part.state is PartState.UNCERTAIN for part in view.parts),
+        }
+        return templates.TemplateResponse(request, "status.html", context, headers=_HEADERS)
+
+    async def show_json(_: Request) -> Response:
+        overview = await asyncio.to_thread(get_overview)
+        return JSONResponse({**overview.to_json(), "work": _list_work(board)}, headers=_HEADERS)
+
+    async def show_health(_: Request) -> Response:
+        stuck = pulse.list_stuck()
+        said = f"stuck: {', '.join(stuck)}" if stuck else "ok"
+        return PlainTextResponse(said + "\n", status_code=503 if stuck else 200, headers=_HEADERS)
+
+    async def show_readiness(_: Request) -> Response:
+        ready = pulse.is_ready and not pulse.list_stuck()
+        return PlainTextResponse("ready\n" if ready else "not ready\n", status_code=200 if ready else 503)
+
+    async def show_metrics(_: Request) -> Response:
+        overview = await asyncio.to_thread(get_overview)
+        return Response(_render_metrics(overview, board), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return Starlette(
+        routes=[
+            Route("/", show_page),
+            Route("/status.json", show_json),
+            Route("/healthz", show_health),
+            Route("/readyz", show_readiness),
+            Route("/metrics", show_metrics),
+        ]
+    )
+
+
+def _list_work(board: Board) -> list[dict[str, Any]]:
+    return [
+        {"label": work.label, "phase": work.phase.value, "done_bytes": work.done_bytes, "total_bytes": work.total_bytes}
+        for work in board.list_work()
+    ]
+
+
+def _render_metrics(overview: Overview, board: Board) -> bytes:
+    registry = CollectorRegistry()
+    states = Gauge("sftp_orchestrator_sources", "Sources by state.", ["state"], registry=registry)
+    for state, count in overview.to_json()["counts"].items():
+        states.labels(state=state).set(count)
+    sent = Gauge("sftp_orchestrator_sent_bytes", "Bytes acknowledged since the start.", registry=registry)
+    sent.set(board.sent_bytes)
+    uncertain = Gauge("sftp_orchestrator_uncertain_parts", "Parts that wait for a word.", registry=registry)
+    uncertain.set(sum(part.state is PartState.UNCERTAIN for view in overview.sources for part in view.parts))
+    oldest = Gauge(
+        "sftp_orchestrator_oldest_waiting_seconds", "Age of the oldest undelivered source.", registry=registry
+    )
+    ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
+    oldest.set(max(ages, default=0.0))
+    return generate_latest(registry)

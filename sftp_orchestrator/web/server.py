@@ -1,0 +1,46 @@
+"""Runs the page inside the daemon's event loop."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+
+from sftp_orchestrator.errors import LocalFault
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the daemon has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve_page(app: Starlette, listen: socket.socket) -> None:
+    """Serve ``app`` on ``listen`` until cancelled."""
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False))
+    try:
+        await server.serve(sockets=[listen])
+    finally:
+        listen.close()
+
+
+def open_socket(listen: str) -> socket.socket:
+    """Return a listening socket for ``host:port``.
+
+    Raises:
+        LocalFault: the address is taken or not ours.
+    """
+    host, _, port = listen.rpartition(":")
+    try:
+        return socket.create_server(
+            (host.strip("[]"), int(port)), family=socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        )
+    except OSError as error:
+        raise LocalFault(
+            "listen on", listen, error.strerror or str(error), hint="set web.listen to another address, or to null"
+        ) from error

@@ -1,0 +1,49 @@
+"""Cron ticks: each once, missed ones as one, in the zone's own time."""
+
+from __future__ import annotations
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from sftp_orchestrator.schedule import get_newest_due
+
+BERLIN = ZoneInfo("Europe/Berlin")
+UTC = ZoneInfo("UTC")
+
+
+def _utc(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "last", "now", "due"),
+    [
+        pytest.param("0 2 * * *", "2026-01-01 02:00", "2026-01-02 01:59", None, id="not yet"),
+        pytest.param("0 2 * * *", "2026-01-01 02:00", "2026-01-02 02:00", "2026-01-02 02:00", id="on the minute"),
+        pytest.param("0 2 * * *", "2026-01-01 02:00", "2026-01-05 10:00", "2026-01-05 02:00", id="four missed as one"),
+        pytest.param("0 0 1 * *", "2026-01-01 00:00", "2026-03-20 00:00", "2026-03-01 00:00", id="rare ones too"),
+        pytest.param("* * * * *", "2025-01-01 00:00", "2026-01-01 00:00", "2026-01-01 00:00", id="a year of minutes"),
+        pytest.param("0 2 * * *", "2026-01-02 02:00", "2026-01-01 09:00", None, id="clock set back"),
+    ],
+)
+def test_the_newest_tick_that_came_due_is_found(line: str, last: str, now: str, due: str | None) -> None:
+    """Whatever was missed counts as one tick, the newest."""
+    found = get_newest_due(line, UTC, last=_utc(last), now=_utc(now))
+    assert found == (_utc(due) if due else None)
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "due"),
+    [
+        pytest.param("2026-03-28 01:30", "2026-03-29 12:00", "2026-03-29 01:30", id="the hour that does not exist"),
+        pytest.param("2026-10-24 00:30", "2026-10-25 12:00", "2026-10-25 00:30", id="the hour that comes twice"),
+    ],
+)
+def test_daylight_saving_neither_skips_nor_doubles(last: str, now: str, due: str) -> None:
+    """02:30 in Berlin fires once on the days on which it exists never or twice."""
+    found = get_newest_due("30 2 * * *", BERLIN, last=_utc(last), now=_utc(now))
+    assert found is not None
+    assert abs(found - _utc(due)) <= datetime.timedelta(hours=1)
+    assert get_newest_due("30 2 * * *", BERLIN, last=found, now=_utc(now)) is None

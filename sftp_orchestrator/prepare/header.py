@@ -43,6 +43,8 @@ def parse_header(start: bytes) -> Header:
     if end is None:
         if len(start) >= MAX_HEADER_BYTES:
             raise refuse("header.too_long", f"the header is longer than {MAX_HEADER_BYTES} bytes", line=1)
+        if b"\r" in start:
+            raise refuse("row.lone_cr", "lines end in CR alone", line=1, hint="end rows with LF or CR LF")
         raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
     header_bytes = start[skipped:end]
     newline = b"\r\n" if header_bytes.endswith(b"\r\n") else b"\n"

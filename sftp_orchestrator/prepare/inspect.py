@@ -117,7 +117,12 @@ def _find_time_column(header: Header, feed: Feed) -> int | None:
 def _require_agreement(scanned: Scan, facts: TableFacts) -> None:
     if facts.rejected:
         findings = [Finding(rule="row.ragged", message=row.message, line=row.line) for row in facts.rejected]
-        raise Refused(findings, total=facts.rejected_count, hint="every row must have as many fields as the header")
+        # DuckDB keeps a limited number of rejects; all that it did not read are told by the difference.
+        raise Refused(
+            findings,
+            total=max(facts.rejected_count, scanned.records - facts.records),
+            hint="every row must have as many fields as the header",
+        )
     if facts.records != scanned.records:
         raise refuse(
             "reader.disagree",

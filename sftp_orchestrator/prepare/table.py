@@ -90,7 +90,7 @@ def _read(connection: duckdb.DuckDBPyConnection, path: Path, header: Header, tim
     query = f"""
         SELECT count(*), {earliest}
         FROM read_csv(?, auto_detect = false, header = true, columns = {{{columns}}},
-            delim = ',', quote = '"', escape = '"', strict_mode = true,
+            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none',
             ignore_errors = true, store_rejects = true, rejects_limit = {SHOWN * 50},
             max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})
     """  # noqa: S608 - nothing of the input is in it: columns are named by number, the path is a parameter
@@ -98,7 +98,7 @@ def _read(connection: duckdb.DuckDBPyConnection, path: Path, header: Header, tim
         query, [str(path)]
     ).fetchall()  # only a whole result lets DuckDB write its table of rejects
     rejects = connection.execute(
-            "SELECT line_byte_position, error_type, error_message FROM reject_errors"
+        "SELECT line_byte_position, error_type, error_message FROM reject_errors"
         " ORDER BY line_byte_position, column_idx"
     ).fetchall()
     # A row that lacks three fields is rejected three times; the first time says how many it has.
@@ -119,8 +119,9 @@ def _count_lines(path: Path, positions: list[int]) -> dict[int, int]:
     line, offset = 1, 0
     with path.open("rb") as stream:
         for position in positions:
-            while offset < position - 1:
-                chunk = stream.read(min(_READ_BYTES, position - 1 - offset))
+            # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
+            while offset < position:
+                chunk = stream.read(min(_READ_BYTES, position - offset))
                 line += chunk.count(b"\n")
                 offset += len(chunk)
                 if not chunk:

@@ -5,7 +5,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports bench lock clean system-packages system-packages-test
+.PHONY: help demo test check format lint types imports lock clean system-packages system-packages-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,9 +44,6 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint types imports test ## what CI runs
-
-bench: $(STAMP) system-packages-test ## measure against the tools people would use instead
-	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

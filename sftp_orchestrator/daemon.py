@@ -49,8 +49,10 @@ GATHER_SECONDS = 600.0
 
 
 @contextlib.contextmanager
-def open_daemon(configuration: Configuration, board: Board) -> Iterator[Daemon]:
+def open_daemon(configuration: Configuration, board: Board, hurry: asyncio.Event | None = None) -> Iterator[Daemon]:
     """Lock the workspace, open the ledger and import the keys; give all of it back at the end.
+
+    Once ``hurry`` is set, a stop waits for nothing any more: what is under way is left for the next start to find out.
 
     Raises:
         LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
@@ -62,7 +64,13 @@ def open_daemon(configuration: Configuration, board: Board) -> Iterator[Daemon]:
     with WorkspaceLock(workspace.lock), Ledger.open(configuration.ledger.url, workspace.root) as ledger:
         preparation = Preparation.open(configuration, workspace, ledger, board)
         archive = Archive(workspace, ledger, configuration.zone, keep_days=configuration.archive.keep_days)
-        stations = Stations(ledger=ledger, preparation=preparation, archive=archive, board=board)
+        stations = Stations(
+            ledger=ledger,
+            preparation=preparation,
+            archive=archive,
+            board=board,
+            hurry=hurry or asyncio.Event(),
+        )
         yield Daemon(configuration, workspace, stations)
 
 
@@ -230,20 +238,24 @@ async def serve(configuration: Configuration, *, once: bool, board: Board) -> Ex
 
     SIGTERM and SIGINT finish or release the step at hand; a second one hurries.
     """
-    with open_daemon(configuration, board) as daemon:
-        async with _stopped_by_signals() as received:
+    hurry = asyncio.Event()
+    async with _stopped_by_signals(hurry) as received:
+        with open_daemon(configuration, board, hurry) as daemon:
             if once:
                 verdict = await daemon.run_once()
                 return verdict.exit_code
             await daemon.run()
-    if received == [signal.SIGTERM] and not once:
+    if received[0] is signal.SIGTERM and not once:
         return ExitCode.DONE
     return ExitCode.INTERRUPTED
 
 
 @contextlib.asynccontextmanager
-async def _stopped_by_signals() -> AsyncIterator[list[signal.Signals]]:
-    """Cancel the body on SIGTERM and SIGINT, and swallow that cancellation; the list tells which came."""
+async def _stopped_by_signals(hurry: asyncio.Event) -> AsyncIterator[list[signal.Signals]]:
+    """Cancel the body on SIGTERM and SIGINT, and swallow that cancellation; the list tells which came.
+
+    From the second on, ``hurry`` is set too.
+    """
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
     body = asyncio.current_task()
@@ -251,6 +263,8 @@ async def _stopped_by_signals() -> AsyncIterator[list[signal.Signals]]:
     def stop(number: signal.Signals) -> None:
         _LOG.info("stopping", signal=number.name)
         notify_systemd("STOPPING=1")
+        if received:
+            hurry.set()
         received.append(number)
         if body is not None:
             body.cancel()

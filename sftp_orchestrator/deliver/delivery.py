@@ -43,6 +43,8 @@ class Stations:
     preparation: Preparation
     archive: Archive
     board: Board
+    hurry: asyncio.Event
+    """set when a stop may not wait for anything any more"""
 
 
 class Delivery:
@@ -57,6 +59,7 @@ class Delivery:
         self._preparation = stations.preparation
         self._archive = stations.archive
         self._board = stations.board
+        self._hurry = stations.hurry
         self._pool = pool
         self._retrying = retrying
         self._publisher = Publisher(destination, pool, stations.ledger, retrying)
@@ -175,7 +178,7 @@ class Delivery:
             self._board.begin(label, Phase.PUBLISH, len(part.manifest))
             try:
                 task = asyncio.create_task(self._publisher.publish(part))
-                part = await finish_even_when_cancelled(task, grace_seconds=PUBLISH_GRACE_SECONDS)
+                part = await finish_even_when_cancelled(task, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
             finally:
                 self._board.end(label)
         _LOG.debug("part_delivered", source=source.id, part=part.number, manifest=part.manifest_name)

@@ -121,15 +121,18 @@ class Publisher:
         return await asyncio.to_thread(self._ledger.parts.get, part.source_id, part.number)
 
 
-async def finish_even_when_cancelled(task: asyncio.Task[T], *, grace_seconds: float) -> T:
+async def finish_even_when_cancelled(task: asyncio.Task[T], *, grace_seconds: float, hurry: asyncio.Event) -> T:
     """Return what ``task`` returns; when we are cancelled meanwhile, give it ``grace_seconds`` to end first.
 
-    A manifest on its way is better seen through than left for a restart to wonder about.
+    A manifest on its way is better seen through than left for a restart to wonder about; ``hurry`` ends the grace.
     """
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=grace_seconds)
+        # Not a second cancellation: a TaskGroup that is already ending passes none on to its tasks.
+        hurried = asyncio.ensure_future(hurry.wait())
+        await asyncio.wait([task, hurried], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
         if not task.done():
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Failure):

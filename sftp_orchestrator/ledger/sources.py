@@ -134,16 +134,18 @@ class Sources:
         source_id: str,
         *,
         size: int,
+        mtime_ns: int,
         sha256: str,
         records: int,
         header_bytes: bytes,
         earliest_ts: int | None,
     ) -> None:
-        """Claimed → inspected, with what was found."""
+        """Claimed → inspected, with what was found; the file that was read is the one to send."""
         self._move(
             source_id,
             SourceState.INSPECTED,
             size=size,
+            mtime_ns=mtime_ns,
             sha256=sha256,
             records=records,
             header_bytes=header_bytes,

@@ -164,6 +164,7 @@ class Preparation:
         self._ledger.sources.finish_inspection(
             source.id,
             size=inspection.fingerprint.size,
+            mtime_ns=inspection.fingerprint.mtime_ns,
             sha256=inspection.sha256,
             records=inspection.records,
             header_bytes=inspection.header.header_bytes,

@@ -37,7 +37,7 @@ def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -
 
 def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
     ledger.sources.finish_inspection(
-        source_id, size=30, sha256="0" * 64, records=parts, header_bytes=b"h\n", earliest_ts=5
+        source_id, size=30, mtime_ns=7, sha256="0" * 64, records=parts, header_bytes=b"h\n", earliest_ts=5
     )
     ledger.sources.finish_planning(
         source_id,
@@ -187,7 +187,7 @@ def test_names_are_unique_for_ever(ledger: Ledger) -> None:
     _claim(ledger, "s1")
     _plan(ledger, "s1", parts=1)
     _claim(ledger, "s2")
-    ledger.sources.finish_inspection("s2", size=1, sha256="1", records=1, header_bytes=b"h\n", earliest_ts=None)
+    ledger.sources.finish_inspection("s2", size=1, mtime_ns=1, sha256="1", records=1, header_bytes=b"h\n", earliest_ts=None)
     taken = PlannedPart(start=0, end=1, records=1, data_name="s1_0.csv", manifest_name="other.manifest", manifest=b"{}")
     with pytest.raises(sa.exc.IntegrityError):
         ledger.sources.finish_planning("s2", [taken])

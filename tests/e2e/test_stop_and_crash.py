@@ -1,0 +1,188 @@
+"""The daemon is stopped or killed at every step that the receiver sees, and started again: nothing lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sftp_orchestrator.deliver.delivery import PUBLISH_GRACE_SECONDS
+from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
+from sftp_orchestrator.sandbox.receiver import Sandbox
+from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
+from tests.support.relay import SilentRelay
+from tests.support.service import call, configure, get_status, run_service
+
+ROWS = 400
+LIMITS = {"destinations": {"production": {"limits": {"plain_bytes": 4_000}}}}
+"""So small that each file becomes several parts."""
+STOP_SECONDS = 30
+"""What systemd and Docker are told to wait (deploy/)."""
+
+
+def _drop(staging: Path) -> dict[str, bytes]:
+    """Drop a profiles file and two event files, the newer events first by name; return what was dropped."""
+    header = "event_name,time_stamp,user_id,note\n"
+
+    def make(first_ts: int) -> bytes:
+        rows = (f'Sold,{first_ts + number},user{number},"two\nlines {number}"\n' for number in range(ROWS))
+        return (header + "".join(rows)).encode()
+
+    files = {
+        "purchases_a_new.csv": make(1_700_100_000),
+        "purchases_b_old.csv": make(1_700_000_000),
+        "customers.csv": ("user_id,Name\n" + "".join(f"user{n},Zoë {n}\n" for n in range(ROWS))).encode(),
+    }
+    for name, content in files.items():
+        (staging / name).write_bytes(content)
+    return files
+
+
+class _Trap:
+    """Calls something once, at the ``count``-th entry of a kind for names with a given ending."""
+
+    def __init__(self, event: Event, ending: str, count: int) -> None:
+        self._wanted = (event, ending)
+        self._left = count
+        self.spring: Callable[[], None] = lambda: None
+        self.sprung = asyncio.Event()
+
+    def __call__(self, entry: Entry) -> None:
+        event, ending = self._wanted
+        name = str(entry.details.get("manifest") or entry.details.get("name") or "")
+        if entry.event is not event or not name.endswith(ending) or self.sprung.is_set():
+            return
+        self._left -= 1
+        if self._left == 0:
+            self.sprung.set()
+            self.spring()
+
+
+def _make_sandbox(root: Path, listener: Callable[[Entry], None] | None = None) -> Sandbox:
+    return Sandbox(Settings(root=root, openpgp_algorithm=CURVE_25519), listener=listener)
+
+
+def _check_history(activity: Path, inbox: Path, dropped: dict[str, bytes]) -> None:
+    """Check the receiver's own log: everything once, no manifest before its data, the wanted order."""
+    entries = read_activity(activity)
+    taken = [entry.details for entry in entries if entry.event is Event.TAKEN]
+    assert not [entry for entry in entries if entry.event is Event.REFUSED]
+    assert max(Counter(str(details["data"]) for details in taken).values()) == 1
+    names = [str(details["data"]) for details in taken]
+    groups = list(dict.fromkeys(name.rsplit("_", 1)[0] for name in names))
+    assert [name.split("_")[0] for name in groups] == ["customers", "purchases", "purchases"]
+    assert names == [name for group in groups for name in sorted(names) if name.startswith(group)]
+    wanted = [dropped["customers.csv"], dropped["purchases_b_old.csv"], dropped["purchases_a_new.csv"]]
+    for group, content in zip(groups, wanted, strict=True):
+        assert _join([(inbox / name).read_bytes() for name in names if name.startswith(group)]) == _hash(content)
+    _check_order_of_bytes(entries, set(names))
+
+
+def _check_order_of_bytes(entries: list[Entry], names: set[str]) -> None:
+    complete: set[str] = set()
+    for entry in entries:
+        name = str(entry.details.get("name", ""))
+        if entry.event is Event.CLOSED and entry.details["complete"]:
+            complete.add(name)
+        if entry.event is Event.OPENED and name.endswith(".manifest"):
+            assert name.replace(".manifest", ".csv") in complete, f"{name} came before its data"
+        if entry.event is Event.OPENED and name.startswith("purchases"):
+            profiles = {found for found in names if found.startswith("customers")}
+            assert {found.replace(".csv", ".manifest") for found in profiles} <= complete, f"{name} overtook profiles"
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _join(parts: list[bytes]) -> str:
+    """Return the hash of the parts, joined with the first one's header."""
+    header = parts[0].split(b"\n", 1)[0] + b"\n"
+    assert all(part.startswith(header) for part in parts)
+    return _hash(header + b"".join(part.removeprefix(header) for part in parts))
+
+
+@pytest.mark.parametrize(
+    ("event", "ending", "count"),
+    [
+        pytest.param(Event.LOGIN, "", 1, id="login"),
+        pytest.param(Event.OPENED, ".csv", 1, id="first data opened"),
+        pytest.param(Event.CLOSED, ".csv", 3, id="third data closed"),
+        pytest.param(Event.CLOSED, ".manifest", 1, id="first manifest closed"),
+        pytest.param(Event.TAKEN, ".manifest", 2, id="second part taken"),
+        pytest.param(Event.CLOSED, ".manifest", 6, id="between manifests of events"),
+        pytest.param(Event.TAKEN, ".manifest", 9, id="in the last file"),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+async def test_a_stop_or_crash_while_delivering_loses_and_doubles_nothing(
+    tmp_path: Path, number: signal.Signals, event: Event, ending: str, count: int
+) -> None:
+    """Ended at any step the receiver sees, and started again, the daemon delivers the rest once, in order."""
+    trap = _Trap(event, ending, count)
+    async with _make_sandbox(tmp_path / "receiver", trap) as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, LIMITS)
+        dropped = _drop(tmp_path / "staging")
+        async with run_service(written.path) as service:
+            trap.spring = lambda: service.process.send_signal(number)
+            await asyncio.wait_for(trap.sprung.wait(), STOP_SECONDS)
+            code = await service.wait()
+            assert code == (0 if number is signal.SIGTERM else -signal.SIGKILL), service.lines
+        async with run_service(written.path) as service:
+            await service.wait_for("run_finished", verdict="done")
+            assert await service.stop() == 0
+        await sandbox.wait_until_idle()
+        left = await get_status(written.path)
+    assert left == {}
+    _check_history(sandbox.paths.activity, sandbox.paths.inbox, dropped)
+    archived = {path.name for path in (tmp_path / "workspace" / "archive").rglob("*.csv")}
+    assert archived == set(dropped)
+
+
+async def test_a_stop_in_the_middle_of_a_silent_upload_ends_within_30_seconds(tmp_path: Path) -> None:
+    """SIGTERM while bytes hang on a dead line: exit 0 in time, and the next start delivers everything once."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        async with SilentRelay(sandbox.port, limit_bytes=30_000) as relay:
+            host_key = sandbox.host_public_key
+            line = {"port": relay.port, "host_keys": [host_key], "known_hosts": None}
+            written = await asyncio.to_thread(configure, tmp_path, sandbox, {"destinations": {"production": line}})
+            dropped = _drop(tmp_path / "staging")
+            async with run_service(written.path) as service:
+                await asyncio.wait_for(relay.struck.wait(), STOP_SECONDS)
+                started = asyncio.get_running_loop().time()
+                assert await service.stop() == 0
+                assert asyncio.get_running_loop().time() - started < STOP_SECONDS
+        written = await asyncio.to_thread(configure, tmp_path, sandbox)
+        answer = await call(written.path, "run", "--once")
+        assert answer.code == 0, answer.errors
+        await sandbox.wait_until_idle()
+    _check_history(sandbox.paths.activity, sandbox.paths.inbox, dropped)
+
+
+async def test_a_second_signal_hurries(tmp_path: Path) -> None:
+    """A stop waits for a manifest on a silent line; a second signal does not, and nothing is taken twice after it."""
+    trap = _Trap(Event.OPENED, ".manifest", 1)
+    async with _make_sandbox(tmp_path / "receiver", trap) as sandbox:
+        async with SilentRelay(sandbox.port) as relay:
+            trap.spring = lambda: setattr(relay, "limit_bytes", 0)
+            line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+            written = await asyncio.to_thread(configure, tmp_path, sandbox, {"destinations": {"production": line}})
+            (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
+            async with run_service(written.path) as service:
+                await asyncio.wait_for(relay.struck.wait(), STOP_SECONDS)
+                started = asyncio.get_running_loop().time()
+                service.process.send_signal(signal.SIGTERM)
+                await service.wait_for("stopping")
+                assert await service.stop() == 0
+                assert asyncio.get_running_loop().time() - started < PUBLISH_GRACE_SECONDS / 2
+        written = await asyncio.to_thread(configure, tmp_path, sandbox)
+        answer = await call(written.path, "run", "--once")
+        assert answer.code == 0, answer.errors
+        await sandbox.wait_until_idle()
+    taken = [entry for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
+    assert [entry.details["rows"] for entry in taken] == [1]

@@ -214,6 +214,17 @@ class Sources:
             connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
             moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason)
 
+    def note_change(
+        self, source_id: str, reason: str, *, size: int, mtime_ns: int, retry_at: datetime.datetime
+    ) -> None:
+        """Note that its producer still writes to a claimed file: it is as given now, and read again at ``retry_at``."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(SOURCE)
+                .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
+                .values(size=size, mtime_ns=mtime_ns, reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
+            )
+
     def note_wait(self, source_id: str, reason: str, *, retry_at: datetime.datetime | None) -> None:
         """Note that a step failed and is tried again at ``retry_at``; the state stays."""
         with self._engine.begin() as connection:

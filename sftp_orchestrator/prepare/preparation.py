@@ -7,6 +7,7 @@ import datetime
 import os
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Self, TypeVar
 
 import structlog
@@ -72,7 +73,7 @@ class Preparation:
             LocalFault: this machine stood in the way.
         """
         feed = self._get_feed(source)
-        path = await asyncio.to_thread(quarantine.bring_back, source, self._workspace)
+        path = await asyncio.to_thread(self._fetch, source)
         if source.state is SourceState.INSPECTED:
             await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
         async with self._inspecting:
@@ -142,12 +143,26 @@ class Preparation:
     def _wait_again(self, source: Source, error: Failure) -> None:
         if source.state is not SourceState.CLAIMED:
             self._ledger.sources.reclaim(source.id, str(error))
+        status = self._workspace.get_source(source.id).stat()
         again = _in_seconds(max(1.0, self._configuration.intake.settle_seconds))
-        self._ledger.sources.note_wait(source.id, str(error), retry_at=again)
+        self._ledger.sources.note_change(
+            source.id, str(error), size=status.st_size, mtime_ns=status.st_mtime_ns, retry_at=again
+        )
 
     def _has_left(self, source: Source) -> bool:
         left = {PartState.PUBLISHING, PartState.UNCERTAIN, PartState.DELIVERED}
         return any(part.state in left for part in self._ledger.parts.list_of(source.id))
+
+    def _fetch(self, source: Source) -> Path:
+        """Return where a claimed file lies, once it is still as it was claimed, or as a person put it right."""
+        path = self._workspace.get_source(source.id)
+        if not path.exists():
+            quarantine.bring_back(source, self._workspace)
+            return path
+        status = path.stat()
+        if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+            raise SourceChanged("read", source.name, "its producer wrote to it after it was claimed")
+        return path
 
     def _inspect(self, source: Source, feed: Feed, stop: threading.Event) -> Inspection:
         return inspect(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sftp_orchestrator import files
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -36,8 +34,8 @@ def move_original(source: Source, workspace: Workspace) -> None:
     remove_tree(workspace.get_folder(source.id))
 
 
-def bring_back(source: Source, workspace: Workspace) -> Path:
-    """Return where a claimed original lies, fetched from quarantine where a person let it go on; may be repeated.
+def bring_back(source: Source, workspace: Workspace) -> None:
+    """Fetch a claimed original from quarantine, where a person let it go on; may be repeated.
 
     Raises:
         DecisionNeeded: it is in neither place.
@@ -51,4 +49,3 @@ def bring_back(source: Source, workspace: Workspace) -> Path:
         remove_tree(workspace.get_quarantine(source.id))
     if not original.exists():
         raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=str(original))
-    return original

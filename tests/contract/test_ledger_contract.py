@@ -187,7 +187,9 @@ def test_names_are_unique_for_ever(ledger: Ledger) -> None:
     _claim(ledger, "s1")
     _plan(ledger, "s1", parts=1)
     _claim(ledger, "s2")
-    ledger.sources.finish_inspection("s2", size=1, mtime_ns=1, sha256="1", records=1, header_bytes=b"h\n", earliest_ts=None)
+    ledger.sources.finish_inspection(
+        "s2", size=1, mtime_ns=1, sha256="1", records=1, header_bytes=b"h\n", earliest_ts=None
+    )
     taken = PlannedPart(start=0, end=1, records=1, data_name="s1_0.csv", manifest_name="other.manifest", manifest=b"{}")
     with pytest.raises(sa.exc.IntegrityError):
         ledger.sources.finish_planning("s2", [taken])

@@ -50,6 +50,8 @@ class Record:
     """flags of ``open``, as os.open takes them"""
     offsets: list[int] = field(default_factory=list)
     write_sizes: list[int] = field(default_factory=list)
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    """``open`` or ``close``, and the name of the file, in order"""
     most_at_once: int = 0
     """connections open at the same time, at most"""
 
@@ -87,10 +89,12 @@ class Session(paramiko.SFTPServer):
 class File(paramiko.SFTPHandle):
     """An open file, written with pwrite as a real server does."""
 
-    def __init__(self, descriptor: int, record: Record, flags: int) -> None:
+    def __init__(self, descriptor: int, files: Files, path: str, flags: int) -> None:
         super().__init__(flags)
         self.descriptor = descriptor
-        self.record = record
+        self.files = files
+        self.record = files.record
+        self.path = path
 
     def write(self, offset: int, data: ReadableBuffer) -> int:
         self.record.offsets.append(offset)
@@ -100,6 +104,7 @@ class File(paramiko.SFTPHandle):
 
     def close(self) -> None:
         os.close(self.descriptor)
+        self.record.steps.append(("close", self.path))
 
 
 class Files(paramiko.SFTPServerInterface):
@@ -111,6 +116,7 @@ class Files(paramiko.SFTPServerInterface):
         super().__init__(server, *args, **kwargs)
         self.root = server.server.root
         self.record = server.server.record
+        self.hang_up = server.server.cut_all
 
     def locate(self, path: str) -> Path:
         """Return the local path of ``path``."""
@@ -118,8 +124,9 @@ class Files(paramiko.SFTPServerInterface):
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
         self.record.open_flags.append(flags)
+        self.record.steps.append(("open", path))
         try:
-            return self.file_class(os.open(self.locate(path), flags, 0o600), self.record, flags)
+            return self.file_class(os.open(self.locate(path), flags, 0o600), self, path, flags)
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 0)
 
@@ -178,6 +185,16 @@ class DropBox(Files):
         return SFTP_PERMISSION_DENIED
 
 
+class ShowsLess(Files):
+    """Fault: the size that is shown lacks one byte, as where the last block was not written yet."""
+
+    def stat(self, path: str) -> paramiko.SFTPAttributes | int:
+        found = super().stat(path)
+        if isinstance(found, paramiko.SFTPAttributes):
+            found.st_size = (found.st_size or 1) - 1
+        return found
+
+
 class NoRename(Files):
     """Fault: does not know how to rename."""
 
@@ -193,6 +210,21 @@ class BrokenDisk(Files):
 
         def write(self, offset: int, data: ReadableBuffer) -> int:
             return SFTP_FAILURE if offset >= 512 * 1024 else super().write(offset, data)
+
+    file_class = File
+
+
+class LosesFirstManifestReply(Files):
+    """Fault: the first manifest is stored in full, and every line is cut before anybody is told."""
+
+    class File(File):
+        """Hangs up once it is closed."""
+
+        def close(self) -> None:
+            super().close()
+            manifests = [name for step, name in self.record.steps if step == "open" and name.endswith(".manifest")]
+            if manifests == [self.path]:
+                self.files.hang_up()
 
     file_class = File
 

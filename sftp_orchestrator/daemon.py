@@ -95,8 +95,7 @@ class Daemon:
         await asyncio.to_thread(self._intake.recover)
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
-        for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.DELIVERED}):
-            await asyncio.to_thread(self._stations.archive.put_away, source)
+        await asyncio.to_thread(self._stations.archive.put_away_all)
 
     async def run_once(self) -> Verdict:
         """One pass over what is complete now, whatever the schedule says.
@@ -229,6 +228,7 @@ class Daemon:
         return now < self._gather_until
 
     async def _tidy(self) -> None:
+        await asyncio.to_thread(self._stations.archive.put_away_all)
         today = _now().astimezone(self._configuration.zone).date()
         await asyncio.to_thread(self._stations.archive.remove_expired, today)
 

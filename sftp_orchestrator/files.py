@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,15 @@ def write_durably(path: Path, content: bytes, mode: int = WORK_MODE) -> None:
     finally:
         unfinished.unlink(missing_ok=True)
     fsync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def as_local_fault(operation: str, subject: str, *, hint: str) -> Iterator[None]:
+    """Raise ``LocalFault`` in place of an ``OSError`` of the body: this machine stood in the way."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalFault(operation, subject, error.strerror or str(error), hint=hint) from error
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:

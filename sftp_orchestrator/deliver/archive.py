@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from sftp_orchestrator import files
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
 
 _LOG = structlog.get_logger()
@@ -29,13 +31,24 @@ class Archive:
         """Archive the original of a delivered source, or remove it by policy, with everything made of it.
 
         The day is that of its delivery, from the ledger, so that a repetition after a crash finds the same folder.
+        What this machine stands in the way of is left for ``put_away_all``: the delivery itself is done.
         """
         original = self._workspace.get_source(source.id)
-        if self._keep_days != 0:
-            day = source.changed_at.astimezone(self._zone).date().isoformat()
-            move_in(original, self._workspace.get_archive(source.id, day), source.file_name)
-        remove_tree(self._workspace.get_folder(source.id))
-        self._ledger.sources.finish_archive(source.id)
+        try:
+            with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
+                if self._keep_days != 0:
+                    day = source.changed_at.astimezone(self._zone).date().isoformat()
+                    move_in(original, self._workspace.get_archive(source.id, day), source.file_name)
+                remove_tree(self._workspace.get_folder(source.id))
+        except LocalFault as error:
+            _LOG.error("archive_failed", source=source.id, error=str(error))
+        else:
+            self._ledger.sources.finish_archive(source.id)
+
+    def put_away_all(self) -> None:
+        """Put away every original that is delivered and was not put away yet; part of every start, and after runs."""
+        for source in self._ledger.sources.list_in({SourceState.DELIVERED}):
+            self.put_away(source)
 
     def remove_expired(self, today: datetime.date) -> int:
         """Remove the days older than the policy keeps; return how many."""

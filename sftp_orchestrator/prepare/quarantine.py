@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from sftp_orchestrator import files
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -13,25 +15,31 @@ REPORT_NAME = "report.json"
 
 
 def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger: Ledger) -> None:
-    """Write the report, note the move, then move the original: after a crash in between, a start finishes it."""
+    """Write the report, note the move, then move the original: after a crash in between, a start finishes it.
+
+    Raises:
+        LocalFault: the disk is full, or the folder is not ours; the source stays as it was, or is moved at the next
+            start.
+    """
     folder = workspace.get_quarantine(source.id)
-    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-    files.write_durably(
-        folder / REPORT_NAME, report.render(source_id=source.id, file=source.name, feed=source.feed, error=error)
-    )
+    content = report.render(source_id=source.id, file=source.name, feed=source.feed, error=error)
+    with _faults(source):
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        files.write_durably(folder / REPORT_NAME, content)
     ledger.sources.quarantine(source.id, error.cause)
     move_original(source, workspace)
 
 
 def move_original(source: Source, workspace: Workspace) -> None:
-    """Move the original of a quarantined source beside its report; may be repeated."""
+    """Move the original of a quarantined source beside its report; may be repeated. Raises ``LocalFault``."""
     original = workspace.get_source(source.id)
-    if original.exists():
-        folder = workspace.get_quarantine(source.id)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        original.rename(folder / source.file_name)
-        files.fsync_directory(folder)
-    remove_tree(workspace.get_folder(source.id))
+    with _faults(source):
+        if original.exists():
+            folder = workspace.get_quarantine(source.id)
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            original.rename(folder / source.file_name)
+            files.fsync_directory(folder)
+        remove_tree(workspace.get_folder(source.id))
 
 
 def bring_back(source: Source, workspace: Workspace) -> None:
@@ -39,13 +47,19 @@ def bring_back(source: Source, workspace: Workspace) -> None:
 
     Raises:
         DecisionNeeded: it is in neither place.
+        LocalFault: the folders are not ours.
     """
     original = workspace.get_source(source.id)
     quarantined = workspace.get_quarantine(source.id) / source.file_name
     if not original.exists() and quarantined.exists():
-        original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        quarantined.rename(original)
-        files.fsync_directory(original.parent)
-        remove_tree(workspace.get_quarantine(source.id))
+        with _faults(source):
+            original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            quarantined.rename(original)
+            files.fsync_directory(original.parent)
+            remove_tree(workspace.get_quarantine(source.id))
     if not original.exists():
         raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=str(original))
+
+
+def _faults(source: Source) -> AbstractContextManager[None]:
+    return files.as_local_fault("quarantine", source.name, hint="the workspace must be writable, with space")

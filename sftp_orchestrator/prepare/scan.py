@@ -20,11 +20,14 @@ import numpy.typing as npt
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
 from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, Header, parse_header
+from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.record_index import RecordIndex, find_record_ends
 from sftp_orchestrator.prepare.report import Refused, refuse
 
 CHUNK_BYTES = 1024 * 1024
 """Small enough for the processor's cache, where the passes over a chunk stay fast."""
+MAX_RECORD_BYTES = 4_000_000
+"""A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
 
 Positions = npt.NDArray[np.int64]
 _QUOTE, _LF, _CR, _COMMA = b'"\n\r,'
@@ -78,7 +81,7 @@ def scan(
     except OSError as error:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
     try:
-        return _scan(descriptor, chunk_bytes, cancelled, progress)
+        return _scan(descriptor, path, chunk_bytes, cancelled, progress)
     except OSError as error:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
     finally:
@@ -97,10 +100,12 @@ def read_header(path: Path) -> Header:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
 
 
-def _scan(descriptor: int, chunk_bytes: int, cancelled: Callable[[], bool], progress: Callable[[int], None]) -> Scan:
+def _scan(
+    descriptor: int, path: Path, chunk_bytes: int, cancelled: Callable[[], bool], progress: Callable[[int], None]
+) -> Scan:
     before = get_fingerprint(descriptor)
     header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0))
-    state = _State(header=header)
+    state = _State(path=path, header=header)
     offset = 0
     try:
         while chunk := os.pread(descriptor, chunk_bytes, offset):
@@ -142,6 +147,7 @@ def _require_same(descriptor: int, before: Fingerprint, refused: Refused | None)
 class _State:
     """What one chunk must know of those before it."""
 
+    path: Path
     header: Header
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
@@ -173,7 +179,10 @@ class _State:
         self._check_quotes(array, chunk, quotes, skipped)
         ends, breaks = find_record_ends(array, quotes, inside=self.inside)
         self._check_breaks(array, chunk, quotes, ends)
-        self._check_blanks(chunk, ends, offset)
+        if ends.size:
+            starts = np.concatenate(([self.last_end - offset], ends[:-1] + 1))
+            self._check_lengths(starts, ends, offset)
+            self._check_blanks(chunk, starts, ends, offset)
         if quotes.size:
             self.inside = bool((quotes.size + self.inside) & 1)
             if self.inside:
@@ -193,6 +202,7 @@ class _State:
             self.decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             raise self._refuse_encoding(self.lines + 1) from None
+        self._require_length(size - self.last_end, self.last_end)
         has_rest = size > self.last_end
         if has_rest and self.blank_from is not None:
             raise refuse("row.blank", "a blank line between the rows", line=self.blank_line)
@@ -263,12 +273,19 @@ class _State:
         if lone.size:
             raise self._refuse_lone_cr(self.lines + 1 + chunk.count(b"\n", 0, int(lone[0])))
 
-    def _check_blanks(self, chunk: bytes, ends: Positions, offset: int) -> None:
+    def _check_lengths(self, starts: Positions, ends: Positions, offset: int) -> None:
+        lengths = ends + 1 - starts
+        longest = int(lengths.argmax())
+        self._require_length(int(lengths[longest]), offset + int(starts[longest]))
+
+    def _require_length(self, length: int, start: int) -> None:
+        if length > MAX_RECORD_BYTES:
+            message = f"the record that begins here has {length} bytes; the longest that is read has {MAX_RECORD_BYTES}"
+            raise refuse("record.too_long", message, line=count_lines(self.path, [start])[start])
+
+    def _check_blanks(self, chunk: bytes, starts: Positions, ends: Positions, offset: int) -> None:
         """Blank lines are left out at the very end of the file, and refused anywhere else."""
-        if not ends.size:
-            return
         width = len(self.header.newline)
-        starts = np.concatenate(([self.last_end - offset], ends[:-1] + 1))
         blank = (ends + 1 - starts) == width
         if self.blank_from is None and not blank.any():
             return

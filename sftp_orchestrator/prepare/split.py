@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.record_index import RecordEnds
 from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.scan import Scan
@@ -40,7 +41,7 @@ def split(scan: Scan, path: Path, *, max_bytes: int) -> tuple[ByteRange, ...]:
     """
     ends = RecordEnds(path, scan.index)
     try:
-        parts = _cut(scan, ends, max_bytes - 1 - len(scan.header.header_bytes), max_bytes)
+        parts = _cut(scan, ends, path, max_bytes)
     finally:
         ends.close()
     if sum(part.records for part in parts) != scan.records:
@@ -48,7 +49,8 @@ def split(scan: Scan, path: Path, *, max_bytes: int) -> tuple[ByteRange, ...]:
     return tuple(parts)
 
 
-def _cut(scan: Scan, ends: RecordEnds, capacity: int, max_bytes: int) -> list[ByteRange]:
+def _cut(scan: Scan, ends: RecordEnds, path: Path, max_bytes: int) -> list[ByteRange]:
+    capacity = max_bytes - 1 - len(scan.header.header_bytes)
     parts: list[ByteRange] = []
     start, counted = scan.header.body_start, 1
     while start < scan.body_end:
@@ -60,16 +62,14 @@ def _cut(scan: Scan, ends: RecordEnds, capacity: int, max_bytes: int) -> list[By
         if following[0] - start <= capacity and (found is None or following[0] - wanted < wanted - found[0]):
             found = following
         if found is None or found[0] - start > capacity:
-            raise _refuse_record(scan, counted, following[0] - start, max_bytes)
+            size = following[0] - start
+            raise refuse(
+                "record.too_large",
+                f"the record that begins here has {size} bytes and with the header of "
+                f"{len(scan.header.header_bytes)} bytes fits into no part below {max_bytes} bytes",
+                line=count_lines(path, [start])[start],
+            )
         end, count = found
         parts.append(ByteRange(start=start, end=end, records=count - counted))
         start, counted = end, count
     return parts
-
-
-def _refuse_record(scan: Scan, ends_before: int, size: int, max_bytes: int) -> Exception:
-    return refuse(
-        "record.too_large",
-        f"record {ends_before} has {size} bytes and with the header of {len(scan.header.header_bytes)} bytes "
-        f"fits into no part below {max_bytes} bytes",
-    )

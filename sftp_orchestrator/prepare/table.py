@@ -11,15 +11,16 @@ import duckdb
 
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.report import SHOWN, refuse
+from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES
 
 MEMORY_LIMIT = "96MB"
 """For DuckDB's own pool; with its buffers for reading it stays below the daemon's 300 MB, whatever the file's size."""
 BUFFER_BYTES = 8_000_000
-MAX_LINE_BYTES = 4_000_000
-"""A single record must fit into one buffer of DuckDB's; longer ones are refused by name."""
+MAX_LINE_BYTES = MAX_RECORD_BYTES + 1
+"""The scan refuses longer ones by name."""
 _POLL_SECONDS = 0.1
-_READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,30 +105,14 @@ def _read(connection: duckdb.DuckDBPyConnection, path: Path, header: Header, tim
     # A row that lacks three fields is rejected three times; the first time says how many it has.
     first = {position: _say(kind, text) for position, kind, text in reversed(rejects)}
     positions = sorted(first)
-    lines = _count_lines(path, positions[:SHOWN])
+    # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
+    lines = count_lines(path, positions[:SHOWN])
     return TableFacts(
         records=found[0][0],
         earliest_ts=found[0][1],
         rejected=tuple(RejectedRow(line=lines[position], message=first[position]) for position in positions[:SHOWN]),
         rejected_count=len(positions),
     )
-
-
-def _count_lines(path: Path, positions: list[int]) -> dict[int, int]:
-    """Return the physical line of each byte position, both counted from 1; DuckDB itself counts records."""
-    lines: dict[int, int] = {}
-    line, offset = 1, 0
-    with path.open("rb") as stream:
-        for position in positions:
-            # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
-            while offset < position:
-                chunk = stream.read(min(_READ_BYTES, position - offset))
-                line += chunk.count(b"\n")
-                offset += len(chunk)
-                if not chunk:
-                    break
-            lines[position] = line
-    return lines
 
 
 def _say(kind: str, text: str) -> str:

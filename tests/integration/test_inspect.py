@@ -13,7 +13,7 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.errors import Failure, SourceChanged
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import Stopped
+from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES, Stopped
 
 HEADER = b"event_name,time_stamp,user_id\n"
 MAPPED = {"time_stamp": {"ct_name": "ts", "type": "INTEGER"}}
@@ -125,3 +125,21 @@ def test_inspection_stops_when_told(tmp_path: Path) -> None:
     with pytest.raises((Stopped, Failure)):
         inspect(path, make_feed(), spill_directory=tmp_path, cancelled=lambda: True)
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("last_break", [b"\n", b""], ids=["with a last break", "without"])
+def test_the_longest_record_is_read_and_a_longer_one_named(tmp_path: Path, last_break: bytes) -> None:
+    """A record of MAX_RECORD_BYTES passes both readers; one byte more is refused with the line on which it begins."""
+    before = HEADER + b'a,1,"u\nv"\n'
+    shortest = len(b"a,1,") + len(last_break)
+    for extra in (0, 1):
+        folder = tmp_path / str(extra)
+        folder.mkdir()
+        content = before + b"a,1," + b"x" * (MAX_RECORD_BYTES - shortest + extra) + last_break
+        if not extra:
+            assert inspect_bytes(folder, content, make_feed()).records == 2
+            continue
+        with pytest.raises(Refused) as caught:
+            inspect_bytes(folder, content, make_feed())
+        (finding,) = caught.value.findings
+        assert (finding.rule, finding.line) == ("record.too_long", 4)

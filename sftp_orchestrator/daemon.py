@@ -16,12 +16,13 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 import structlog
 from starlette.applications import Starlette
 
-from sftp_orchestrator.config.model import Configuration, FeedType
+from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.errors import ExitCode, LocalFault
-from sftp_orchestrator.intake.intake import Intake, Scan
+from sftp_orchestrator.gathering import Gathering
+from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -44,8 +45,6 @@ DECISIONS_POLL_SECONDS = 2.0
 """How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
 STUCK_SECONDS = 300.0
 """A station without progress for this long is stuck: longer than any single remote operation may take."""
-GATHER_SECONDS = 600.0
-"""On arrival: how long events wait at most for a profiles file that lies in staging and is not complete yet."""
 
 
 @contextlib.contextmanager
@@ -87,8 +86,7 @@ class Daemon:
         self._pulse = Pulse()
         self._wake = asyncio.Event()
         self._seen: Signature = frozenset()
-        self._gather_until: float | None = None
-        self._profiles_settling = False
+        self._gathering = Gathering(configuration.feeds)
 
     async def recover(self) -> None:
         """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself."""
@@ -143,20 +141,14 @@ class Daemon:
             except LocalFault as error:
                 _LOG.error("scan_failed", error=str(error))
             else:
-                self._note_scan(scan)
+                self._gathering.note(scan, now=_get_seconds())
+                self._wake.set()
                 wait = min(rescan_seconds, scan.wait_seconds if scan.wait_seconds is not None else rescan_seconds)
             # The pause bounds how often we look, however many hints inotify gives.
             await asyncio.sleep(min(SCAN_PAUSE_SECONDS, wait))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
                     await changed.wait()
-
-    def _note_scan(self, scan: Scan) -> None:
-        self._profiles_settling = scan.wait_seconds is not None and any(
-            self._configuration.feeds[feed].type is FeedType.PROFILE for _, feed in scan.waiting
-        )
-        if scan.claimed or not self._profiles_settling:
-            self._wake.set()
 
     async def _deliver(self) -> None:
         ticks = self._make_ticks()
@@ -165,15 +157,25 @@ class Daemon:
         while True:
             self._wake.clear()
             self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
-            trigger = await self._get_trigger(ticks)
-            if trigger is not None:
-                await self._with_pulse(self._runner.run(trigger, everything=trigger == "schedule"))
+            if await self._run_if_due(ticks):
                 self._seen = make_signature(await self._list_due(ticks))
                 await self._tidy()
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DECISIONS_POLL_SECONDS):
                     await self._wake.wait()
+
+    async def _run_if_due(self, ticks: Ticks | None) -> bool:
+        """Run where a tick, an arrival or a wait that is over calls for it; return whether one did."""
+        tick = await asyncio.to_thread(ticks.find_due, _now()) if ticks is not None else None
+        if ticks is not None and tick is not None and await self._may_serve_tick():
+            await self._with_pulse(self._runner.run("schedule"))
+            await asyncio.to_thread(ticks.take, tick)
+            return True
+        due = await self._choose_due(ticks)
+        if due:
+            await self._with_pulse(self._runner.run("arrival" if ticks is None else "retry", due))
+        return bool(due)
 
     async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
         """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
@@ -199,14 +201,18 @@ class Daemon:
             return None
         return Ticks(line=line, zone=self._configuration.zone, runs=self._ledger.runs)
 
-    async def _get_trigger(self, ticks: Ticks | None) -> str | None:
-        """Return why a run should start now; None where nothing calls for one."""
-        if ticks is not None and await asyncio.to_thread(ticks.take_due, _now()) is not None:
-            return "schedule"
+    async def _may_serve_tick(self) -> bool:
+        if not self._gathering.has_taken_stock(now=_get_seconds()):
+            return False
+        waiting = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+        return not self._gathering.must_wait(waiting, now=_get_seconds())
+
+    async def _choose_due(self, ticks: Ticks | None) -> list[Source]:
+        """Return the sources to deliver now; none where a run would change nothing, or profiles are worth a wait."""
         due = await self._list_due(ticks)
-        if not due or make_signature(due) == self._seen or self._must_gather(due):
-            return None
-        return "arrival" if ticks is None else "retry"
+        if make_signature(due) == self._seen or self._gathering.must_wait(due, now=_get_seconds()):
+            return []
+        return due
 
     async def _list_due(self, ticks: Ticks | None) -> list[Source]:
         """Return the sources that may go now: on arrival all that wait for nothing, else those to be tried again."""
@@ -216,16 +222,6 @@ class Daemon:
             for source in waiting
             if self._runner.is_due(source) and (ticks is None or source.retry_at is not None)
         ]
-
-    def _must_gather(self, due: list[Source]) -> bool:
-        """Return whether events should wait for profiles that were dropped beside them and are not complete yet."""
-        now = asyncio.get_running_loop().time()
-        if not self._profiles_settling or all(source.type is FeedType.PROFILE for source in due):
-            self._gather_until = None
-            return False
-        if self._gather_until is None:
-            self._gather_until = now + GATHER_SECONDS
-        return now < self._gather_until
 
     async def _tidy(self) -> None:
         await asyncio.to_thread(self._stations.archive.put_away_all)
@@ -289,6 +285,10 @@ def notify_systemd(message: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
         channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
         channel.sendall(message.encode())
+
+
+def _get_seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _now() -> datetime.datetime:

@@ -34,14 +34,16 @@ class Ticks:
         if self.runs.get_last_tick(self._key) is None:
             self.runs.take_tick(self._key, now)
 
-    def take_due(self, now: datetime.datetime) -> datetime.datetime | None:
-        """Take the ticks that came due since the last one taken, as one; return when the newest was due, or None."""
-        due = get_newest_due(self.line, self.zone, last=self.runs.get_last_tick(self._key) or now, now=now)
-        return due if due is not None and self.runs.take_tick(self._key, due) else None
+    def find_due(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the newest tick since the last one taken was due; None where none is. Missed ones count as one.
 
-    def get_next(self, now: datetime.datetime) -> datetime.datetime | None:
-        """Return when the next tick is due."""
-        return _get_next(self.line, self.zone, now)
+        It stays due until it is taken, so that a run that a crash cut short is gone on with at the next start.
+        """
+        return get_newest_due(self.line, self.zone, last=self.runs.get_last_tick(self._key) or now, now=now)
+
+    def take(self, due: datetime.datetime) -> None:
+        """Note that the run of a tick, and of all before it, has ended."""
+        self.runs.take_tick(self._key, due)
 
 
 def get_newest_due(

@@ -58,15 +58,12 @@ class Runner:
     chance: Callable[[], float] = field(default=random.random)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
 
-    async def run(self, trigger: str, *, everything: bool = True, touched: Sequence[Source] = ()) -> Verdict:
-        """Deliver what is on its way; with ``everything`` also to destinations that are being left alone.
-
-        ``touched`` are sources that the caller saw end aside before the run; the verdict counts them, too.
-        """
+    async def run(self, trigger: str, due: Sequence[Source] | None = None) -> Verdict:
+        """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for."""
         ledger = self.stations.ledger
-        sources = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-        due = [source for source in sources if everything or self.is_due(source)]
-        if not due and not touched:
+        if due is None:
+            due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+        if not due:
             return Verdict(delivered=0, not_delivered=(), failures=())
         number = await asyncio.to_thread(ledger.runs.start, trigger)
         _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
@@ -74,7 +71,7 @@ class Runner:
         found = await asyncio.gather(
             *(self._deliver_to(name, [s for s in due if s.destination == name]) for name in destinations)
         )
-        verdict = await self._judge([*due, *touched], [failure for failure in found if failure is not None])
+        verdict = await self._judge(due, [failure for failure in found if failure is not None])
         await asyncio.to_thread(
             ledger.runs.finish,
             number,
@@ -91,15 +88,14 @@ class Runner:
         )
         return verdict
 
-    def get_next_due(self, sources: Sequence[Source]) -> datetime.datetime | None:
-        """Return when the first of ``sources`` may be tried again by itself; None where none waits for a time."""
-        times = [pause.until for source in sources if (pause := self._pauses.get(source.destination)) is not None]
-        times += [source.retry_at for source in sources if source.retry_at and source.destination not in self._pauses]
-        return min(times, default=None)
-
     def is_due(self, source: Source) -> bool:
-        """Return whether ``source`` waits neither for a time nor for its destination to be tried again."""
+        """Return whether ``source`` waits neither for a time nor for its destination to be tried again.
+
+        What a person wants tried waits for neither.
+        """
         now = _now()
+        if source.is_wanted:
+            return True
         pause = self._pauses.get(source.destination)
         return (pause is None or pause.until <= now) and (source.retry_at is None or source.retry_at <= now)
 

@@ -67,6 +67,11 @@ class Source:
         return display_path(self.relative_path)
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether a person wants it tried now, and nothing came in the way since."""
+        return self.attempts == 0 and self.retry_at is not None
+
+    @property
     def file_name(self) -> str:
         """The last component of the path, as the file system takes it."""
         return os.fsdecode(self.relative_path).rsplit("/", 1)[-1]

@@ -15,7 +15,6 @@ from sftp_orchestrator.ledger.records import Claim, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
-_UNDECIDED = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value)
 _LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
 
 
@@ -226,11 +225,14 @@ class Sources:
             )
 
     def note_wait(self, source_id: str, reason: str, *, retry_at: datetime.datetime | None) -> None:
-        """Note that a step failed and is tried again at ``retry_at``; the state stays."""
+        """Note that a step failed and is tried again at ``retry_at``; the state stays.
+
+        A source that was set aside or delivered meanwhile keeps its own reason.
+        """
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(SOURCE)
-                .where(SOURCE.c.id == source_id)
+                .where(SOURCE.c.id == source_id, SOURCE.c.state.in_([state.value for state in SOURCE_ON_ITS_WAY]))
                 .values(reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
             )
 
@@ -240,7 +242,7 @@ class Sources:
         """Try a quarantined, held or waiting source again, now.
 
         Raises:
-            DecisionNeeded: a part of it is uncertain or about to be published: ``resolve`` comes first.
+            DecisionNeeded: a part of it is uncertain: ``resolve`` comes first.
             ConfigurationError: it is delivered, or there is none of this id.
         """
         return self._decide(source_id, by=by, released=False)
@@ -305,7 +307,8 @@ def _require_nothing_left(connection: sa.Connection, source_id: str) -> None:
 
 
 def _require_decided(connection: sa.Connection, source_id: str) -> None:
-    if _count(connection, source_id, _UNDECIDED):
+    # A part in "publishing" is no obstacle: the next run finds out what became of it before anything else.
+    if _count(connection, source_id, (PartState.UNCERTAIN.value,)):
         raise DecisionNeeded(
             "retry",
             f"source {source_id}",

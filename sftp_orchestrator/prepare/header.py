@@ -45,6 +45,8 @@ def parse_header(start: bytes) -> Header:
             raise refuse("header.too_long", f"the header is longer than {MAX_HEADER_BYTES} bytes", line=1)
         if b"\r" in start:
             raise refuse("row.lone_cr", "lines end in CR alone", line=1, hint="end rows with LF or CR LF")
+        if start.count(b'"') % 2:
+            raise refuse("quote.unterminated", "a quoted field in the header never ends", line=1)
         raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
     header_bytes = start[skipped:end]
     newline = b"\r\n" if header_bytes.endswith(b"\r\n") else b"\n"

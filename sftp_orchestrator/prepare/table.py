@@ -102,17 +102,29 @@ def _read(connection: duckdb.DuckDBPyConnection, path: Path, header: Header, tim
         "SELECT line_byte_position, error_type, error_message FROM reject_errors"
         " ORDER BY line_byte_position, column_idx"
     ).fetchall()
-    # A row that lacks three fields is rejected three times; the first time says how many it has.
-    first = {position: _say(kind, text) for position, kind, text in reversed(rejects)}
-    positions = sorted(first)
+    said = _choose_messages(rejects)
+    positions = sorted(said)
     # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
     lines = count_lines(path, positions[:SHOWN])
     return TableFacts(
         records=found[0][0],
         earliest_ts=found[0][1],
-        rejected=tuple(RejectedRow(line=lines[position], message=first[position]) for position in positions[:SHOWN]),
+        rejected=tuple(RejectedRow(line=lines[position], message=said[position]) for position in positions[:SHOWN]),
         rejected_count=len(positions),
     )
+
+
+def _choose_messages(rejects: list[tuple[int, str, str]]) -> dict[int, str]:
+    """Return one message for each rejected row, by its position.
+
+    DuckDB rejects a row once for each field that it lacks or has too many: how many there are is told by the first of
+    the lacking ones, and by the last of those too many.
+    """
+    messages: dict[int, str] = {}
+    for position, kind, text in rejects:
+        if kind == "TOO MANY COLUMNS" or position not in messages:
+            messages[position] = _say(kind, text)
+    return messages
 
 
 def _say(kind: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import hashlib
 import signal
 from collections import Counter
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from sftp_orchestrator.deliver.delivery import PUBLISH_GRACE_SECONDS
+from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
+from sftp_orchestrator.schedule import Ticks
 from tests.support.relay import SilentRelay
 from tests.support.service import call, configure, get_status, run_service
 
@@ -186,3 +189,31 @@ async def test_a_second_signal_hurries(tmp_path: Path) -> None:
         await sandbox.wait_until_idle()
     taken = [entry for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
     assert [entry.details["rows"] for entry in taken] == [1]
+
+
+async def test_a_run_by_schedule_that_a_crash_cut_short_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    """Missed ticks are one run; killed in it, the rest goes at once, not a day later; what comes after waits."""
+    trap = _Trap(Event.CLOSED, ".manifest", 5)
+    nightly = {"timezone": "UTC", "schedule": {"deliver": "0 2 * * *"}}
+    async with _make_sandbox(tmp_path / "receiver", trap) as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, {**LIMITS, **nightly})
+        with Ledger.open("sqlite", tmp_path / "workspace") as ledger:
+            ticks = Ticks(line="0 2 * * *", zone=written.configuration.zone, runs=ledger.runs)
+            ticks.begin(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=5))
+        dropped = _drop(tmp_path / "staging")
+        async with run_service(written.path) as service:
+            trap.spring = service.process.kill
+            await service.wait_for("run_started", trigger="schedule")
+            assert await service.wait() == -signal.SIGKILL
+        async with run_service(written.path) as service:
+            await service.wait_for("run_finished", verdict="done")
+            (tmp_path / "staging" / "customers_late.csv").write_bytes(b"user_id,Name\na,Ada\n")
+            late = await service.wait_for("source_claimed", file="customers_late.csv")
+            assert (await get_status(written.path))["customers_late.csv"]["state"] == "claimed"
+            assert [line["trigger"] for line in service.lines if line["event"] == "run_started"] == ["schedule"]
+            await sandbox.wait_until_idle()
+            _check_history(sandbox.paths.activity, sandbox.paths.inbox, dropped)
+            assert (await call(written.path, "retry", late["source"])).code == 0
+            await service.wait_for("source_delivered", file="customers_late.csv")
+            assert [line["trigger"] for line in service.lines if line["event"] == "run_started"][1:] == ["retry"]
+            assert await service.stop() == 0

@@ -20,8 +20,10 @@ class Workspace:
     def prepare(self) -> None:
         """Make the root and its folders, for us alone; may be repeated. Raises ``LocalFault``."""
         try:
-            for folder in (self.root, self.work, self.archive, self.quarantine, self.spill, self.openpgp):
-                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for folder in (self.work, self.archive, self.quarantine, self.spill, self.openpgp):
+                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+                give_to_owner(folder)
             if self.root.stat().st_mode & 0o077:
                 self.root.chmod(FOLDER_MODE)
         except OSError as error:
@@ -90,3 +92,13 @@ def remove_tree(folder: Path) -> None:
             child.unlink() if child.is_symlink() else child.rmdir()
     if folder.exists():
         folder.rmdir()
+
+
+def give_to_owner(path: Path) -> None:
+    """Give a file or folder that root made to whom its folder belongs; nothing happens for anybody else.
+
+    Root asks for ``status`` before the daemon first ran: the daemon must be able to use what was made for it.
+    """
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -12,6 +12,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.workspace import give_to_owner
 
 LEDGER_FILE = "ledger.db"
 BUSY_TIMEOUT_SECONDS = 30
@@ -32,6 +33,9 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
     sa.event.listen(engine, "handle_error", _translate)
     try:
         _migrate(engine)
+        if url == "sqlite":
+            # The files beside it (-wal, -shm) follow by themselves: SQLite gives them the owner of this one.
+            give_to_owner(workspace / LEDGER_FILE)
     except LocalFault:
         engine.dispose()
         raise

@@ -8,6 +8,8 @@ import sys
 
 import structlog
 
+_LOG = structlog.get_logger()
+
 
 def configure(*, debug: bool = False, quiet: bool = False) -> None:
     """Set structlog up for the process; ``quiet`` keeps all but warnings back, for commands that show progress."""
@@ -30,3 +32,19 @@ def configure(*, debug: bool = False, quiet: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+    # It complains when we stop while something moves in staging; what it misses the next scan finds.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+
+
+class _Forward(logging.Handler):
+    """Gives what libraries say the look of our own log, so that every line of it can be parsed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _LOG.warning(
+            "library_message",
+            library=record.name,
+            severity=record.levelname.lower(),
+            message=record.getMessage(),
+            exc_info=record.exc_info or None,
+        )

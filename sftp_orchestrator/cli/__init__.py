@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 import typer
 
@@ -27,18 +28,23 @@ def execute(arguments: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except BaseExceptionGroup as group:
         failures = group.subgroup(Failure)
-        if failures is None or "--debug" in arguments:
+        if failures is None:
             raise
+        _show_traceback(arguments)
         return max(_show(error) for error in _flatten(failures))
     except Failure as error:
-        if "--debug" in arguments:
-            raise
+        _show_traceback(arguments)
         return _show(error)
     except BrokenPipeError:
         # Whoever read our answer has seen enough (`… | head`); a second complaint at exit helps nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+def _show_traceback(arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()
 
 
 def _show(error: Failure) -> ExitCode:

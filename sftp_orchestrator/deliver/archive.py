@@ -36,6 +36,7 @@ class Archive:
         original = self._workspace.get_source(source.id)
         try:
             with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
+                _warn_of_late_rows(source, original)
                 if self._keep_days != 0:
                     day = source.changed_at.astimezone(self._zone).date().isoformat()
                     move_in(original, self._workspace.get_archive(source.id, day), source.file_name)
@@ -70,6 +71,21 @@ def move_in(original: Path, folder: Path, name: str) -> None:
     original.rename(folder / name)
     files.fsync_directory(folder)
     files.fsync_directory(folder.parent)
+
+
+def _warn_of_late_rows(source: Source, original: Path) -> None:
+    if not original.exists():
+        return
+    status = original.stat()
+    if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+        _LOG.error(
+            "source_changed_late",
+            source=source.id,
+            file=source.name,
+            size=status.st_size,
+            delivered_size=source.size,
+            hint="its producer wrote to it after its last manifest: what came then was not sent",
+        )
 
 
 def _is_older(name: str, oldest: datetime.date) -> bool:

@@ -175,6 +175,7 @@ class Delivery:
                 part = await self._resend(source, part)
             if part.state not in _HAS_DATA:
                 part = await self._upload(source, part)
+            await asyncio.to_thread(self._preparation.require_unchanged, source)
             self._board.begin(label, Phase.PUBLISH, len(part.manifest))
             try:
                 task = asyncio.create_task(self._publisher.publish(part))

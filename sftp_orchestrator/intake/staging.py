@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 import re
@@ -56,7 +57,9 @@ class Staging:
         self._marker = ready_marker
 
     def look(self) -> Look:
-        """Return what lies in staging and its sub-folders now. Files that vanish in between are left out.
+        """Return what lies in staging and its sub-folders now, by path. What vanishes in between is left out.
+
+        A sub-folder that cannot be read is an obstacle and hinders nothing else.
 
         Raises:
             LocalFault: staging itself cannot be read.
@@ -64,21 +67,39 @@ class Staging:
         candidates: list[Candidate] = []
         obstacles: list[Obstacle] = []
         try:
-            for folder, _, names, descriptor in os.fwalk(os.fsencode(self.root), onerror=_raise, follow_symlinks=False):
-                inside = os.path.relpath(folder, os.fsencode(self.root))
-                if self._is_ignored(inside):
-                    continue
-                present = set(names)
-                for name in names:
-                    path = os.path.normpath(os.path.join(inside, name))  # noqa: PTH118 - names are bytes here
-                    if self._is_ignored(path) or self._is_marker(name):
-                        continue
-                    _sort(path, name, descriptor, self._has_marker(name, present), candidates, obstacles)
+            folders = self._look_into(b"", candidates, obstacles)
         except OSError as error:
             raise LocalFault(
                 "look at", f"staging {self.root}", error.strerror or str(error), hint="it must be a folder we may read"
             ) from error
+        while folders:
+            folder = folders.pop()
+            try:
+                folders += self._look_into(folder, candidates, obstacles)
+            except OSError as error:
+                # Gone, or something else by now: the next look tells what.
+                if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                    obstacles.append(_explain_unreadable(folder, error))
+        candidates.sort(key=lambda candidate: candidate.relative_path)
+        obstacles.sort(key=lambda obstacle: obstacle.relative_path)
         return Look(candidates=tuple(candidates), obstacles=tuple(obstacles))
+
+    def _look_into(self, folder: bytes, candidates: list[Candidate], obstacles: list[Obstacle]) -> list[bytes]:
+        """Add what lies in one folder; return its sub-folders that are to be looked into."""
+        descriptor = open_folder(self.root, folder)
+        try:
+            with os.scandir(descriptor) as entries:
+                names = [os.fsencode(entry.name) for entry in entries]
+            found = {name: _look_at(name, descriptor) for name in names if not self._is_ignored(name)}
+        finally:
+            os.close(descriptor)
+        there = {name: status for name, status in found.items() if status is not None}
+        folders = {name for name, status in there.items() if _is_folder(status)}
+        present = set(there) - folders
+        for name in present:
+            if not self._is_marker(name):
+                _sort(_join(folder, name), there[name], self._has_marker(name, present), candidates, obstacles)
+        return [_join(folder, name) for name in folders]
 
     def get_marker_name(self, name: bytes) -> bytes | None:
         """Return the name of the ready marker of a file called ``name``; None where none is configured."""
@@ -96,9 +117,8 @@ class Staging:
         pattern = re.escape(self._marker).replace(r"\{name\}", ".+").replace(r"\{stem\}", ".+")
         return re.fullmatch(pattern, os.fsdecode(name), re.DOTALL) is not None
 
-    def _is_ignored(self, path: bytes) -> bool:
-        names = [name for name in os.fsdecode(path).split("/") if name != "."]
-        return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self._ignore)
+    def _is_ignored(self, name: bytes) -> bool:
+        return any(fnmatch.fnmatchcase(os.fsdecode(name), pattern) for pattern in self._ignore)
 
 
 def open_folder(root: Path, relative_folder: bytes) -> int:
@@ -118,17 +138,32 @@ def open_folder(root: Path, relative_folder: bytes) -> int:
     return descriptor
 
 
+def _look_at(name: bytes, folder: int) -> os.stat_result | OSError | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+
+
+def _is_folder(status: os.stat_result | OSError) -> bool:
+    return isinstance(status, os.stat_result) and stat.S_ISDIR(status.st_mode)
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
+
+
 def _sort(
     path: bytes,
-    name: bytes,
-    folder: int,
+    found: os.stat_result | OSError,
     has_marker: bool,  # noqa: FBT001 - private, called once
     candidates: list[Candidate],
     obstacles: list[Obstacle],
 ) -> None:
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
+    if isinstance(found, OSError):
+        obstacles.append(_explain_unreadable(path, found))
         return
     reason = next(_list_objections(found), None)
     if reason is not None:
@@ -146,6 +181,10 @@ def _sort(
     )
 
 
+def _explain_unreadable(path: bytes, error: OSError) -> Obstacle:
+    return Obstacle(relative_path=path, reason=f"it cannot be read: {error.strerror or type(error).__name__}")
+
+
 def _list_objections(found: os.stat_result) -> Iterator[str]:
     kinds = {
         stat.S_IFLNK: "a symbolic link",
@@ -159,9 +198,3 @@ def _list_objections(found: os.stat_result) -> Iterator[str]:
         yield f"it is {kinds[kind]}; only plain files are taken"
     if found.st_nlink > 1:
         yield f"it has {found.st_nlink} names (hard links); only a file of one name is taken"
-
-
-def _raise(error: OSError) -> None:
-    # A sub-folder that vanished while we walked is no error; one we may not read is.
-    if not isinstance(error, FileNotFoundError):
-        raise error

@@ -254,7 +254,8 @@ class Sources:
     def _decide(self, source_id: str, *, by: str, released: bool) -> Source:
         source = self.get(source_id)
         if source.state in {SourceState.DELIVERED, SourceState.ARCHIVED}:
-            raise ConfigurationError("retry", f"source {source_id}", "it is delivered, nothing is left to do")
+            wanted = "release" if released else "retry"
+            raise ConfigurationError(wanted, f"source {source_id}", "it is delivered, nothing is left to do")
         now = self._clock()
         word = "released by a person" if released else "tried again by a person"
         values: dict[str, Any] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.destination import manifest, names
+from sftp_orchestrator.errors import DecisionNeeded
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part, PlannedPart, Source
 from sftp_orchestrator.prepare.encrypt import Encryptor
@@ -89,12 +90,17 @@ def plan_parts(
 
 
 def resend(configuration: Configuration, ledger: Ledger, source: Source, part: Part, *, by: str) -> Part:
-    """Take an uncertain part back to ``planned`` under names never used before; return it."""
+    """Take an uncertain part back to ``planned`` under names never used before; return it.
+
+    Raises:
+        DecisionNeeded: its feed or destination is not in the configuration any more.
+    """
+    feed, destination = require_feed(configuration, source)
     sending = ledger.sources.take_sending(source.id)
     data_name, manifest_name, content = _name(
         source.feed,
-        configuration.feeds[source.feed],
-        configuration.destinations[source.destination],
+        feed,
+        destination,
         parse_header(source.header_bytes or b"").names,
         short_id=make_sending_id(source.id, sending),
         at=datetime.datetime.now(datetime.UTC),
@@ -105,6 +111,25 @@ def resend(configuration: Configuration, ledger: Ledger, source: Source, part: P
         part, data_name=data_name, manifest_name=manifest_name, manifest=content, reason="sent again", by=by
     )
     return ledger.parts.get(source.id, part.number)
+
+
+def require_feed(configuration: Configuration, source: Source) -> tuple[Feed, Destination]:
+    """Return the feed and the destination of a source.
+
+    Raises:
+        DecisionNeeded: one of them is not in the configuration any more.
+    """
+    feed = configuration.feeds.get(source.feed)
+    destination = configuration.destinations.get(source.destination)
+    if feed is None or destination is None:
+        gone = f"feed '{source.feed}'" if feed is None else f"destination '{source.destination}'"
+        raise DecisionNeeded(
+            "prepare",
+            source.name,
+            f"the configuration has no {gone} any more",
+            hint=f"put it back, then `sftp-orchestrator retry {source.id}`",
+        )
+    return feed, destination
 
 
 def _name(

@@ -72,7 +72,7 @@ class Preparation:
             DecisionNeeded: its feed or file is gone.
             LocalFault: this machine stood in the way.
         """
-        feed = self._get_feed(source)
+        feed, _ = planning.require_feed(self._configuration, source)
         path = await asyncio.to_thread(self._fetch, source)
         if source.state is SourceState.INSPECTED:
             await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
@@ -104,6 +104,18 @@ class Preparation:
                 size = await _in_thread(lambda stop: self._encrypt(encryptor, source, part, stop))
         await asyncio.to_thread(self._ledger.parts.finish_preparation, part, size=size)
         return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
+
+    def require_unchanged(self, source: Source) -> None:
+        """Raise ``SourceChanged`` where a producer wrote to the file since it was inspected; blocking.
+
+        Asked before each manifest: rows that came after the last byte was read would be missing without a word.
+        """
+        try:
+            status = self._workspace.get_source(source.id).stat()
+        except FileNotFoundError:
+            return  # Its parts are at the receiver: nothing more is read of it.
+        if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+            raise SourceChanged("publish", source.name, "its producer wrote to it after it was inspected")
 
     def get_content(self, source: Source, part: Part) -> PartContent | FileContent:
         """Return the bytes to send for a part that is ready."""
@@ -234,17 +246,6 @@ class Preparation:
             return self._workspace.get_spool(part.source_id, part.number).stat().st_size == part.size
         except FileNotFoundError:
             return False
-
-    def _get_feed(self, source: Source) -> Feed:
-        feed = self._configuration.feeds.get(source.feed)
-        if feed is None:
-            raise DecisionNeeded(
-                "prepare",
-                source.name,
-                f"the configuration has no feed '{source.feed}' any more",
-                hint=f"put it back, then `sftp-orchestrator retry {source.id}`",
-            )
-        return feed
 
 
 async def _in_thread(function: Callable[[threading.Event], T]) -> T:

@@ -62,6 +62,7 @@ class Service:
     process: asyncio.subprocess.Process
     lines: list[dict[str, Any]] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _has_ended: bool = False
 
     async def wait_for(self, event: str, *, count: int = 1, **fields: Any) -> dict[str, Any]:
         """Return the ``count``-th log line of ``event`` with these fields, as soon as it is there."""
@@ -69,12 +70,10 @@ class Service:
         def find() -> list[dict[str, Any]]:
             return [line for line in self.lines if line["event"] == event and fields.items() <= line.items()]
 
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DEADLINE_SECONDS), self._news:
-                await self._news.wait_for(lambda: len(find()) >= count)
-        except TimeoutError:
-            msg = f"no {event} {fields} ({count}) in the log: {self.lines}"
-            raise AssertionError(msg) from None
+                await self._news.wait_for(lambda: len(find()) >= count or self._has_ended)
+        assert len(find()) >= count, f"no {event} {fields} ({count}) in the log: {self.lines}"
         return find()[count - 1]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -92,8 +91,19 @@ class Service:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             async with self._news:
-                self.lines.append(json.loads(line) if line.startswith(b"{") else {"event": "", "text": line.decode()})
+                self.lines.append(_parse(line))
                 self._news.notify_all()
+        async with self._news:
+            self._has_ended = True
+            self._news.notify_all()
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {"event": "", "text": line.decode()}
+    return found
 
 
 @contextlib.asynccontextmanager

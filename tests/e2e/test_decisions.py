@@ -1,0 +1,393 @@
+"""What waits for a person, and what a person's word does to it beside a running daemon: release, retry, resolve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
+from sftp_orchestrator.sandbox.history import MANIFEST_SUFFIX
+from sftp_orchestrator.sandbox.receiver import Sandbox
+from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings, Traits
+from tests.support.configuration import write_values
+from tests.support.sandboxes import use
+from tests.support.service import DEADLINE_SECONDS, Answer, Service, call, configure, get_status, run_service
+
+PROFILES = "user_id,Name\na,Ada\nb,Bob\n"
+BROKEN_PROFILES = "user_id,Name\na,Ada\nb\n"
+"""Its third line lacks a value."""
+RENAME = {"destinations": {"production": {"rename": True}}}
+"""A manifest gets its name by a rename then: the receiver has all of it before it answers, and we know when that is."""
+
+
+def _make_events(first_ts: int) -> str:
+    return f"event_name,time_stamp,user_id\nSold,{first_ts},a\nSold,{first_ts + 1},b\n"
+
+
+OLD_EVENTS, NEW_EVENTS = _make_events(1_700_000_000), _make_events(1_700_100_000)
+
+
+class _Killer:
+    """A sandbox's listener: kills the daemon, once, at a step of a feed's manifest that was not answered yet."""
+
+    def __init__(self, event: Event, feed: str) -> None:
+        self._event = event
+        self._feed = feed
+        self._process: asyncio.subprocess.Process | None = None
+        self._name = ""
+        self._over = asyncio.Event()
+
+    def arm(self, service: Service) -> None:
+        """Kill this daemon when it gets that far."""
+        self._process = service.process
+
+    def __call__(self, entry: Entry) -> None:
+        name = str(entry.details.get("name", ""))
+        is_it = entry.event is self._event and name.startswith(f"{self._feed}_") and MANIFEST_SUFFIX in name
+        if self._process is not None and is_it:
+            self._process.kill()
+            self._process, self._name = None, name
+        if name == self._name and entry.event in {Event.CLOSED, Event.RENAMED}:
+            self._over.set()
+
+    async def wait(self) -> str:
+        """Return the manifest's name, as it then was, once the receiver has no handle on it any more."""
+        await asyncio.wait_for(self._over.wait(), DEADLINE_SECONDS)
+        return self._name
+
+
+def _make_sandbox(root: Path, *, listener: Callable[[Entry], None] | None = None, removes: bool = False) -> Sandbox:
+    settings = Settings(root=root, openpgp_algorithm=CURVE_25519, traits=Traits(removes_taken=removes))
+    return Sandbox(settings, listener=listener)
+
+
+def _drop(folder: Path, **contents: str) -> None:
+    """Drop files in the order of the arguments."""
+    for name, content in contents.items():
+        (folder / "staging" / f"{name}.csv").write_text(content, encoding="utf-8")
+
+
+async def _configure(folder: Path, sandbox: Sandbox, overrides: dict[str, Any] | None = None) -> Path:
+    return (await asyncio.to_thread(configure, folder, sandbox, overrides)).path
+
+
+async def _call(config: Path, *arguments: str) -> Answer:
+    answer = await call(config, *arguments)
+    assert answer.code == 0, answer.errors
+    return answer
+
+
+async def _kill_while_publishing(config: Path, sandbox: Sandbox, killer: _Killer) -> str:
+    """Run the daemon until it is killed; return the manifest's name once the receiver is done with it."""
+    async with run_service(config) as service:
+        killer.arm(service)
+        assert await service.wait() < 0, service.lines
+    name = await killer.wait()
+    await sandbox.wait_until_idle()
+    return name
+
+
+def _list_taken(sandbox: Sandbox) -> list[str]:
+    """Return the names of the data that was taken, in order."""
+    entries = read_activity(sandbox.paths.activity)
+    assert not [entry for entry in entries if entry.event is Event.REFUSED]
+    return [str(entry.details["data"]) for entry in entries if entry.event is Event.TAKEN]
+
+
+def _count_uploads(sandbox: Sandbox, name: str) -> int:
+    """Return how often a file was opened for writing under ``name``, or under its temporary name."""
+    entries = read_activity(sandbox.paths.activity)
+    opened = [str(entry.details["name"]) for entry in entries if entry.event is Event.OPENED]
+    return sum(found in {name, f"{name}.uploading"} for found in opened)
+
+
+def _list_archived(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "workspace" / "archive").rglob("*.csv"))
+
+
+# Events that wait for profiles.
+
+
+async def test_events_wait_for_refused_profiles_until_these_are_released(tmp_path: Path) -> None:
+    """Events dropped beside a broken profiles file wait, say for what, and go once a person releases the profiles."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES, purchases=OLD_EVENTS)
+        async with run_service(config) as service:
+            await service.wait_for("run_finished", verdict="not_all_delivered")
+            status = await get_status(config)
+            profiles, events = status["customers.csv"], status["purchases.csv"]
+            assert profiles["state"] == "quarantined"
+            assert f"{profiles['id']} (customers.csv, quarantined)" in events["reason"]
+            assert _list_taken(sandbox) == []
+            await _call(config, "release", profiles["id"])
+            await service.wait_for("source_quarantined", source=profiles["id"], count=2)
+            await service.wait_for("run_finished", delivered=1)
+        await sandbox.wait_until_idle()
+        assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["purchases"]
+    assert _list_archived(tmp_path) == ["purchases.csv"]
+
+
+async def test_released_events_go_alone(tmp_path: Path) -> None:
+    """``release`` of one events file lets that one go past refused profiles, and no other."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES, purchases_old=OLD_EVENTS, purchases_new=NEW_EVENTS)
+        async with run_service(config) as service:
+            await service.wait_for("run_finished", verdict="not_all_delivered")
+            ids = {name: found["id"] for name, found in (await get_status(config)).items()}
+            await _call(config, "release", ids["purchases_new.csv"])
+            await service.wait_for("run_finished", delivered=1)
+            passed = await service.wait_for("profiles_passed_over", source=ids["purchases_new.csv"])
+            assert passed["profiles"] == [ids["customers.csv"]]
+            waits = await service.wait_for("events_wait", source=ids["purchases_old.csv"], count=2)
+            assert ids["customers.csv"] in waits["reason"]
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+        assert f"_{ids['purchases_new.csv']}_" in taken
+    assert _list_archived(tmp_path) == ["purchases_new.csv"]
+
+
+async def test_by_policy_events_pass_refused_profiles_over_and_the_log_says_so(tmp_path: Path) -> None:
+    """With ``blocked_profiles: continue`` events go on at once, and the log names the profiles left behind."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        policy = {"destinations": {"production": {"blocked_profiles": "continue"}}}
+        config = await _configure(tmp_path, sandbox, policy)
+        _drop(tmp_path, customers=BROKEN_PROFILES, purchases=OLD_EVENTS)
+        async with run_service(config) as service:
+            refused = await service.wait_for("source_quarantined", file="customers.csv")
+            passed = await service.wait_for("profiles_passed_over")
+            assert passed["profiles"] == [refused["source"]]
+            await service.wait_for("run_finished", delivered=1, not_delivered=1)
+        await sandbox.wait_until_idle()
+        assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["purchases"]
+    assert _list_archived(tmp_path) == ["purchases.csv"]
+
+
+async def test_events_go_on_waiting_when_refused_profiles_are_dropped_again(tmp_path: Path) -> None:
+    """A corrected file under the same name is another source: it is delivered, and events still wait for the old."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES, purchases=OLD_EVENTS)
+        async with run_service(config) as service:
+            refused = await service.wait_for("source_quarantined", file="customers.csv")
+            await service.wait_for("run_finished")
+            _drop(tmp_path, customers=PROFILES)
+            delivered = await service.wait_for("source_delivered", file="customers.csv")
+            assert delivered["source"] != refused["source"]
+            await service.wait_for("run_finished", count=2)
+            status = await get_status(config)
+            assert (status["customers.csv"]["id"], status["customers.csv"]["state"]) == (
+                refused["source"],
+                "quarantined",
+            )
+            assert refused["source"] in status["purchases.csv"]["reason"]
+            await _call(config, "release", refused["source"])
+            await service.wait_for("source_delivered", file="purchases.csv")
+        await sandbox.wait_until_idle()
+        assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["customers", "purchases"]
+
+
+# Quarantined files.
+
+
+async def test_a_quarantined_file_is_tried_again_as_often_as_a_person_says(tmp_path: Path) -> None:
+    """Still broken it goes back with a fresh report; corrected in place it is delivered once, as corrected."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES)
+        async with run_service(config) as service:
+            source_id = (await service.wait_for("source_quarantined"))["source"]
+            await service.wait_for("run_finished")
+            folder = tmp_path / "workspace" / "quarantine" / source_id
+            assert _get_line(folder) == 3
+            (folder / "customers.csv").write_text("user_id,Name\na,Ada\nb,Bob\nc\n", encoding="utf-8")
+            answer = await _call(config, "retry", source_id)
+            assert source_id in answer.out
+            await service.wait_for("source_quarantined", count=2)
+            await service.wait_for("run_finished", count=2)
+            assert _get_line(folder) == 4
+            assert sorted(path.name for path in folder.iterdir()) == ["customers.csv", "report.json"]
+            (folder / "customers.csv").write_text(PROFILES, encoding="utf-8")
+            await _call(config, "retry", source_id)
+            await service.wait_for("source_delivered", source=source_id, records=2)
+            await service.wait_for("run_finished", count=3)
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+        assert (sandbox.paths.inbox / taken).read_text() == PROFILES
+    assert not folder.exists()
+    assert _list_archived(tmp_path) == ["customers.csv"]
+
+
+def _get_line(folder: Path) -> int:
+    """Return the line that the report's one finding names."""
+    (finding,) = json.loads((folder / "report.json").read_text())["findings"]
+    return int(finding["line"])
+
+
+# Manifests of which nobody knows the outcome.
+
+
+async def test_events_that_may_have_been_taken_wait_and_are_not_sent_again_when_they_were(tmp_path: Path) -> None:
+    """Data and manifest gone: held, with the reason and what to type; others go on; ``--delivered`` archives it."""
+    killer = _Killer(Event.RENAMED, "purchases")
+    async with _make_sandbox(tmp_path / "receiver", listener=killer, removes=True) as sandbox:
+        config = await _configure(tmp_path, sandbox, RENAME)
+        _drop(tmp_path, purchases_new=NEW_EVENTS, purchases_old=OLD_EVENTS)
+        manifest = await _kill_while_publishing(config, sandbox, killer)
+        assert list(sandbox.paths.inbox.glob(f"{manifest.removesuffix(MANIFEST_SUFFIX)}*")) == []
+        async with run_service(config) as service:
+            await service.wait_for("source_delivered", file="purchases_new.csv")
+            await service.wait_for("run_finished")
+            status = await get_status(config)
+            assert list(status) == ["purchases_old.csv"]
+            old = status["purchases_old.csv"]
+            assert (old["state"], [part["state"] for part in old["parts"]]) == ("held", ["uncertain"])
+            assert manifest in old["reason"]
+            shown, refused = await _call_all(config, [("status",), ("retry", old["id"])])
+            assert "uncertain" in shown.out
+            assert f"resolve {old['id']} --delivered" in shown.out
+            assert (refused.code, refused.errors.count("\n")) == (1, 1)
+            assert f"resolve {old['id']} --delivered" in refused.errors
+            await _call(config, "resolve", old["id"], "--delivered")
+            await service.wait_for("source_delivered", file="purchases_old.csv")
+            await service.wait_for("run_finished", count=2)
+        await sandbox.wait_until_idle()
+        assert len(_list_taken(sandbox)) == 2
+        assert len([name for name in _list_taken(sandbox) if f"_{old['id']}" in name]) == 1
+        assert _count_uploads(sandbox, manifest) == 1
+    assert _list_archived(tmp_path) == ["purchases_new.csv", "purchases_old.csv"]
+
+
+async def test_events_that_were_not_taken_are_sent_again_under_new_names_by_a_persons_word(tmp_path: Path) -> None:
+    """A manifest that was cut off: held as uncertain, and ``--resend`` sends it once more, with names never used."""
+    killer = _Killer(Event.OPENED, "purchases")
+    async with _make_sandbox(tmp_path / "receiver", listener=killer) as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, purchases=OLD_EVENTS)
+        manifest = await _kill_while_publishing(config, sandbox, killer)
+        async with run_service(config) as service:
+            settled = await service.wait_for("publishing_settled", finding="unknown")
+            assert "0 of" in settled["why"]
+            await service.wait_for("run_finished", verdict="not_all_delivered")
+            await _call(config, "resolve", settled["source"], "--resend")
+            await service.wait_for("source_delivered", source=settled["source"])
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+        assert taken.removesuffix(".csv") != manifest.removesuffix(MANIFEST_SUFFIX)
+        assert (_count_uploads(sandbox, taken), _count_uploads(sandbox, manifest)) == (1, 1)
+        assert (sandbox.paths.inbox / taken).read_text() == OLD_EVENTS
+
+
+async def test_profiles_that_may_have_been_taken_are_sent_again_by_themselves(tmp_path: Path) -> None:
+    """Profiles do no harm twice: gone without a trace, they are sent again under a new name, and events follow."""
+    killer = _Killer(Event.RENAMED, "customers")
+    async with _make_sandbox(tmp_path / "receiver", listener=killer, removes=True) as sandbox:
+        config = await _configure(tmp_path, sandbox, RENAME)
+        _drop(tmp_path, customers=PROFILES, purchases=OLD_EVENTS)
+        await _kill_while_publishing(config, sandbox, killer)
+        async with run_service(config) as service:
+            await service.wait_for("publishing_settled", finding="unknown")
+            await service.wait_for("source_delivered", file="purchases.csv")
+            await service.wait_for("run_finished", verdict="done")
+        await sandbox.wait_until_idle()
+        taken = _list_taken(sandbox)
+        assert [name.split("_")[0] for name in taken] == ["customers", "customers", "purchases"]
+        assert len(set(taken)) == 3
+    assert _list_archived(tmp_path) == ["customers.csv", "purchases.csv"]
+
+
+async def test_what_may_have_been_taken_is_held_when_its_feed_is_gone(tmp_path: Path) -> None:
+    """Without its feed nobody can write a new manifest: the source is held, and ``--resend`` says so."""
+    killer = _Killer(Event.RENAMED, "customers")
+    async with _make_sandbox(tmp_path / "receiver", listener=killer, removes=True) as sandbox:
+        config = await _configure(tmp_path, sandbox, RENAME)
+        _drop(tmp_path, customers=PROFILES)
+        manifest = await _kill_while_publishing(config, sandbox, killer)
+        values = yaml.safe_load(config.read_text())
+        del values["feeds"]["customers"]
+        write_values(tmp_path, values)
+        answer = await call(config, "run", "--once")
+        assert "Traceback" not in answer.errors
+        assert (answer.code, "source_held" in answer.errors) == (1, True), answer
+        source_id = manifest.split("_")[-2]
+        answer = await call(config, "resolve", source_id, "--resend")
+        assert (answer.code, answer.errors.count("\n")) == (1, 1), answer
+        assert "customers" in answer.errors
+        assert len(_list_taken(sandbox)) == 1
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["never named", "removed"])
+async def test_a_manifest_that_is_not_there_beside_its_data_is_published_again(
+    tmp_path: Path, *, removed: bool
+) -> None:
+    """Data there and manifest not: the manifest alone is sent again, under the same name."""
+    killer = _Killer(Event.OPENED, "purchases")
+    async with _make_sandbox(tmp_path / "receiver", listener=killer) as sandbox:
+        config = await _configure(tmp_path, sandbox, None if removed else RENAME)
+        _drop(tmp_path, purchases=OLD_EVENTS)
+        manifest = await _kill_while_publishing(config, sandbox, killer)
+        if removed:
+            await use(sandbox, lambda client: client.remove(manifest))
+        async with run_service(config) as service:
+            await service.wait_for("publishing_settled", finding="not_published")
+            await service.wait_for("source_delivered", file="purchases.csv")
+        await sandbox.wait_until_idle()
+        (data,) = _list_taken(sandbox)
+        named = data.replace(".csv", MANIFEST_SUFFIX)
+        assert manifest.removesuffix(".uploading") == named
+        assert (_count_uploads(sandbox, data), _count_uploads(sandbox, named)) == (1, 2)
+
+
+async def test_a_manifest_that_is_there_in_full_is_not_sent_again(tmp_path: Path) -> None:
+    """Killed before it could note the outcome, the daemon finds the manifest there and counts it as delivered."""
+    killer = _Killer(Event.RENAMED, "purchases")
+    async with _make_sandbox(tmp_path / "receiver", listener=killer) as sandbox:
+        config = await _configure(tmp_path, sandbox, RENAME)
+        _drop(tmp_path, purchases=OLD_EVENTS)
+        manifest = await _kill_while_publishing(config, sandbox, killer)
+        async with run_service(config) as service:
+            await service.wait_for("publishing_settled", finding="delivered")
+            await service.wait_for("run_finished", verdict="done", delivered=1)
+        await sandbox.wait_until_idle()
+        assert len(_list_taken(sandbox)) == 1
+        assert _count_uploads(sandbox, manifest) == 1
+    assert _list_archived(tmp_path) == ["purchases.csv"]
+
+
+# What cannot be decided.
+
+
+async def test_a_decision_about_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
+    """An unknown id, a delivered source, no or two answers to ``resolve``: exit code 2, one line, no traceback."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, purchases=OLD_EVENTS)
+        await _call(config, "run", "--once")
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+    source_id = taken.split("_")[-2]
+    commands = [
+        ("retry", "nosuch"),
+        ("resolve", "nosuch", "--delivered"),
+        ("release", source_id),
+        ("resolve", source_id, "--resend"),
+        ("resolve", source_id),
+        ("resolve", source_id, "--delivered", "--resend"),
+    ]
+    for command, answer in zip(commands, await _call_all(config, commands), strict=True):
+        assert (answer.code, answer.out) == (2, ""), (command, answer)
+        assert answer.errors.count("\n") == 1, answer.errors
+        assert answer.errors.startswith(f"sftp-orchestrator: {command[0]}") or "nosuch" in answer.errors
+        assert command[1] in answer.errors
+
+
+async def _call_all(config: Path, commands: list[tuple[str, ...]]) -> list[Answer]:
+    """Call commands side by side, as many people might."""
+    return await asyncio.gather(*(call(config, *command) for command in commands))

@@ -11,7 +11,7 @@ import datetime
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 import structlog
 from starlette.applications import Starlette
@@ -229,9 +229,12 @@ class Daemon:
         await asyncio.to_thread(self._stations.archive.remove_expired, today)
 
 
-async def serve(configuration: Configuration, *, once: bool, board: Board) -> ExitCode:
+async def serve(
+    configuration: Configuration, *, once: bool, board: Board, conclude: Callable[[Verdict], None] = lambda _: None
+) -> ExitCode:
     """Run the daemon until a signal, or one pass with ``once``; return the exit code.
 
+    ``conclude`` is told how the pass ended.
     SIGTERM and SIGINT finish or release the step at hand; a second one hurries.
     """
     hurry = asyncio.Event()
@@ -239,6 +242,7 @@ async def serve(configuration: Configuration, *, once: bool, board: Board) -> Ex
         with open_daemon(configuration, board, hurry) as daemon:
             if once:
                 verdict = await daemon.run_once()
+                conclude(verdict)
                 return verdict.exit_code
             await daemon.run()
     if received[0] is signal.SIGTERM and not once:

@@ -7,24 +7,49 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sftp_orchestrator.config.model import Configuration, FeedType
-from sftp_orchestrator.deliver.order import decide_gate
+from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
+from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, PartState, SourceState
+from sftp_orchestrator.workspace import Workspace
+
+UNCERTAIN = "uncertain"
+WAITING = "waiting"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceView:
-    """A source with its parts, and what it waits for."""
+    """A source with its parts, what it waits for, and what a person may do about it."""
 
     source: Source
     parts: tuple[Part, ...]
     waits_for: str | None
+    next_steps: tuple[str, ...] = ()
+    """for people, what to do first; commands stand alone. Empty where it goes on by itself"""
+
+    @property
+    def word(self) -> str:
+        """How people call its state: that of the ledger, or ``uncertain``, or ``waiting`` for profiles."""
+        if any(part.state is PartState.UNCERTAIN for part in self.parts):
+            return UNCERTAIN
+        return WAITING if self.waits_for else self.source.state.value
+
+    @property
+    def reason(self) -> str | None:
+        """Why it does not go on, for people."""
+        return self.waits_for or self.source.reason
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether it stands still until a person decides."""
+        return self.source.state in SOURCE_ASIDE
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented fields."""
@@ -42,7 +67,7 @@ class SourceView:
             "earliest_ts": source.earliest_ts,
             "claimed_at": _to_text(source.claimed_at),
             "changed_at": _to_text(source.changed_at),
-            "reason": self.waits_for or source.reason,
+            "reason": self.reason,
             "attempts": source.attempts,
             "retry_at": _to_text(source.retry_at),
             "released": source.released,
@@ -81,12 +106,21 @@ class Overview:
 def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
     """Return what waits, runs, is quarantined, held or uncertain now. Raises ``LocalFault``."""
     waiting = ledger.sources.list_in(SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED})
+    now = datetime.datetime.now(datetime.UTC)
     return Overview(
-        at=datetime.datetime.now(datetime.UTC),
-        staging=survey(open_staging(configuration).look(), configuration),
+        at=now,
+        staging=_survey(configuration),
         counts=ledger.count_sources(),
-        sources=tuple(_view(source, configuration, ledger) for source in waiting),
+        sources=tuple(_view(source, configuration, ledger, now) for source in waiting),
     )
+
+
+def _survey(configuration: Configuration) -> Survey:
+    """Return what lies in staging; where that cannot be looked at, this is what is told, and the ledger beside it."""
+    try:
+        return survey(open_staging(configuration).look(), configuration)
+    except LocalFault as error:
+        return Survey(matched=(), left_alone=(Obstacle(relative_path=b".", reason=str(error)),))
 
 
 def list_done(ledger: Ledger, *, limit: int) -> list[SourceView]:
@@ -107,13 +141,52 @@ def summarize_parts(parts: tuple[Part, ...]) -> str:
     return ", ".join([f"{done}/{len(parts)} delivered", *others])
 
 
-def _view(source: Source, configuration: Configuration, ledger: Ledger) -> SourceView:
-    waits_for = None
+def _view(source: Source, configuration: Configuration, ledger: Ledger, now: datetime.datetime) -> SourceView:
+    gate: Gate | None = None
     destination = configuration.destinations.get(source.destination)
     if source.type is FeedType.EVENT and source.state in SOURCE_ON_ITS_WAY and destination is not None:
         earlier = ledger.sources.list_blocking_profiles(source.destination, before=source.number)
-        waits_for = decide_gate(source, earlier, destination.blocked_profiles).explain()
-    return SourceView(source=source, parts=tuple(ledger.parts.list_of(source.id)), waits_for=waits_for)
+        gate = decide_gate(source, earlier, destination.blocked_profiles)
+    view = SourceView(
+        source=source,
+        parts=tuple(ledger.parts.list_of(source.id)),
+        waits_for=gate.explain() if gate is not None else None,
+    )
+    return replace(view, next_steps=advise(view, gate, Workspace(root=configuration.workspace), now))
+
+
+def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datetime.datetime) -> tuple[str, ...]:
+    """Return what a person may do about a source, commands ready to be typed. Pure."""
+    source, command = view.source, "sftp-orchestrator"
+    if view.word == UNCERTAIN:
+        return (
+            "look there whether the receiver took it; then say so:",
+            f"{command} resolve {source.id} --delivered",
+            f"{command} resolve {source.id} --resend",
+        )
+    if source.state is SourceState.QUARANTINED:
+        folder = workspace.get_quarantine(source.id)
+        return (
+            f"read {folder}/report.json",
+            "then drop a corrected file; or correct the one beside it, and:",
+            f"{command} retry {source.id}",
+        )
+    if source.state is SourceState.HELD:
+        return ("once the reason is dealt with:", f"{command} retry {source.id}", f"{command} release {source.id}")
+    if gate is not None and any(profiles.state in SOURCE_ASIDE for profiles in gate.waits_for):
+        return ("deal with these profiles first; or send the events without them:", f"{command} release {source.id}")
+    return _advise_to_wait(source, now)
+
+
+def _advise_to_wait(source: Source, now: datetime.datetime) -> tuple[str, ...]:
+    if source.retry_at is None or source.state not in SOURCE_ON_ITS_WAY:
+        return ()
+    if source.retry_at <= now:
+        return ("nothing: it is tried again with the next run",)
+    return (
+        f"nothing: tried again at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
+        f"sftp-orchestrator retry {source.id}",
+    )
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:

@@ -15,7 +15,10 @@ class Phase(enum.StrEnum):
     ENCRYPT = "encrypt"
     UPLOAD = "upload"
     PUBLISH = "publish"
-    DONE = "done"
+    MAKE = "make"
+    """the demo makes its files; never seen in a daemon"""
+    IMPORT = "import"
+    """the demo's receiver reads what it was sent; never seen in a daemon"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,10 @@ class Work:
     total_bytes: int
     started: float
     """monotonic seconds"""
+
+    def get_rate(self, now: float) -> float:
+        """Return bytes per second since it began, ``now`` in monotonic seconds; 0 where that cannot be told."""
+        return self.done_bytes / (now - self.started) if now > self.started else 0.0
 
 
 class Board:

@@ -74,11 +74,12 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
 
     Raises:
-        ConfigurationError: there is no such file, or not exactly one feed fits it.
+        ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
     if not path.is_file():
-        raise ConfigurationError("plan", str(path), "there is no such file")
+        raise ConfigurationError("plan", display_path(os.fsencode(path)), "there is no such file")
+    _require_utf8(path)
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
@@ -114,6 +115,19 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
         findings=findings,
     )
+
+
+def _require_utf8(path: Path) -> None:
+    """Raise where DuckDB could not open the file; in the workspace every file has a name of ours, so ``run`` can."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            "plan",
+            display_path(os.fsencode(path)),
+            "its path is no UTF-8, and only `run` can read it so",
+            hint="plan a copy under another name",
+        ) from error
 
 
 def get_relative_path(configuration: Configuration, path: Path) -> bytes:

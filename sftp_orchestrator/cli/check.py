@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sftp_orchestrator import health
-from sftp_orchestrator.cli import options
+from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.config.model import Configuration
 
 
@@ -21,14 +21,19 @@ def check(
     ] = False,
 ) -> int:
     """Check configuration, folders, keys and their expiry, and free space; with --connect each receiver, too."""
+    options.quieten(context)
     configuration = options.load_configuration(context, config)
     results = list(health.check_machine(configuration))
     if connect:
         results += asyncio.run(_check_receivers(configuration))
-    for result in results:
-        word = "FAILED " if result.failure else "warning" if result.is_warning else "ok     "
-        typer.echo(f"{word} {result.subject}: {result.said}")
+    lines = [(result, line) for result in results for line in result.said.splitlines()]
+    entries = [layout.Entry(cells=(_name(result),), name=f"{result.subject}: {line}") for result, line in lines]
+    layout.print_entries(options.get_console(), entries)
     return max(result.exit_code for result in results)
+
+
+def _name(result: health.Result) -> str:
+    return "FAILED" if result.failure else "warning" if result.is_warning else "ok"
 
 
 async def _check_receivers(configuration: Configuration) -> list[health.Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import tempfile
 import time
@@ -12,21 +13,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from sftp_orchestrator import logs
-from sftp_orchestrator.cli import options
+from sftp_orchestrator import units
+from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.config.model import FeedType
 from sftp_orchestrator.demo import files
-from sftp_orchestrator.demo.stage import Outcome, perform
+from sftp_orchestrator.demo.stage import Outcome, Seen, perform
 from sftp_orchestrator.errors import ConfigurationError, ExitCode
-from sftp_orchestrator.progress import Board
+from sftp_orchestrator.progress import Board, Phase
 
 DEFAULT_SIZE = "4MB"
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def demo(
+    context: typer.Context,
     *,
     file: Annotated[Path | None, typer.Option("--file", metavar="CSV", help="Your own file; a copy is sent.")] = None,
     feed_type: Annotated[FeedType, typer.Option("--feed-type", help="What its rows are.")] = FeedType.EVENT,
@@ -41,22 +44,32 @@ def demo(
 
     Nothing leaves this machine.
     """
-    logs.configure(quiet=True)
+    # The file that is broken on purpose is told of in the answer.
+    options.quieten(context, logging.ERROR)
     console = options.get_console()
     folder = root or Path(tempfile.mkdtemp(prefix="sftp-demo-"))
-    drop = files.take(folder / "made", file, feed_type) if file else files.generate(folder / "made", size=_parse(size))
-    total = options.format_bytes(drop.size)
-    console.print(
-        f"In {folder}: SSH and OpenPGP keys, a sandbox as receiver, the daemon.", markup=False, soft_wrap=True
-    )
-    console.print(f"Dropping {total}: {', '.join(one.path.name for one in drop.files)}", markup=False, soft_wrap=True)
     board = Board()
+    with show_progress(board):
+        drop = _make(folder / "made", file, feed_type, _parse(size), board)
+    total = units.format_bytes(drop.size)
+    layout.say(console, f"In {folder}: SSH and OpenPGP keys, a sandbox as receiver, the daemon.")
+    layout.say(console, f"Dropping {total}: {', '.join(one.name for one in drop.files)}")
     start = time.monotonic()
     with show_progress(board):
         outcome = asyncio.run(perform(folder, drop, board))
     _print(console, outcome, time.monotonic() - start)
-    console.print(f"Look around: {folder}/receiver/activity.jsonl, {folder}/workspace", markup=False, soft_wrap=True)
+    layout.say(console, f"Look around: {folder}/receiver/activity.jsonl, {folder}/workspace")
     return ExitCode.DONE if outcome.is_right else ExitCode.NOT_ALL_DELIVERED
+
+
+def _make(folder: Path, file: Path | None, feed_type: FeedType, size: int, board: Board) -> files.Drop:
+    if file is not None:
+        return files.take(folder, file, feed_type)
+    label = "files to drop"
+    board.begin(label, Phase.MAKE, size)
+    drop = files.generate(folder, size=size, progress=lambda count: board.advance(label, count))
+    board.end(label)
+    return drop
 
 
 def _parse(size: str) -> int:
@@ -67,26 +80,34 @@ def _parse(size: str) -> int:
 
 
 def _print(console: Console, outcome: Outcome, seconds: float) -> None:
-    table = Table(
-        "taken", "file", "type", "parts", "rows in", "rows out", "", title="What the receiver saw, in its order"
-    )
+    table = Table("taken", "file", "type", box=None, pad_edge=False, title="What the receiver saw, in its order")
+    for heading in ("parts", "rows in", "rows out"):
+        table.add_column(heading, justify="right")
+    table.add_column("outcome")
     for seen in outcome.seen:
         table.add_row(
             str(seen.order or "-"),
-            seen.file.path.name,
+            Text(seen.file.name, overflow="fold"),
             seen.file.type.value,
             str(seen.parts),
-            options.format_count(seen.file.rows),
-            options.format_count(seen.rows_taken),
-            "as it should" if seen.is_right else f"WRONG: {seen.source.state}",
+            units.format_count(seen.file.rows),
+            units.format_count(seen.rows_taken),
+            _name_outcome(seen),
         )
-    console.print(table)
+    console.print(table, soft_wrap=not console.is_terminal)
     for seen in outcome.seen:
         if seen.source.reason:
-            console.print(f"{seen.file.path.name}: {seen.source.state}: {seen.source.reason}", markup=False)
-    console.print(
-        f"{len(outcome.taken)} encrypted parts taken in {seconds:.1f} s, {outcome.refused} refused. "
-        + ("Profiles came before events, events oldest first." if outcome.is_right else "Something went WRONG."),
-        markup=False,
-        soft_wrap=True,
+            layout.say(console, f"{seen.file.name}: {seen.source.state}: {seen.source.reason}")
+    layout.say(console, f"{len(outcome.taken)} encrypted parts taken in {seconds:.1f} s, {outcome.refused} refused.")
+    layout.say(
+        console,
+        "Everything is as it should be: profiles before events, events oldest first, rows in = rows out."
+        if outcome.is_right
+        else "Something went WRONG: see the outcomes above.",
     )
+
+
+def _name_outcome(seen: Seen) -> str:
+    if not seen.is_right:
+        return f"WRONG: {seen.source.state}"
+    return "kept back" if seen.file.is_malformed else "delivered"

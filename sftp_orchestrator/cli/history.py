@@ -6,14 +6,16 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from sftp_orchestrator.cli import options
+from sftp_orchestrator import units
+from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Move, Run
-from sftp_orchestrator.overview import list_done
+from sftp_orchestrator.overview import SourceView, list_done
 
 LIMIT = 50
+RUNS = 5
+"""How many of the last runs are told of."""
 
 
 def history(
@@ -55,34 +57,41 @@ def _run_to_json(run: Run) -> dict[str, Any]:
 
 
 def _print_moves(moves: list[Move]) -> None:
-    table = Table("at (UTC)", "part", "from", "to", "by", "reason", box=None, pad_edge=False)
-    for move in moves:
-        part = str(move.part) if move.part is not None else ""
-        at = f"{move.at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(at, part, move.before or "", move.after, move.by, move.reason or "")
-    options.get_console().print(table)
+    entries = [
+        layout.Entry(
+            cells=(
+                f"{move.at:%Y-%m-%d %H:%M:%S}",
+                f"part {move.part}" if move.part is not None else "",
+                f"{move.before} → {move.after}" if move.before else move.after,
+            ),
+            name=f"by {move.by}",
+            facts=move.reason or "",
+        )
+        for move in moves
+    ]
+    layout.print_entries(options.get_console(), entries)
 
 
 def _print_done(ledger: Ledger, limit: int) -> None:
     console = options.get_console()
-    table = Table("delivered (UTC)", "id", "file", "feed", "rows", "size", "parts", box=None, pad_edge=False)
-    for view in reversed(list_done(ledger, limit=limit)):
-        source = view.source
-        table.add_row(
-            f"{source.changed_at:%Y-%m-%d %H:%M:%S}",
-            source.id,
-            source.name,
-            source.feed,
-            options.format_count(source.records),
-            options.format_bytes(source.size),
-            str(len(view.parts)),
-        )
-    if table.row_count:
-        console.print(table)
-    else:
-        console.print("Nothing was delivered yet.")
-    for run in reversed(ledger.runs.list_last(min(limit, 5))):
-        end = (
-            f"{run.verdict}: {run.delivered} delivered, {run.not_delivered} not" if run.finished_at else "not finished"
-        )
-        console.print(f"run {run.number} ({run.trigger}) {run.started_at:%Y-%m-%d %H:%M:%S} {end}", markup=False)
+    views = list_done(ledger, limit=limit)
+    layout.print_entries(console, [_make_entry(view) for view in reversed(views)])
+    if not views:
+        layout.say(console, "Nothing was delivered yet.")
+    for run in reversed(ledger.runs.list_last(min(limit, RUNS))):
+        layout.say(console, _describe(run))
+
+
+def _make_entry(view: SourceView) -> layout.Entry:
+    source, parts = view.source, len(view.parts)
+    facts = f"{source.feed}, {units.format_count(source.records)} rows, {units.format_bytes(source.size)}"
+    return layout.Entry(
+        cells=(f"{source.changed_at:%Y-%m-%d %H:%M:%S}", source.id),
+        name=source.name,
+        facts=f"({facts}, {parts} part{'s' if parts != 1 else ''})",
+    )
+
+
+def _describe(run: Run) -> str:
+    end = f"{run.verdict}: {run.delivered} delivered, {run.not_delivered} not" if run.finished_at else "not finished"
+    return f"{run.started_at:%Y-%m-%d %H:%M:%S}  run {run.number} ({run.trigger}) {end}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import getpass
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -35,6 +36,12 @@ def open_ledger(configuration: Configuration) -> Ledger:
     return Ledger.open(configuration.ledger.url, workspace.root)
 
 
+def quieten(context: typer.Context, level: int = logging.WARNING) -> None:
+    """Keep what is below ``level`` out of the log of a command that answers by itself; ``--debug`` goes before."""
+    if not context.find_root().params.get("debug"):
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+
+
 def get_console() -> Console:
     """Return where answers go: stdout, in colour only on a terminal and without NO_COLOR."""
     return Console(highlight=False)
@@ -46,34 +53,3 @@ def get_person() -> str:
         return f"{getpass.getuser()}"
     except (OSError, KeyError):
         return f"uid {os.getuid()}"
-
-
-def format_bytes(count: float | None) -> str:
-    """Return a size as people read it, in powers of ten as the receiver's limits are. Pure."""
-    if count is None:
-        return "-"
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} TB"
-
-
-def format_count(count: int | None) -> str:
-    """Return a number with thin separators. Pure."""
-    return "-" if count is None else f"{count:,}"
-
-
-def format_age(moment: datetime.datetime | None, now: datetime.datetime) -> str:
-    """Return how long ago, or how soon, ``moment`` is. Pure."""
-    if moment is None:
-        return "-"
-    seconds = (now - moment).total_seconds()
-    size = abs(seconds)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if size >= length:
-            said = f"{size / length:.0f} {unit}"
-            break
-    else:
-        said = f"{size:.0f} s"
-    return f"{said} ago" if seconds >= 0 else f"in {said}"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from sftp_orchestrator import rehearsal
-from sftp_orchestrator.cli import options
+from sftp_orchestrator import rehearsal, units
+from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.errors import ExitCode
+from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.progress import Board, Phase
 
 
@@ -31,9 +32,10 @@ def plan(
     with show_progress(board):
         plans = []
         for path in files:
-            board.begin(path.name, Phase.INSPECT, path.stat().st_size if path.is_file() else 0)
-            plans.append(rehearsal.rehearse(configuration, path, progress=_advance(board, path.name)))
-            board.end(path.name)
+            label = display_path(os.fsencode(path.name))
+            board.begin(label, Phase.INSPECT, path.stat().st_size if path.is_file() else 0)
+            plans.append(rehearsal.rehearse(configuration, path, progress=_advance(board, label)))
+            board.end(label)
     if as_json:
         typer.echo(json.dumps([found.to_json() for found in plans], indent=2, ensure_ascii=False))
     else:
@@ -47,18 +49,22 @@ def _advance(board: Board, label: str) -> Callable[[int], None]:
 
 
 def _print(console: Console, found: rehearsal.Plan) -> None:
-    console.print(f"{found.file}  {options.format_bytes(found.size)}", markup=False)
+    console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
     secrecy = "encrypted" if found.encrypted else "plain"
-    console.print(f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}", markup=False)
+    layout.say(console, f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}")
     for finding in found.findings:
         console.print(f"  refused  {finding.rule}: {finding}", markup=False, soft_wrap=True)
     if found.is_refused:
         console.print("  It would be quarantined.")
         return
-    console.print(f"  {options.format_count(found.rows)} rows, none refused")
-    table = Table("part", "data file", "rows", "plain size", box=None, pad_edge=False)
-    for number, part in enumerate(found.parts, start=1):
-        size = options.format_bytes(found.get_bytes(part))
-        table.add_row(f"{number}/{len(found.parts)}", part.data_name, options.format_count(part.records), size)
-    console.print(table, soft_wrap=True)
-    console.print("  each followed by its manifest; a delivery's own names carry another time and id", markup=False)
+    console.print(f"  {units.format_count(found.rows)} rows, none refused")
+    entries = [
+        layout.Entry(
+            cells=(f"  {number}/{len(found.parts)}",),
+            name=part.data_name,
+            facts=f"({units.format_count(part.records)} rows, {units.format_bytes(found.get_bytes(part))} plain)",
+        )
+        for number, part in enumerate(found.parts, start=1)
+    ]
+    layout.print_entries(console, entries)
+    layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")

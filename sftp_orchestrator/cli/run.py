@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
 
-from sftp_orchestrator import daemon
+from sftp_orchestrator import daemon, units
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.display import show_progress
+from sftp_orchestrator.deliver.run import Verdict
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 from sftp_orchestrator.progress import Board
 
 
@@ -24,5 +27,33 @@ def run(
     """Deliver what arrives in staging, until stopped; with --once one pass, for cron, Airflow or Kubernetes."""
     configuration = options.load_configuration(context, config)
     board = Board()
+    verdicts: list[Verdict] = []
     with show_progress(board):
-        return asyncio.run(daemon.serve(configuration, once=once, board=board))
+        code = asyncio.run(daemon.serve(configuration, once=once, board=board, conclude=verdicts.append))
+    for verdict in verdicts:
+        conclude(verdict)
+    return code
+
+
+def conclude(verdict: Verdict) -> None:
+    """Say on stderr what stood in the way, and on stdout what came of the pass; cron mails nothing about nothing."""
+    for failure in verdict.failures:
+        typer.echo(f"sftp-orchestrator: {failure}", err=True)
+    said = summarize(verdict)
+    if said is not None or sys.stdout.isatty():
+        typer.echo(said or "nothing to deliver")
+
+
+def summarize(verdict: Verdict) -> str | None:
+    """Return what came of a pass, in one line; None where there was nothing to do. Pure."""
+    parts = f"{verdict.parts} part{'s' if verdict.parts != 1 else ''}"
+    states = [source.state for source in verdict.not_delivered]
+    waiting = sum(state not in SOURCE_ASIDE for state in states)
+    told = {
+        f"delivered ({parts}, {units.format_bytes(verdict.size)})": verdict.delivered,
+        "quarantined": states.count(SourceState.QUARANTINED),
+        "held": states.count(SourceState.HELD),
+        "waits" if waiting == 1 else "wait": waiting,
+    }
+    said = [f"{count} {what}" for what, count in told.items() if count]
+    return ", ".join(said) + (": see sftp-orchestrator status" if states else "") if said else None

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import typer
-from rich.table import Table
 
-from sftp_orchestrator.cli import options
+from sftp_orchestrator import units
+from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.ledger.records import display_path
-from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.overview import Overview, SourceView, get_overview, summarize_parts
-
-_NEXT_STEP = {
-    SourceState.QUARANTINED: "read quarantine/{id}/report.json, then drop a corrected file; or `retry {id}`",
-    SourceState.HELD: "`retry {id}` or `release {id}`",
-}
 
 
 def status(context: typer.Context, config: options.ConfigOption = None, *, as_json: options.JsonOption = False) -> None:
@@ -31,56 +25,47 @@ def status(context: typer.Context, config: options.ConfigOption = None, *, as_js
 
 
 def _print(overview: Overview) -> None:
+    """Print the least urgent first: what needs a person stands last, right above the prompt."""
     console = options.get_console()
     for candidate, feed in overview.staging.matched:
-        size = options.format_bytes(candidate.size)
-        console.print(f"arriving  {display_path(candidate.relative_path)}  ({feed}, {size})", markup=False)
+        facts = f"({feed}, {units.format_bytes(candidate.size)})"
+        layout.print_entries(
+            console, [layout.Entry(cells=("arriving",), name=display_path(candidate.relative_path), facts=facts)]
+        )
     for obstacle in overview.staging.left_alone:
-        console.print(f"left alone  {display_path(obstacle.relative_path)}: {obstacle.reason}", markup=False)
-    if overview.sources:
-        console.print(_make_table(overview))
-    for view in overview.sources:
-        _print_reason(console.print, view)
-    done = overview.counts.get(SourceState.ARCHIVED.value, 0)
-    if not overview.sources and not overview.staging.matched:
-        console.print(f"Nothing waits. {done} files were delivered so far.")
-    else:
-        console.print(f"{done} files were delivered so far.")
+        name = f"{display_path(obstacle.relative_path)}: {obstacle.reason}"
+        layout.print_entries(console, [layout.Entry(cells=("left alone",), name=name)])
+    by_urgency = sorted(overview.sources, key=lambda view: (view.needs_person, view.waits_for is not None))
+    layout.print_entries(console, [_make_entry(view, overview) for view in by_urgency])
+    layout.say(console, _summarize(overview))
 
 
-def _make_table(overview: Overview) -> Table:
-    table = Table("id", "file", "feed", "state", "size", "parts", "since", box=None, pad_edge=False)
-    for view in overview.sources:
-        source = view.source
-        table.add_row(
-            source.id,
-            source.name,
-            source.feed,
-            _name_state(view),
-            options.format_bytes(source.size),
-            summarize_parts(view.parts),
-            options.format_age(source.changed_at, overview.at),
-        )
-    return table
-
-
-def _name_state(view: SourceView) -> str:
-    if any(part.state is PartState.UNCERTAIN for part in view.parts):
-        return "uncertain"
-    return "waiting" if view.waits_for else view.source.state.value
-
-
-def _print_reason(print_line: Callable[..., None], view: SourceView) -> None:
+def _make_entry(view: SourceView, overview: Overview) -> layout.Entry:
     source = view.source
-    reason = view.waits_for or source.reason
-    if reason:
-        print_line(f"{source.id}: {reason}", markup=False, soft_wrap=True)
-    if source.retry_at is not None and source.state not in _NEXT_STEP:
-        print_line(f"{source.id}: tried again at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC", markup=False)
-    if any(part.state is PartState.UNCERTAIN for part in view.parts):
-        print_line(
-            f"{source.id}: did the receiver take it? Then `resolve {source.id} --delivered`, else `--resend`",
-            markup=False,
-        )
-    elif source.state in _NEXT_STEP:
-        print_line(f"{source.id}: next: {_NEXT_STEP[source.state].format(id=source.id)}", markup=False, soft_wrap=True)
+    facts = [source.feed, units.format_bytes(source.size)]
+    facts += [summarize_parts(view.parts)] if view.parts else []
+    facts += [units.format_age(source.changed_at, overview.at)]
+    why = [("why", view.reason)] if view.reason else []
+    return layout.Entry(
+        cells=(source.id, view.word),
+        name=source.name,
+        facts=f"({', '.join(facts)})",
+        details=(*why, *(("next", step) for step in view.next_steps)),
+        style="bold red" if view.needs_person else "yellow" if view.reason else "",
+    )
+
+
+def _summarize(overview: Overview) -> str:
+    done = sum(overview.counts.get(state.value, 0) for state in SOURCE_DONE)
+    asides = sum(view.needs_person for view in overview.sources)
+    waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
+    under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
+    told = {
+        "arriving": len(overview.staging.matched),
+        "left alone in staging": len(overview.staging.left_alone),
+        "on their way": under_way,
+        "waiting": waiting,
+        "in need of a person": asides,
+    }
+    said = ", ".join(f"{count} {what}" for what, count in told.items() if count)
+    return f"{said or 'Nothing waits'}. {done} file{' was' if done == 1 else 's were'} delivered so far."

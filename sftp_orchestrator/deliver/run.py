@@ -31,6 +31,10 @@ class Verdict:
     """sources that wait, are quarantined or held, as they stand"""
     failures: tuple[Failure, ...]
     """what ended a destination's share early"""
+    parts: int = 0
+    """of the sources delivered"""
+    size: int = 0
+    """bytes of the sources delivered, as they were dropped"""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -137,10 +141,14 @@ class Runner:
     async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:
         ledger = self.stations.ledger
         after = [await asyncio.to_thread(ledger.sources.get, source.id) for source in sources]
+        done = [source for source in after if source.state in SOURCE_DONE]
+        parts = [await asyncio.to_thread(ledger.parts.list_of, source.id) for source in done]
         return Verdict(
-            delivered=sum(source.state in SOURCE_DONE for source in after),
+            delivered=len(done),
             not_delivered=tuple(source for source in after if source.state not in SOURCE_DONE),
             failures=tuple(failures),
+            parts=sum(map(len, parts)),
+            size=sum(source.size for source in done),
         )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from sftp_orchestrator.config.model import FeedType
 from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.ledger.records import display_path
 
 _IDENTITIES = ("identity", "objectId", "fbId", "gpId", "user_id", "userid", "customer_id", "id", "email")
 _EVENT_NAMES = ("evtName", "event_name", "event")
@@ -30,6 +32,11 @@ class DemoFile:
     rows: int
     is_malformed: bool = False
 
+    @property
+    def name(self) -> str:
+        """Its name as people see it."""
+        return display_path(os.fsencode(self.path.name))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
@@ -45,13 +52,16 @@ class Drop:
         return sum(file.path.stat().st_size for file in self.files)
 
 
-def generate(folder: Path, *, size: int) -> Drop:
-    """Write about ``size`` bytes of files, and return them in the wrong order: newest events first, profiles last."""
+def generate(folder: Path, *, size: int, progress: Callable[[int], None] = lambda _: None) -> Drop:
+    """Write about ``size`` bytes of files, and return them in the wrong order: newest events first, profiles last.
+
+    ``progress`` is told of bytes written since it was told last.
+    """
     chance = random.Random(SEED)  # noqa: S311 - test data, the same each time
     folder.mkdir(parents=True, exist_ok=True)
-    new = _write_events(folder / "purchases_new.csv", size * 2 // 5, _FIRST_TS + 10_000_000, chance)
-    old = _write_events(folder / "purchases_old.csv", size * 2 // 5, _FIRST_TS, chance)
-    profiles = _write_profiles(folder / "customers.csv", size // 5, chance)
+    new = _write_events(folder / "purchases_new.csv", size * 2 // 5, _FIRST_TS + 10_000_000, chance, progress)
+    old = _write_events(folder / "purchases_old.csv", size * 2 // 5, _FIRST_TS, chance, progress)
+    profiles = _write_profiles(folder / "customers.csv", size // 5, chance, progress)
     broken = folder / "purchases_broken.csv"
     broken.write_text(
         'event_name,time_stamp,user_id,amount,note\nSold,1700000000,u1,1.5,"never closed\n', encoding="utf-8"
@@ -77,7 +87,7 @@ def take(folder: Path, file: Path, feed_type: FeedType) -> Drop:
         ConfigurationError: it cannot be read, or no column looks like an identity or an event name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / file.name
+    copy = folder / make_safe_name(file.name)
     try:
         shutil.copyfile(file, copy)
         header, rows = _count(copy)
@@ -91,6 +101,12 @@ def take(folder: Path, file: Path, feed_type: FeedType) -> Drop:
         columns |= {name: "ts" for name in header if name in _TIMES}
     found = DemoFile(path=copy, type=feed_type, rows=rows)
     return Drop(files=(found,), columns={feed_type: columns})
+
+
+def make_safe_name(name: str) -> str:
+    """Return a file name that is no pattern, is never ignored in staging, and can stand in YAML. Pure."""
+    safe = re.sub(r"[^\w. -]", "_", name).lstrip(".")
+    return safe if safe.lower().endswith(".csv") else f"{safe or 'file'}.csv"
 
 
 def _find(file: Path, header: list[str], names: tuple[str, ...], wanted_as: str) -> str:
@@ -109,7 +125,9 @@ def _count(path: Path) -> tuple[list[str], int]:
         return header, sum(1 for row in reader if row)
 
 
-def _write_events(path: Path, size: int, first_ts: int, chance: random.Random) -> tuple[Path, int]:
+def _write_events(
+    path: Path, size: int, first_ts: int, chance: random.Random, progress: Callable[[int], None]
+) -> tuple[Path, int]:
     def rows() -> Iterator[list[str]]:
         number = 0
         while True:
@@ -117,10 +135,10 @@ def _write_events(path: Path, size: int, first_ts: int, chance: random.Random) -
             user, amount = f"user{chance.randrange(100_000)}", f"{chance.random() * 500:.2f}"
             yield ["Purchase", str(first_ts + number), user, amount, chance.choice(_NOTES)]
 
-    return path, _write(path, ["event_name", "time_stamp", "user_id", "amount", "note"], rows(), size)
+    return path, _write(path, ["event_name", "time_stamp", "user_id", "amount", "note"], rows(), size, progress)
 
 
-def _write_profiles(path: Path, size: int, chance: random.Random) -> tuple[Path, int]:
+def _write_profiles(path: Path, size: int, chance: random.Random, progress: Callable[[int], None]) -> tuple[Path, int]:
     def rows() -> Iterator[list[str]]:
         number = 0
         while True:
@@ -131,20 +149,19 @@ def _write_profiles(path: Path, size: int, chance: random.Random) -> tuple[Path,
                 chance.choice(_NOTES),
             ]
 
-    return path, _write(path, ["user_id", "full_name", "note"], rows(), size)
+    return path, _write(path, ["user_id", "full_name", "note"], rows(), size, progress)
 
 
-def _write(path: Path, header: list[str], rows: Iterator[list[str]], size: int) -> int:
-    count = 0
+def _write(path: Path, header: list[str], rows: Iterator[list[str]], size: int, progress: Callable[[int], None]) -> int:
+    count = written = 0
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
-        while not count or _tell(stream, count) < size:
+        while not count or written < size:
             writer.writerow(next(rows))
             count += 1
+            # tell() of a text stream is slow: every hundredth row is exact enough.
+            if count % 100 == 0:
+                before, written = written, stream.tell()
+                progress(written - before)
     return count
-
-
-def _tell(stream: TextIO, count: int) -> int:
-    # tell() of a text stream is slow: every hundredth row is exact enough.
-    return stream.tell() if count % 100 == 0 else 0

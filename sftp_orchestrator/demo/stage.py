@@ -20,7 +20,7 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.progress import Board
+from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import Limits, Settings
@@ -87,6 +87,7 @@ async def perform(root: Path, drop: Drop, board: Board) -> Outcome:
                 with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
                     sources = await _wait_for_end(ledger, len(drop.files), running)
                     parts = {source.id: len(ledger.parts.list_of(source.id)) for source in sources}
+                board.begin("what was sent", Phase.IMPORT, 0)
                 await sandbox.wait_until_idle()
         return _compare(drop, sources, parts, read_activity(sandbox.paths.activity))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
+from sftp_orchestrator import units
+from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState
-from sftp_orchestrator.overview import Overview, summarize_parts
-from sftp_orchestrator.progress import Board
+from sftp_orchestrator.overview import Overview, SourceView, summarize_parts
+from sftp_orchestrator.progress import Board, Work
 from sftp_orchestrator.web.pulse import Pulse
 
 _HEADERS = {
@@ -26,20 +29,24 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SHOWN = 200
+"""How many of a kind the page lists; their number is always told."""
 
 
 def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse) -> Starlette:
     """Return the application; ``get_overview`` is blocking and called in a thread."""
     templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
-    templates.env.filters["path"] = display_path
+    templates.env.filters.update(path=display_path, size=units.format_bytes, parts=summarize_parts)
+    templates.env.globals["format_age"] = units.format_age
 
     async def show_page(request: Request) -> Response:
         overview = await asyncio.to_thread(get_overview)
         context = {
             "overview": overview,
-            "work": board.list_work(),
-            "summarize_parts": summarize_parts,
-            "is_uncertain": lambda view: any(part.state is PartState.UNCERTAIN for part in view.parts),
+            "groups": _group(overview),
+            "work": [_describe(work, time.monotonic()) for work in board.list_work()],
+            "shown": SHOWN,
         }
         return templates.TemplateResponse(request, "status.html", context, headers=_HEADERS)
 
@@ -54,11 +61,17 @@ def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse) -
 
     async def show_readiness(_: Request) -> Response:
         ready = pulse.is_ready and not pulse.list_stuck()
-        return PlainTextResponse("ready\n" if ready else "not ready\n", status_code=200 if ready else 503)
+        return PlainTextResponse(
+            "ready\n" if ready else "not ready\n", status_code=200 if ready else 503, headers=_HEADERS
+        )
 
     async def show_metrics(_: Request) -> Response:
         overview = await asyncio.to_thread(get_overview)
-        return Response(_render_metrics(overview, board), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(_render_metrics(overview, board), media_type=_METRICS_TYPE, headers=_HEADERS)
+
+    async def show_failure(_: Request, error: Exception) -> Response:
+        # Such as staging that is gone: who looks gets the same line as from ``status``.
+        return PlainTextResponse(f"{error}\n", status_code=503, headers=_HEADERS)
 
     return Starlette(
         routes=[
@@ -67,8 +80,32 @@ def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse) -
             Route("/healthz", show_health),
             Route("/readyz", show_readiness),
             Route("/metrics", show_metrics),
-        ]
+        ],
+        exception_handlers={Failure: show_failure},
     )
+
+
+def _group(overview: Overview) -> list[tuple[str, list[SourceView]]]:
+    """Return the sources under what a reader asks first: what needs me, what waits, what goes on by itself."""
+    asides = [view for view in overview.sources if view.needs_person]
+    waiting = [view for view in overview.sources if not view.needs_person and view.reason]
+    others = [view for view in overview.sources if not view.needs_person and not view.reason]
+    groups = [("In need of a person", asides), ("Waiting", waiting), ("On their way", others)]
+    return [(title, views) for title, views in groups if views]
+
+
+def _describe(work: Work, now: float) -> dict[str, Any]:
+    rate = work.get_rate(now)
+    left = max(work.total_bytes - work.done_bytes, 0)
+    return {
+        "phase": work.phase.value,
+        "label": work.label,
+        "done": work.done_bytes,
+        "total": work.total_bytes or 1,
+        "share": units.format_share(work.done_bytes, work.total_bytes),
+        "rate": f"{units.format_bytes(rate)}/s" if rate else "",
+        "left": f"{units.format_seconds(left / rate)} left" if rate else "",
+    }
 
 
 def _list_work(board: Board) -> list[dict[str, Any]]:

@@ -1,0 +1,84 @@
+"""Entries for people: folded to the width of a terminal; elsewhere a line each, whole, so that one can grep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+GAP = "  "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing to tell: what one must see whole, what it is called, and more about it."""
+
+    cells: tuple[str, ...]
+    """never folded nor cut; the first, such as an id, stands before every line that is not on a terminal"""
+    name: str
+    facts: str = ""
+    """beside the name where there is room for both, else below it"""
+    details: tuple[tuple[str, str], ...] = ()
+    """a word and its text, a line each at least"""
+    style: str = ""
+    """of the cells after the first"""
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line, folded between words on a terminal alone."""
+    console.print(text, markup=False, soft_wrap=not console.is_terminal)
+
+
+def print_entries(console: Console, entries: Sequence[Entry]) -> None:
+    """Print ``entries`` with their cells aligned; on a terminal those that say more stand apart."""
+    widths = [max(map(cell_len, column)) for column in zip(*(entry.cells for entry in entries), strict=True)]
+    for entry in entries:
+        if console.is_terminal:
+            _print_folded(console, entry, widths)
+        else:
+            _print_whole(console, entry, widths)
+
+
+def _print_whole(console: Console, entry: Entry, widths: Sequence[int]) -> None:
+    lines = [GAP.join([*_align(entry.cells, widths), entry.name, entry.facts]).rstrip()]
+    lines += [f"{entry.cells[0]}{GAP}{word}: {text}" for word, text in entry.details]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _print_folded(console: Console, entry: Entry, widths: Sequence[int]) -> None:
+    first, *others = _align(entry.cells, widths)
+    head = Text.assemble((first, "bold"), GAP)
+    for cell in others:
+        head.append(cell, entry.style).append(GAP)
+    indent = cell_len(first) + len(GAP)
+    beside = entry.facts and head.cell_len + cell_len(f"{entry.name}{GAP}{entry.facts}") <= console.width
+    _print_hanging(console, head, Text(entry.name + (GAP + entry.facts if beside else "")))
+    if entry.facts and not beside:
+        console.print(Padding(Text(entry.facts, overflow="fold"), (0, 0, 0, indent)))
+    for word, text in _drop_repeated(entry.details):
+        _print_hanging(console, Text(" " * indent + f"{word:<4}{GAP}", "dim"), Text(text))
+    if entry.details:
+        console.print()
+
+
+def _print_hanging(console: Console, head: Text, body: Text) -> None:
+    """Print ``body`` beside ``head``, its further lines below its own first one."""
+    lines = body.wrap(console, max(console.width - head.cell_len, 1), overflow="fold")
+    for place, line in enumerate(lines or [Text()]):
+        console.print((head if place == 0 else Text(" " * head.cell_len)) + line, soft_wrap=True)
+
+
+def _drop_repeated(details: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    last = ""
+    for word, text in details:
+        yield ("" if word == last else word), text
+        last = word
+
+
+def _align(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True)]

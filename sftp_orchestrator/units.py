@@ -1,0 +1,51 @@
+"""Sizes, counts and times as people read them: one wording for terminal and page."""
+
+from __future__ import annotations
+
+import datetime
+
+_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+
+
+def format_bytes(count: float | None) -> str:
+    """Return a size in powers of ten, as the receiver's limits are. Pure."""
+    if count is None:
+        return "-"
+    for unit, size in _UNITS:
+        # What would be rounded to 1000.0 is said in the larger unit.
+        if count >= size * 0.99995:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def format_share(done: int, total: int) -> str:
+    """Return how many bytes of how many, in the unit of the latter. Pure."""
+    unit, size = next((pair for pair in _UNITS if total >= pair[1]), ("B", 1))
+    return f"{done / size:.1f}/{total / size:.1f} {unit}" if size > 1 else f"{done}/{total} B"
+
+
+def format_count(count: int | None) -> str:
+    """Return a number with separators. Pure."""
+    return "-" if count is None else f"{count:,}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a length of time as minutes and seconds, with hours before them where there are any. Pure."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_age(moment: datetime.datetime | None, now: datetime.datetime) -> str:
+    """Return how long ago, or how soon, ``moment`` is. Pure."""
+    if moment is None:
+        return "-"
+    seconds = (now - moment).total_seconds()
+    size = abs(seconds)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if size >= length:
+            said = f"{size / length:.0f} {unit}"
+            break
+    else:
+        said = f"{size:.0f} s"
+    return f"{said} ago" if seconds >= 0 else f"in {said}"

@@ -1,0 +1,137 @@
+"""``plan``: what would happen to a file, told to people and to programs; nothing is written, nothing is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sftp_orchestrator.sandbox.activity import Event, read_activity
+from sftp_orchestrator.sandbox.receiver import Sandbox
+from tests.support.sandboxes import make_sandbox
+from tests.support.service import call, configure
+
+LIMIT = 2_000
+ROWS = 200
+HEADER = "event_name,time_stamp,user_id\n"
+EVENTS = HEADER + "".join(f"Sold,{1_700_000_000 + number},user{number}\n" for number in range(ROWS))
+BROKEN = HEADER + "Sold,1700000000\n"
+
+
+@asynccontextmanager
+async def _set_up(folder: Path) -> AsyncIterator[tuple[Path, Sandbox]]:
+    """Run a sandbox, and write a configuration for it by which a small file is split."""
+    async with make_sandbox(folder / "receiver") as sandbox:
+        overrides = {"destinations": {"production": {"limits": {"plain_bytes": LIMIT}}}}
+        written = await asyncio.to_thread(configure, folder, sandbox, overrides)
+        yield written.path, sandbox
+
+
+def _list_everything(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*") if not path.is_dir()
+    }
+
+
+def _shape(name: str) -> str:
+    """Return the form of a remote name: what differs from one sending to the next left out."""
+    return re.sub(r"_\d{8}T\d{6}Z_[0-9a-z]{10}_", "_TIME_ID_", name)
+
+
+async def test_nothing_is_written_and_nothing_is_sent(tmp_path: Path) -> None:
+    """A plan of files in staging and elsewhere leaves staging, workspace and receiver as they are."""
+    async with _set_up(tmp_path) as (config, sandbox):
+        inside, outside = tmp_path / "staging" / "purchases.csv", tmp_path / "purchases_bad.csv"
+        inside.write_text(EVENTS)
+        outside.write_text(BROKEN)
+        before = await asyncio.to_thread(_list_everything, tmp_path)
+        answer = await call(config, "plan", str(inside), str(outside))
+        assert (answer.code, answer.errors) == (1, ""), answer
+        assert await asyncio.to_thread(_list_everything, tmp_path) == before
+        assert not [entry for entry in read_activity(sandbox.paths.activity) if entry.event is Event.OPENED]
+
+
+async def test_a_plan_comes_true_in_parts_rows_sizes_and_the_form_of_names(tmp_path: Path) -> None:
+    """``run`` then sends as many parts, with names of the same form, the same rows and the same bytes."""
+    async with _set_up(tmp_path) as (config, sandbox):
+        file = tmp_path / "staging" / "purchases.csv"
+        file.write_text(EVENTS)
+        planned = await call(config, "plan", "--json", str(file))
+        assert (planned.code, planned.errors) == (0, "")
+        (plan,) = json.loads(planned.out)
+        done = await call(config, "run", "--once")
+        await sandbox.wait_until_idle()
+        received = {path.name: path.stat().st_size for path in sandbox.paths.inbox.glob("*.csv")}
+    assert done.out == f"1 delivered ({len(plan['parts'])} parts, {len(EVENTS) / 1000:.1f} kB)\n"
+    assert (plan["verdict"], plan["rows"], plan["refused_rows"], plan["findings"]) == ("delivered", ROWS, 0, [])
+    assert len(plan["parts"]) > 1
+    assert [_shape(part["data_name"]) for part in plan["parts"]] == sorted(map(_shape, received))
+    assert [part["bytes"] for part in plan["parts"]] == [received[name] for name in sorted(received)]
+    assert all(part["manifest_name"] == part["data_name"].replace(".csv", ".manifest") for part in plan["parts"])
+    assert sum(part["rows"] for part in plan["parts"]) == ROWS
+
+
+async def test_people_read_feed_rows_parts_and_names(tmp_path: Path) -> None:
+    """The answer for people has every name whole, one part a line, and no markup of a file's name."""
+    async with _set_up(tmp_path) as (config, _):
+        file = tmp_path / "purchases_[bold].csv"
+        file.write_text(EVENTS)
+        answer = await call(config, "plan", str(file))
+    lines = answer.out.splitlines()
+    assert lines[0] == f"{file}  {len(EVENTS) / 1000:.1f} kB"
+    assert lines[1:3] == ["  feed purchases (event) to production, plain", f"  {ROWS} rows, none refused"]
+    parts = [line for line in lines if re.search(r"\d/\d  purchases_\d{8}T\d{6}Z_[0-9a-z]{10}_\dof\d\.csv  \(", line)]
+    assert len(parts) == len(lines) - 4
+
+
+async def test_a_file_that_breaks_a_rule_is_1_with_line_and_rule(tmp_path: Path) -> None:
+    """A refused file has its findings in both forms, no parts, and does not hide the plan of a good one."""
+    async with _set_up(tmp_path) as (config, _):
+        good, bad = tmp_path / "purchases.csv", tmp_path / "purchases_bad.csv"
+        good.write_text(EVENTS)
+        bad.write_text(BROKEN)
+        shown, told = await asyncio.gather(
+            call(config, "plan", str(bad), str(good)), call(config, "plan", "--json", str(bad), str(good))
+        )
+    assert (shown.code, told.code) == (1, 1)
+    assert "  refused  row.ragged: line 2: " in shown.out
+    assert "  It would be quarantined." in shown.out
+    refused, delivered = json.loads(told.out)
+    assert (refused["verdict"], refused["parts"]) == ("quarantined", [])
+    assert (refused["findings"][0]["rule"], refused["findings"][0]["line"]) == ("row.ragged", 2)
+    assert delivered["verdict"] == "delivered"
+
+
+async def test_a_file_that_is_missing_or_fits_no_feed_is_2_and_one_line(tmp_path: Path) -> None:
+    """Wrong usage is told on stderr with the file's name, and stdout stays empty, also with --json."""
+    async with _set_up(tmp_path) as (config, _):
+        stranger = tmp_path / "stranger.csv"
+        stranger.write_text(EVENTS)
+        missing = str(tmp_path / "purchases_none.csv")
+        answers = await asyncio.gather(
+            call(config, "plan", missing),
+            call(config, "plan", str(tmp_path)),
+            call(config, "plan", str(stranger)),
+            call(config, "plan", "--json", str(stranger)),
+        )
+    for answer, name in zip(answers, (missing, str(tmp_path), "stranger.csv", "stranger.csv"), strict=True):
+        assert (answer.code, answer.out) == (2, ""), answer
+        assert answer.errors.count("\n") == 1
+        assert name in answer.errors
+
+
+async def test_a_name_that_is_no_utf8_is_2_and_not_called_refused(tmp_path: Path) -> None:
+    """What cannot be rehearsed is said to be so: ``run`` would deliver it."""
+    async with _set_up(tmp_path) as (config, sandbox):
+        file = tmp_path / "staging" / os.fsdecode(b"purchases_K\xf6ln.csv")
+        file.write_text(EVENTS)
+        planned = await call(config, "plan", str(file))
+        done = await call(config, "run", "--once")
+        await sandbox.wait_until_idle()
+    assert (planned.code, planned.out, planned.errors.count("\n")) == (2, "", 1)
+    assert r"purchases_K\xf6ln.csv: its path is no UTF-8" in planned.errors
+    assert done.code == 0, done.errors

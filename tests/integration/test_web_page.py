@@ -1,0 +1,242 @@
+"""The page, its JSON, metrics and probes on a real socket, of a workspace that real runs have filled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.overview import Overview, get_overview
+from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.web.app import SHOWN, make_app
+from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.server import open_socket
+from tests.support.pages import Page, serve
+from tests.support.sandboxes import make_sandbox
+from tests.support.service import configure
+
+EVENTS = "event_name,time_stamp,user_id\nSold,1700000000,a\n"
+HOSTILE = "purchases_<script>alert(1)<script>.csv"
+NO_UTF8 = b"purchases_K\xf6ln.csv"
+NEEDY = {"src", "href", "action", "srcset", "data", "poster", "background"}
+
+
+class _Reader(HTMLParser):
+    """Collects tags, attributes and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.pieces: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        """All text, with single blanks."""
+        return " ".join(" ".join(self.pieces).split())
+
+
+async def _fill(folder: Path) -> Configuration:
+    """Deliver one file; leave profiles quarantined, events waiting for them, files arriving and left alone."""
+    async with make_sandbox(folder / "receiver") as sandbox:
+        written = await asyncio.to_thread(configure, folder, sandbox)
+        staging = os.fsencode(written.configuration.staging)
+        for files in (
+            {b"purchases_done.csv": EVENTS},
+            {b"customers.csv": "user_id,Name\na\n", HOSTILE.encode(): EVENTS, NO_UTF8: EVENTS},
+        ):
+            for name, content in files.items():
+                await asyncio.to_thread(_write, os.path.join(staging, name), content)  # noqa: PTH118 - bytes
+            with open_daemon(written.configuration, Board()) as daemon:
+                await daemon.run_once()
+        await sandbox.wait_until_idle()
+    for name in (b"purchases_next.csv", b"orphan_\xff<b>.txt"):
+        await asyncio.to_thread(_write, os.path.join(staging, name), EVENTS)  # noqa: PTH118 - bytes
+    return written.configuration
+
+
+def _write(path: bytes, content: str) -> None:
+    with open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123 - the name is bytes
+        stream.write(content)
+
+
+@asynccontextmanager
+async def _serve(configuration: Configuration, board: Board, pulse: Pulse) -> AsyncIterator[Page]:
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        async with serve(make_app(lambda: get_overview(configuration, ledger), board, pulse)) as page:
+            yield page
+
+
+async def test_the_page_tells_what_needs_a_person_what_waits_and_what_is_under_way(tmp_path: Path) -> None:
+    """State, file, id, reason and the command to type of each source; bytes of work under way; what was delivered."""
+    configuration = await _fill(tmp_path)
+    board = Board()
+    board.begin("purchases_big.csv 1/2", Phase.UPLOAD, 40_000_000)
+    board.advance("purchases_big.csv 1/2", 10_000_000)
+    async with _serve(configuration, board, Pulse()) as page:
+        reply = await page.get("/")
+        status = json.loads((await page.get("/status.json")).body)
+    text = _Reader(reply.body).text
+    ids = {source["file"]: source["id"] for source in status["sources"]}
+    assert reply.status == 200
+    assert "1 file was delivered so far" in text
+    assert "upload purchases_big.csv 1/2 10.0/40.0 MB 10.0/40.0 MB" in text
+    assert "In need of a person 1 quarantined customers.csv" in text
+    assert f"sftp-orchestrator retry {ids['customers.csv']}" in text
+    assert f"quarantine/{ids['customers.csv']}/report.json" in text
+    assert f"sftp-orchestrator release {ids[HOSTILE]}" in text
+    assert "arriving purchases_next.csv" in text
+    assert "(1) SFTP orchestrator" in reply.body
+
+
+async def test_names_are_text_on_the_page_and_in_the_json(tmp_path: Path) -> None:
+    """A name made of markup is shown as it is, and one that is no UTF-8 with escapes; neither becomes a tag."""
+    configuration = await _fill(tmp_path)
+    board = Board()
+    board.begin(HOSTILE, Phase.INSPECT, 10)
+    async with _serve(configuration, board, Pulse()) as page:
+        reply, status = await page.get("/"), json.loads((await page.get("/status.json")).body)
+    reader = _Reader(reply.body)
+    assert "script" not in reader.tags
+    assert "b" not in reader.tags
+    assert reader.text.count(HOSTILE) == 2
+    assert r"purchases_K\xf6ln.csv" in reader.text
+    assert r"orphan_\xff<b>.txt" in reader.text
+    assert {HOSTILE, r"purchases_K\xf6ln.csv", "customers.csv"} == {source["file"] for source in status["sources"]}
+    assert [found["file"] for found in status["staging"]["left_alone"]] == [r"orphan_\xff<b>.txt"]
+
+
+async def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+    """No script, no asset of its own or of others, and a policy that forbids them; nothing is cached or changed."""
+    configuration = await _fill(tmp_path)
+    async with _serve(configuration, Board(), Pulse()) as page:
+        reply, other = await page.get("/"), await page.get("/", method="POST")
+        headers = [(await page.get(path)).headers for path in ("/", "/status.json", "/healthz", "/readyz", "/metrics")]
+    reader = _Reader(reply.body)
+    assert not {"script", "link", "img", "iframe", "form"} & set(reader.tags)
+    assert not NEEDY & reader.attributes
+    assert not re.search(r"https?://|@import|url\(", reply.body)
+    assert other.status == 405
+    assert all(found["content-security-policy"].startswith("default-src 'none'") for found in headers)
+    assert all(
+        (found["cache-control"], found["x-content-type-options"]) == ("no-store", "nosniff") for found in headers
+    )
+
+
+async def test_an_empty_workspace_has_a_page(tmp_path: Path) -> None:
+    """Where nothing waits, the page says so."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox)).configuration
+    async with _serve(configuration, Board(), Pulse()) as page:
+        text = _Reader((await page.get("/")).body).text
+    assert "0 files were delivered so far" in text
+    assert "Nothing waits." in text
+
+
+async def test_a_long_list_is_cut_and_counted(tmp_path: Path) -> None:
+    """The page lists so many of a kind and tells how many more there are: it stays small."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox)).configuration
+    for number in range(SHOWN + 7):
+        (configuration.staging / f"orphan_{number}.txt").touch()
+    async with _serve(configuration, Board(), Pulse()) as page:
+        text = _Reader((await page.get("/")).body).text
+    assert text.count("left alone") == SHOWN
+    assert "and 7 more" in text
+
+
+async def test_metrics_count_what_the_ledger_has(tmp_path: Path) -> None:
+    """Prometheus reads sources by state, bytes acknowledged, and the age of the oldest that waits."""
+    configuration = await _fill(tmp_path)
+    board = Board()
+    board.begin("a.csv 1/1", Phase.UPLOAD, 10)
+    board.advance("a.csv 1/1", 7)
+    async with _serve(configuration, board, Pulse()) as page:
+        reply = await page.get("/metrics")
+    samples = {
+        (sample.name, sample.labels.get("state")): sample.value
+        for family in text_string_to_metric_families(reply.body)
+        for sample in family.samples
+    }
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert samples["sftp_orchestrator_sources", "archived"] == 1
+    assert samples["sftp_orchestrator_sources", "quarantined"] == 1
+    assert samples["sftp_orchestrator_sources", "planned"] == 2
+    assert samples["sftp_orchestrator_sent_bytes", None] == 7
+    assert samples["sftp_orchestrator_uncertain_parts", None] == 0
+    assert samples["sftp_orchestrator_oldest_waiting_seconds", None] > 0
+
+
+async def test_the_probes_tell_a_starting_and_a_stuck_daemon_from_a_working_one(tmp_path: Path) -> None:
+    """``readyz`` is 503 until the start is through; ``healthz`` is 503 and names the station that is overdue."""
+    now = [0.0]
+    pulse = Pulse(clock=lambda: now[0])
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox)).configuration
+    pulse.beat("delivery", within_seconds=300)
+    pulse.beat("intake", within_seconds=400)
+    async with _serve(configuration, Board(), pulse) as page:
+
+        async def probe() -> list[tuple[int, str]]:
+            replies = [await page.get("/healthz"), await page.get("/readyz")]
+            return [(reply.status, reply.body) for reply in replies]
+
+        assert await probe() == [(200, "ok\n"), (503, "not ready\n")]
+        pulse.is_ready = True
+        assert await probe() == [(200, "ok\n"), (200, "ready\n")]
+        now[0] = 301.0
+        assert await probe() == [(503, "stuck: delivery\n"), (503, "not ready\n")]
+        pulse.beat("delivery", within_seconds=300)
+        assert await probe() == [(200, "ok\n"), (200, "ready\n")]
+
+
+async def test_staging_that_is_gone_hides_nothing_else(tmp_path: Path) -> None:
+    """An unmounted staging folder is told on the page, beside what the ledger knows."""
+    configuration = await _fill(tmp_path)
+    await asyncio.to_thread(shutil.rmtree, configuration.staging)
+    async with _serve(configuration, Board(), Pulse()) as page:
+        reply = await page.get("/")
+    text = _Reader(reply.body).text
+    assert reply.status == 200
+    assert "No such file or directory" in text
+    assert "quarantined customers.csv" in text
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json", "/metrics"])
+async def test_a_ledger_that_fails_is_one_line_and_no_success(path: str) -> None:
+    """What cannot be looked up is 503 with the reason, so that no monitor takes it for an empty workspace."""
+    async with serve(make_app(_fail, Board(), Pulse())) as page:
+        reply = await page.get(path)
+    assert (reply.status, reply.body) == (503, "read the ledger: the disk is gone\n")
+
+
+def _fail() -> Overview:
+    raise LocalFault("read", "the ledger", "the disk is gone")
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    """Listening where somebody else does names the address and what to do."""
+    with open_socket("127.0.0.1:0") as taken, pytest.raises(LocalFault, match=r"web\.listen") as caught:
+        open_socket(f"127.0.0.1:{taken.getsockname()[1]}")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,59 @@
+"""What ``run --once`` says at its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from sftp_orchestrator.cli.run import conclude, summarize
+from sftp_orchestrator.deliver.run import Verdict
+from sftp_orchestrator.errors import Unreachable
+from sftp_orchestrator.ledger.states import SourceState
+from tests.support.records import make_source
+
+
+def test_one_line_tells_what_was_delivered_and_what_was_not() -> None:
+    """Files, parts and bytes delivered; how many are quarantined, held, or wait; and where to look."""
+    states = [SourceState.QUARANTINED, SourceState.READY, SourceState.HELD, SourceState.CLAIMED]
+    verdict = Verdict(
+        delivered=2,
+        parts=9,
+        size=1_200_000_000,
+        not_delivered=tuple(make_source(number=number, state=state) for number, state in enumerate(states)),
+        failures=(),
+    )
+    assert summarize(verdict) == (
+        "2 delivered (9 parts, 1.2 GB), 1 quarantined, 1 held, 2 wait: see sftp-orchestrator status"
+    )
+
+
+def test_a_pass_that_delivered_all_sends_nobody_to_status() -> None:
+    """Where nothing is left over, the line ends with what was delivered."""
+    verdict = Verdict(delivered=1, parts=1, size=10, not_delivered=(), failures=())
+    assert summarize(verdict) == "1 delivered (1 part, 10 B)"
+
+
+def test_a_pass_that_only_waits_says_so() -> None:
+    """A single file that waits is told in the singular."""
+    verdict = Verdict(delivered=0, not_delivered=(make_source(state=SourceState.READY),), failures=())
+    assert summarize(verdict) == "1 waits: see sftp-orchestrator status"
+
+
+def test_a_pass_with_nothing_to_do_has_nothing_to_say() -> None:
+    """Cron mails what is printed: nothing is said of nothing."""
+    assert summarize(Verdict(delivered=0, not_delivered=(), failures=())) is None
+
+
+def test_what_stood_in_the_way_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """A receiver that is away is told to people once, beside the log; the summary stands alone on stdout."""
+    away = Unreachable("connect to", "production", "no answer within 30 s")
+    conclude(Verdict(delivered=0, not_delivered=(make_source(state=SourceState.READY),), failures=(away,)))
+    assert capsys.readouterr() == (
+        "1 waits: see sftp-orchestrator status\n",
+        "sftp-orchestrator: connect to production: no answer within 30 s\n",
+    )
+
+
+def test_a_pass_with_nothing_to_do_prints_nothing_into_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """An idle pass every quarter of an hour sends no mail."""
+    conclude(Verdict(delivered=0, not_delivered=(), failures=()))
+    assert capsys.readouterr() == ("", "")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sftp_orchestrator.config import credentials
-from sftp_orchestrator.config.model import Configuration, Destination
+from sftp_orchestrator.config.model import Configuration, Destination, Verify
 from sftp_orchestrator.deliver import probe, sftp
-from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, get_exit_code
+from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, get_exit_code
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.workspace import Workspace
 
@@ -60,6 +60,11 @@ async def check_receiver(name: str, destination: Destination) -> Result:
             await remote.close()
     except Failure as failure:
         return Result(subject=subject, said=str(failure), failure=failure)
+    if destination.verify is Verify.REQUIRED and not facts.shows_uploads:
+        hidden = ReceiverRefused(
+            "verify", name, "the receiver does not show what was put there", hint="set verify: best_effort"
+        )
+        return Result(subject=subject, said=str(hidden), failure=hidden)
     return Result(
         subject=subject,
         said=f"logged in to {facts.server_version}, host key {facts.host_key}, {facts.cipher}; probe written"

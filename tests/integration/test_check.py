@@ -13,6 +13,7 @@ import pytest
 
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.configuration import generate_host_key, write_configuration
+from tests.support.paramiko_server import DropBox, run_paramiko
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure
 
@@ -135,3 +136,22 @@ async def test_an_encryption_key_is_told_with_its_expiry(tmp_path: Path) -> None
     answer = await call(config, "check")
     assert answer.code == 0, answer
     assert any("OpenPGP key of production: " in line and "expires" in line for line in answer.out.splitlines())
+
+
+async def test_a_receiver_that_shows_nothing_does_not_go_with_verify_required(tmp_path: Path) -> None:
+    """Found out before the first file: the setting that would help is named, and with it the check is good."""
+    with run_paramiko(tmp_path / "receiver", files=DropBox) as receiver:
+        found = receiver.get_destination()
+        line = {
+            "port": found.port,
+            "username": found.username,
+            "private_key": {"file": str(receiver.private_key)},
+            "host_keys": list(found.host_keys),
+            "known_hosts": None,
+        }
+        written = await asyncio.to_thread(write_configuration, tmp_path, {"destinations": {"production": line}})
+        answer = await call(written.path, "check", "--connect")
+        assert (answer.code, "verify: best_effort" in answer.out) == (3, True), answer.out
+        line["verify"] = "never"
+        written = await asyncio.to_thread(write_configuration, tmp_path, {"destinations": {"production": line}})
+        assert (await call(written.path, "check", "--connect")).code == 0

@@ -31,7 +31,7 @@ from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
-from sftp_orchestrator.schedule import Signature, Ticks, is_on_arrival, make_signature
+from sftp_orchestrator.schedule import Seen, Ticks, is_on_arrival
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.server import open_socket, serve_page
@@ -43,6 +43,8 @@ SCAN_PAUSE_SECONDS = 0.5
 """Between two scans at least: inotify tells of every write of a big copy, and one look serves them all."""
 DECISIONS_POLL_SECONDS = 2.0
 """How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
+FAULT_PAUSE_SECONDS = 10.0
+"""After a fault of this machine, before the ledger is asked again."""
 STUCK_SECONDS = 300.0
 """A station without progress for this long is stuck: longer than any single remote operation may take."""
 
@@ -85,7 +87,7 @@ class Daemon:
         self._runner = Runner(configuration=configuration, stations=stations)
         self._pulse = Pulse()
         self._wake = asyncio.Event()
-        self._seen: Signature = frozenset()
+        self._seen = Seen()
         self._gathering = Gathering(configuration.feeds)
 
     async def recover(self) -> None:
@@ -157,25 +159,32 @@ class Daemon:
         while True:
             self._wake.clear()
             self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
-            if await self._run_if_due(ticks):
-                self._seen = make_signature(await self._list_due(ticks))
-                await self._tidy()
-                continue
+            try:
+                if await self._run_if_due(ticks):
+                    await self._tidy()
+                    continue
+            except LocalFault as error:
+                # The ledger is locked or its disk full: nothing was changed, and it goes on when that is over.
+                _LOG.error("delivery_failed", error=str(error))
+                await asyncio.sleep(FAULT_PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DECISIONS_POLL_SECONDS):
                     await self._wake.wait()
 
     async def _run_if_due(self, ticks: Ticks | None) -> bool:
         """Run where a tick, an arrival or a wait that is over calls for it; return whether one did."""
-        tick = await asyncio.to_thread(ticks.find_due, _now()) if ticks is not None else None
+        started = _now()
+        tick = await asyncio.to_thread(ticks.find_due, started) if ticks is not None else None
         if ticks is not None and tick is not None and await self._may_serve_tick():
-            await self._with_pulse(self._runner.run("schedule"))
+            due = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+            await self._with_pulse(self._runner.run("schedule", due))
             await asyncio.to_thread(ticks.take, tick)
-            return True
-        due = await self._choose_due(ticks)
-        if due:
+        elif due := await self._choose_due(ticks):
             await self._with_pulse(self._runner.run("arrival" if ticks is None else "retry", due))
-        return bool(due)
+        else:
+            return False
+        self._seen.note(due, await self._list_due(ticks), started=started)
+        return True
 
     async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
         """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
@@ -210,7 +219,7 @@ class Daemon:
     async def _choose_due(self, ticks: Ticks | None) -> list[Source]:
         """Return the sources to deliver now; none where a run would change nothing, or profiles are worth a wait."""
         due = await self._list_due(ticks)
-        if make_signature(due) == self._seen or self._gathering.must_wait(due, now=_get_seconds()):
+        if not self._seen.has_news(due) or self._gathering.must_wait(due, now=_get_seconds()):
             return []
         return due
 

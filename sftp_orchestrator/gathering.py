@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sftp_orchestrator.config.model import Feed, FeedType
+from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.intake.intake import Scan
 from sftp_orchestrator.ledger.records import Source
 

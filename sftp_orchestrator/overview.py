@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sftp_orchestrator.config.model import Configuration, FeedType
+from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.staging import Obstacle

@@ -17,7 +17,7 @@ from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_fe
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.report import Finding, Refused
+from sftp_orchestrator.prepare.report import Finding, Refused, Tally, get_tallies, list_findings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,23 @@ class Plan:
     destination: str
     encrypted: bool
     rows: int | None
+    """in the file; None where it cannot be read"""
+    refused_rows: int | None
     size: int
     parts: tuple[PlannedPart, ...]
     header_bytes: int
-    findings: tuple[Finding, ...]
+    tallies: tuple[Tally, ...]
+    """what breaks rules: warnings, and errors"""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The first places of each rule."""
+        return list_findings(self.tallies)
 
     @property
     def is_refused(self) -> bool:
         """Whether the file would be quarantined."""
-        return bool(self.findings)
+        return not self.parts
 
     def get_bytes(self, part: PlannedPart) -> int:
         """Return the plaintext bytes of a part; encrypted it has others, below the receiver's limit."""
@@ -55,7 +63,10 @@ class Plan:
             "verdict": "quarantined" if self.is_refused else "delivered",
             "size": self.size,
             "rows": self.rows,
-            "refused_rows": 0 if not self.is_refused else self.rows,
+            "refused_rows": self.refused_rows,
+            "rules": [
+                {"rule": found.rule, "severity": found.severity.value, "rows": found.rows} for found in self.tallies
+            ],
             "findings": [vars(finding) for finding in self.findings],
             "parts": [
                 {
@@ -88,32 +99,46 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     destination = configuration.destinations[destination_name]
     inspection: Inspection | None = None
     parts: list[PlannedPart] = []
-    findings: tuple[Finding, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    refused_rows: int | None = None
+    now = datetime.datetime.now(datetime.UTC)
     try:
-        with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as spill:
-            inspection = inspect(path, configuration.feeds[feed], spill_directory=Path(spill), progress=progress)
+        with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as scratch:
+            inspection = inspect(
+                path,
+                configuration.feeds[feed],
+                now=now,
+                outlet=Path(scratch),
+                spill_directory=Path(scratch),
+                retention_days=destination.retention_days,
+                progress=progress,
+            )
+            tallies, refused_rows = inspection.tallies, inspection.refused_rows
+            ranges = planning.split_for(inspection, destination)
         parts = planning.plan_parts(
             feed,
             configuration.feeds[feed],
             destination,
             inspection.header.names,
-            planning.split_for(inspection, path, destination),
+            ranges,
             short_id=names.make_short_id(),
-            at=datetime.datetime.now(datetime.UTC),
+            at=now,
         )
     except InputRefused as refused:
-        findings = refused.findings if isinstance(refused, Refused) else (Finding(rule="input", message=refused.cause),)
+        tallies = (*tallies, *get_tallies(refused))
+        refused_rows = refused.refused_rows if isinstance(refused, Refused) else None
     return Plan(
         file=display_path(os.fsencode(path)),
         feed=feed,
         type=configuration.feeds[feed].type.value,
         destination=destination_name,
         encrypted=destination.encryption is not None,
-        rows=inspection.records if inspection else None,
+        rows=inspection.original.records if inspection else None,
+        refused_rows=refused_rows,
         size=path.stat().st_size,
         parts=tuple(parts),
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
-        findings=findings,
+        tallies=tallies,
     )
 
 

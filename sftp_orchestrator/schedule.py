@@ -14,7 +14,7 @@ from sftp_orchestrator.ledger.runs import Runs
 
 _RECENT = datetime.timedelta(days=1)
 
-Signature = frozenset[tuple[str, str, bool, datetime.datetime | None]]
+Signature = tuple[str, bool, datetime.datetime | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,28 @@ def is_on_arrival(line: str) -> bool:
     return line == ON_ARRIVAL
 
 
-def make_signature(due: Sequence[Source]) -> Signature:
-    """Return what tells two sets of due sources apart: a run over the same set again would change nothing."""
-    return frozenset((source.id, source.state.value, source.released, source.retry_at) for source in due)
+class Seen:
+    """Remembers which due sources a run has left as they are: a run over them again would change nothing."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Signature] = {}
+
+    def has_news(self, due: Sequence[Source]) -> bool:
+        """Return whether any of ``due`` is new, or not as the last run over it left it."""
+        return any(self._seen.get(source.id) != _get_signature(source) for source in due)
+
+    def note(self, tried: Sequence[Source], left: Sequence[Source], *, started: datetime.datetime) -> None:
+        """Take in what a run that ``started`` then with the sources ``tried`` has ``left`` due.
+
+        What came or was decided meanwhile is news: the run may have passed it by.
+        """
+        ids = {source.id for source in tried}
+        self._seen = {
+            source.id: _get_signature(source)
+            for source in left
+            if source.id in ids and not (source.is_wanted and source.retry_at and source.retry_at >= started)
+        }
+
+
+def _get_signature(source: Source) -> Signature:
+    return source.state.value, source.released, source.retry_at

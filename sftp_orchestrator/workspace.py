@@ -21,7 +21,7 @@ class Workspace:
         """Make the root and its folders, for us alone; may be repeated. Raises ``LocalFault``."""
         try:
             self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            for folder in (self.work, self.archive, self.quarantine, self.spill, self.openpgp):
+            for folder in (self.work, self.archive, self.quarantine, self.rejected, self.spill, self.openpgp):
                 folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
                 give_to_owner(folder)
             if self.root.stat().st_mode & 0o077:
@@ -47,6 +47,11 @@ class Workspace:
         return self.root / "quarantine"
 
     @property
+    def rejected(self) -> Path:
+        """Refused rows of sources whose other rows are sent, by source id."""
+        return self.root / "rejected"
+
+    @property
     def spill(self) -> Path:
         """Where the inspection spills what does not fit into memory."""
         return self.root / "spill"
@@ -68,6 +73,14 @@ class Workspace:
     def get_source(self, source_id: str) -> Path:
         """Return where a claimed original lies while it is on its way."""
         return self.get_folder(source_id) / "source.csv"
+
+    def get_good_rows(self, source_id: str) -> Path:
+        """Return where what is sent of a source lies, where that is not the original."""
+        return self.get_folder(source_id) / "good_rows.csv"
+
+    def get_rejected(self, source_id: str) -> Path:
+        """Return the folder in which the refused rows of a source wait whose other rows are sent."""
+        return self.rejected / source_id
 
     def get_spool(self, source_id: str, part: int) -> Path:
         """Return where the encrypted piece of a part lies until it is delivered."""

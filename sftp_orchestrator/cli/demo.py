@@ -18,9 +18,9 @@ from rich.text import Text
 from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.display import show_progress
-from sftp_orchestrator.config.model import FeedType
 from sftp_orchestrator.demo import files
 from sftp_orchestrator.demo.stage import Outcome, Seen, perform
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, ExitCode
 from sftp_orchestrator.progress import Board, Phase
 

@@ -9,11 +9,9 @@ import asyncssh
 
 from sftp_orchestrator.config import wording
 from sftp_orchestrator.config.findings import Finding
-from sftp_orchestrator.config.model import Configuration, Destination, Feed, FeedType
-
-_EVENT_NAME = "evtName"
-_IDENTITIES = ("identity", "objectId", "fbId", "gpId")
-"""CleverTap, *Imports via SFTP*: an event needs its name, every row one of these four."""
+from sftp_orchestrator.config.model import Configuration, Destination, Feed
+from sftp_orchestrator.destination.clevertap import EVENT_NAME, IDENTITIES, FeedType
+from sftp_orchestrator.destination.rules import RULES, Severity
 
 
 def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
@@ -24,6 +22,7 @@ def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
     for name, feed in configuration.feeds.items():
         yield from _check_destination(configuration, name, feed)
         yield from _check_columns(name, feed)
+        yield from _check_rules(name, feed)
 
 
 def _check_folders(configuration: Configuration) -> Iterator[Finding]:
@@ -80,11 +79,29 @@ def _check_columns(name: str, feed: Feed) -> Iterator[Finding]:
                 said=f"gives the property {column.ct_name or header}, and so does the column {taken}",
                 hint="a property comes from one column",
             )
-    needed = [((_EVENT_NAME,), "an event needs its name")] if feed.type is FeedType.EVENT else []
-    for properties, reason in [*needed, (_IDENTITIES, "every row needs one of them")]:
+    needed = [((EVENT_NAME,), "an event needs its name")] if feed.type is FeedType.EVENT else []
+    for properties, reason in [*needed, (IDENTITIES, "every row needs one of them")]:
         if not any(_may_have(wanted, feed, first) for wanted in properties):
             yield Finding(
                 path=("feeds", name, "columns"), said=f"no column gives {' or '.join(properties)}", hint=reason
+            )
+
+
+def _check_rules(name: str, feed: Feed) -> Iterator[Finding]:
+    for rule, severity in feed.rules.items():
+        path = ("feeds", name, "rules", rule)
+        if rule not in RULES:
+            near = wording.get_nearest(rule, [known for known, found in RULES.items() if not found.is_fixed])
+            yield Finding(
+                path=path,
+                said="there is no rule of this id",
+                hint=f"did you mean {near}?" if near else "docs/reference/rules.md lists them",
+            )
+        elif RULES[rule].is_fixed and severity is not Severity.ERROR:
+            yield Finding(
+                path=path,
+                said=f"cannot be {severity}: without it the file cannot be read or cut",
+                hint="leave it out",
             )
 
 

@@ -19,12 +19,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sftp_orchestrator.config import cron, examples
 from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
+from sftp_orchestrator.destination.clevertap import (
+    DATE_FORMATS,
+    ENCRYPTED_LIMIT_BYTES,
+    PLAIN_LIMIT_BYTES,
+    DataType,
+    FeedType,
+)
+from sftp_orchestrator.destination.rules import Severity
 
 ON_ARRIVAL = "on_arrival"
-PLAIN_LIMIT_BYTES = 5_000_000_000
-"""A data file must stay below this (CleverTap, *Imports via SFTP*)."""
-ENCRYPTED_LIMIT_BYTES = 1_000_000_000
-"""The same for the encrypted ``.csv.asc`` as uploaded (CleverTap, *File Upload Encryption*)."""
 SMALLEST_ENCRYPTED_LIMIT_BYTES = 4096
 """Below this the OpenPGP envelope and armor alone (about 1 KiB) would leave no room for records."""
 
@@ -63,42 +67,6 @@ FilePattern = Annotated[str, AfterValidator(_require_relative)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class DataType(enum.StrEnum):
-    """A property's type as the manifest spells it."""
-
-    STRING = "STRING"
-    INTEGER = "INTEGER"
-    LONG = "LONG"
-    FLOAT = "FLOAT"
-    BOOLEAN = "BOOLEAN"
-    DATE = "DATE"
-
-
-class FeedType(enum.StrEnum):
-    """What the rows of a feed are."""
-
-    PROFILE = "profile"
-    EVENT = "event"
-
-
-DATE_FORMATS = (
-    "dd/MM/yyyy HH:mm:ss",
-    "MM/dd/yyyy HH:mm:ss",
-    "yyyy/dd/MM HH:mm:ss",
-    "yyyy/MM/dd HH:mm:ss",
-    "dd MMM yyyy HH:mm:ss",
-    "dd/MM/yyyy",
-    "MM/dd/yyyy",
-    "yyyy/dd/MM",
-    "yyyy/MM/dd",
-    "dd MMM yyyy",
-    "yyyy-MM-dd",
-    "yyyy-MM-dd'T'HH:mm:ss",
-    "UNIX",
-)
-"""The date formats CleverTap documents; case-sensitive (*Imports via SFTP* and *Imports: FAQs*)."""
 
 
 class Ledger(_Model):
@@ -208,6 +176,8 @@ class Destination(_Model):
     """sizes that data files stay below; a test may set them small"""
     blocked_profiles: BlockedProfiles = BlockedProfiles.HOLD
     """events whose earlier profiles are quarantined or held: hold (wait for a person) | continue"""
+    retention_days: int | None = Field(default=None, ge=1)
+    """null, or for how many days back the account keeps events; older ones break the rule ts.retention"""
     timeout_seconds: float = Field(default=60, gt=0)
     """every single remote operation is given up after this long without an answer"""
     attempts: int = Field(default=5, ge=1, le=100)
@@ -315,6 +285,8 @@ class Feed(_Model):
     """reject: send the good rows, keep the bad ones | quarantine: hold the whole file"""
     max_bad_rows: float = Field(default=0.01, ge=0, le=1)
     """share of rows above which the whole file is quarantined"""
+    rules: dict[str, Severity] = Field(default_factory=dict, examples=[{"column.unmapped": "off"}])
+    """rules to re-grade, each error | warning | off; docs/reference/rules.md lists them"""
 
 
 class Configuration(_Model):

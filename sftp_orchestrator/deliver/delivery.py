@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from sftp_orchestrator.config.model import Destination, FeedType
+from sftp_orchestrator.config.model import Destination
 from sftp_orchestrator.deliver import order
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.connections import ConnectionPool
@@ -20,6 +20,7 @@ from sftp_orchestrator.deliver.lane import Lane, Steps
 from sftp_orchestrator.deliver.publish import Publisher, finish_even_when_cancelled
 from sftp_orchestrator.deliver.retry import Retrying
 from sftp_orchestrator.deliver.upload import upload
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused, LocalFault, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON

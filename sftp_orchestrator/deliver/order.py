@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sftp_orchestrator.config.model import BlockedProfiles, FeedType
+from sftp_orchestrator.config.model import BlockedProfiles
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE
 

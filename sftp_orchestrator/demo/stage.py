@@ -13,9 +13,10 @@ from pathlib import Path
 import yaml
 
 from sftp_orchestrator.config import loading
-from sftp_orchestrator.config.model import Configuration, FeedType
+from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.demo.files import DemoFile, Drop
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source

@@ -6,13 +6,12 @@ An invalid manifest is met with silence by the receiver (CleverTap, *Imports via
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sftp_orchestrator.config.model import DATE_FORMATS, DataType, Destination, Feed, FeedType
 from sftp_orchestrator.destination import names
+from sftp_orchestrator.destination.clevertap import DATE_FORMATS, DataType, FeedType
 from sftp_orchestrator.errors import LocalFault
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -58,25 +57,11 @@ class Manifest(_Model):
         return self
 
 
-def render(data_name: str, feed: Feed, destination: Destination, header: Sequence[str]) -> bytes:
-    """Return the manifest of a data file as JSON in UTF-8. Pure.
-
-    Columns that the feed maps and the file has are listed. A header that is not mapped is left out: the receiver
-    imports it under its own name as STRING, which is what listing it would say, too.
+def render(manifest: Manifest) -> bytes:
+    """Return a manifest as JSON in UTF-8. Pure.
 
     No line break follows the last brace: so no cut-off beginning of a manifest can ever be valid JSON.
     """
-    manifest = Manifest(
-        fileName=data_name,
-        type=feed.type,
-        columns={
-            name: Column(ctName=column.ct_name or name, dataType=column.type, dateFormat=column.date_format)
-            for name in header
-            if (column := feed.columns.get(name)) is not None
-        },
-        clientEmail=destination.client_email,
-        keyId=destination.encryption.key_id if destination.encryption else None,
-    )
     values = manifest.model_dump(mode="json", exclude_none=True)
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False).encode()
 

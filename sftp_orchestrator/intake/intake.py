@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from sftp_orchestrator.config.model import Configuration, FeedType
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.intake.claiming import Claimer
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.intake.settling import Settler

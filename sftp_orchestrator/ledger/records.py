@@ -6,7 +6,7 @@ import datetime
 import os
 from dataclasses import dataclass
 
-from sftp_orchestrator.config.model import FeedType
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 
@@ -32,6 +32,20 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InspectedFile:
+    """What the inspection found in a claimed file; the fields are those of ``Source``."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    records: int
+    header_bytes: bytes
+    earliest_ts: int | None
+    refused_rows: int = 0
+    is_rewritten: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """One file a producer dropped, claimed by us."""
 
@@ -49,6 +63,11 @@ class Source:
     mtime_ns: int
     sha256: str | None
     records: int | None
+    """rows to be sent, once it is inspected"""
+    refused_rows: int
+    """rows of it that break a rule and are not sent"""
+    is_rewritten: bool
+    """what is sent is a file of ours, made of the original"""
     header_bytes: bytes | None
     earliest_ts: int | None
     """epoch seconds of the earliest event, where the feed maps ``ts``"""

@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sftp_orchestrator.config.model import FeedType
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves
-from sftp_orchestrator.ledger.records import Claim, PlannedPart, Source
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
@@ -128,28 +128,9 @@ class Sources:
 
     # Moves.
 
-    def finish_inspection(
-        self,
-        source_id: str,
-        *,
-        size: int,
-        mtime_ns: int,
-        sha256: str,
-        records: int,
-        header_bytes: bytes,
-        earliest_ts: int | None,
-    ) -> None:
+    def finish_inspection(self, source_id: str, found: InspectedFile) -> None:
         """Claimed → inspected, with what was found; the file that was read is the one to send."""
-        self._move(
-            source_id,
-            SourceState.INSPECTED,
-            size=size,
-            mtime_ns=mtime_ns,
-            sha256=sha256,
-            records=records,
-            header_bytes=header_bytes,
-            earliest_ts=earliest_ts,
-        )
+        self._move(source_id, SourceState.INSPECTED, **vars(found))
 
     def finish_planning(self, source_id: str, parts: Iterable[PlannedPart]) -> None:
         """Inspected → planned: the parts, their names and manifests are fixed from here on."""

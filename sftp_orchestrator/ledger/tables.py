@@ -74,6 +74,8 @@ SOURCE = sa.Table(
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), index=True),
     sa.Column("records", sa.BigInteger),
+    sa.Column("refused_rows", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("is_rewritten", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("header_bytes", sa.LargeBinary),
     sa.Column("earliest_ts", sa.BigInteger),
     sa.Column("sendings", sa.Integer, nullable=False, server_default="0"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.destination import manifest, names
@@ -47,9 +46,9 @@ def get_max_bytes(destination: Destination) -> int:
     return get_plain_limit(destination.limits.encrypted_bytes)
 
 
-def split_for(inspection: Inspection, path: Path, destination: Destination) -> tuple[ByteRange, ...]:
+def split_for(inspection: Inspection, destination: Destination) -> tuple[ByteRange, ...]:
     """Return the byte ranges of the parts; raises InputRefused where a record fits into none."""
-    return split(inspection.scan, path, max_bytes=get_max_bytes(destination))
+    return split(inspection.scan, inspection.path, max_bytes=get_max_bytes(destination))
 
 
 def make_sending_id(source_id: str, sending: int) -> str:
@@ -132,6 +131,25 @@ def require_feed(configuration: Configuration, source: Source) -> tuple[Feed, De
     return feed, destination
 
 
+def make_manifest(data_name: str, feed: Feed, destination: Destination, header: Sequence[str]) -> manifest.Manifest:
+    """Return the manifest of a data file. Pure.
+
+    Columns that the feed maps and the file has are listed. A header that is not mapped is left out: the receiver
+    imports it under its own name as STRING, which is what listing it would say, too.
+    """
+    return manifest.Manifest(
+        fileName=data_name,
+        type=feed.type,
+        columns={
+            name: manifest.Column(ctName=column.ct_name or name, dataType=column.type, dateFormat=column.date_format)
+            for name in header
+            if (column := feed.columns.get(name)) is not None
+        },
+        clientEmail=destination.client_email,
+        keyId=destination.encryption.key_id if destination.encryption else None,
+    )
+
+
 def _name(
     feed_name: str,
     feed: Feed,
@@ -146,6 +164,6 @@ def _name(
     stem = names.make_stem(feed_name, at, short_id, number, of)
     encrypted = destination.encryption is not None
     data_name = names.get_data_name(stem, encrypted=encrypted)
-    content = manifest.render(data_name, feed, destination, header)
+    content = manifest.render(make_manifest(data_name, feed, destination, header))
     manifest.check(content, data_name)
     return data_name, names.get_manifest_name(stem), content

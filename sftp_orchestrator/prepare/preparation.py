@@ -14,11 +14,12 @@ import structlog
 
 from sftp_orchestrator import files
 from sftp_orchestrator.config.model import Configuration, Feed
+from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Part, Source
+from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import planning, quarantine
+from sftp_orchestrator.prepare import planning, quarantine, report
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.part_content import FileContent, PartContent
@@ -180,6 +181,9 @@ class Preparation:
         return inspect(
             self._workspace.get_source(source.id),
             feed,
+            now=datetime.datetime.now(datetime.UTC),
+            outlet=self._workspace.get_folder(source.id),
+            retention_days=self._configuration.destinations[source.destination].retention_days,
             spill_directory=self._workspace.spill,
             cancelled=stop.is_set,
             progress=lambda count: self._board.advance(source.name, count),
@@ -187,15 +191,20 @@ class Preparation:
 
     def _plan(self, source: Source, feed: Feed, inspection: Inspection) -> None:
         destination = self._configuration.destinations[source.destination]
-        ranges = planning.split_for(inspection, self._workspace.get_source(source.id), destination)
+        ranges = planning.split_for(inspection, destination)
+        self._tell_of_rows(source, inspection)
         self._ledger.sources.finish_inspection(
             source.id,
-            size=inspection.fingerprint.size,
-            mtime_ns=inspection.fingerprint.mtime_ns,
-            sha256=inspection.sha256,
-            records=inspection.records,
-            header_bytes=inspection.header.header_bytes,
-            earliest_ts=inspection.earliest_ts,
+            InspectedFile(
+                size=inspection.fingerprint.size,
+                mtime_ns=inspection.fingerprint.mtime_ns,
+                sha256=inspection.sha256,
+                records=inspection.records,
+                refused_rows=inspection.refused_rows,
+                is_rewritten=inspection.is_rewritten,
+                header_bytes=inspection.header.header_bytes,
+                earliest_ts=inspection.earliest_ts,
+            ),
         )
         sending = self._ledger.sources.take_sending(source.id)
         parts = planning.plan_parts(
@@ -209,6 +218,32 @@ class Preparation:
         )
         self._ledger.sources.finish_planning(source.id, parts)
         _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
+
+    def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:
+        """Keep the refused rows with their report, and log what was found."""
+        log = _LOG.bind(source=source.id, feed=source.feed, file=source.name)
+        warnings = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.WARNING}
+        if warnings:
+            log.warning("rules_warned", rules=warnings)
+        if not inspection.refused_rows:
+            return
+        content = report.render_rejection(
+            source_id=source.id,
+            file=source.name,
+            feed=source.feed,
+            records=inspection.records,
+            refused_rows=inspection.refused_rows,
+            tallies=inspection.tallies,
+        )
+        quarantine.keep_refused_rows(source, content, self._workspace)
+        refused = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.ERROR}
+        log.warning(
+            "rows_refused",
+            refused=inspection.refused_rows,
+            sent=inspection.records,
+            rules=refused,
+            folder=str(self._workspace.get_rejected(source.id)),
+        )
 
     def _encrypt(self, encryptor: Encryptor, source: Source, part: Part, stop: threading.Event) -> int:
         label = f"{source.name} {part.number}/{part.of}"
@@ -230,15 +265,22 @@ class Preparation:
 
     def _make_plain_content(self, source: Source, part: Part) -> PartContent:
         path = self._workspace.get_source(source.id)
+        size, mtime_ns = source.size, source.mtime_ns
+        if source.is_rewritten:
+            path = self._workspace.get_good_rows(source.id)
         if not path.exists():
             raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=str(path))
+        if source.is_rewritten:
+            # It is ours, and nobody writes to it: that the original stays as it was is asked before each manifest.
+            status = path.stat()
+            size, mtime_ns = status.st_size, status.st_mtime_ns
         return PartContent(
             path=path,
             header_bytes=source.header_bytes or b"",
             start=part.start,
             end=part.end,
-            expected_size=source.size,
-            expected_mtime_ns=source.mtime_ns,
+            expected_size=size,
+            expected_mtime_ns=mtime_ns,
         )
 
     def _has_piece(self, part: Part) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from sftp_orchestrator import files
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.prepare import report
+from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
 
 REPORT_NAME = "report.json"
@@ -22,12 +24,33 @@ def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger
             start.
     """
     folder = workspace.get_quarantine(source.id)
-    content = report.render(source_id=source.id, file=source.name, feed=source.feed, error=error)
+    content = report.render_quarantine(source_id=source.id, file=source.name, feed=source.feed, error=error)
     with _faults(source):
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         files.write_durably(folder / REPORT_NAME, content)
+        move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
     ledger.sources.quarantine(source.id, error.cause)
     move_original(source, workspace)
+
+
+def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> None:
+    """Put the refused rows of a source whose other rows are sent aside, with their report; may be repeated.
+
+    Raises:
+        LocalFault: the disk is full, or the folder not ours.
+    """
+    folder = workspace.get_rejected(source.id)
+    with _faults(source):
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        files.write_durably(folder / REPORT_NAME, content)
+        move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
+
+
+def move_in(path: Path, folder: Path) -> None:
+    """Move a file into a folder, durably; nothing happens where it is gone already."""
+    if path.exists():
+        path.rename(folder / path.name)
+        files.fsync_directory(folder)
 
 
 def move_original(source: Source, workspace: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,13 @@ class RecordEnds:
                     return found, self._index.ends_before[chunk] + place + 1
                 break
         return self._get_last()
+
+    def find_nth(self, number: int) -> int:
+        """Return the offset after the ``number``-th record end, the header's being the first; at last the file's."""
+        chunk = bisect.bisect_left(self._index.ends_before, number) - 1
+        ends = self._read(chunk)
+        place = number - self._index.ends_before[chunk] - 1
+        return min(int(ends[place]), self._index.last_offset) if place < ends.size else self._index.last_offset
 
     def _get_last(self) -> tuple[int, int]:
         last = self._index.last_offset

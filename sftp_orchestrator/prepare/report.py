@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
 SHOWN = 20
@@ -22,41 +22,114 @@ class Finding:
     message: str
     line: int | None = None
     """physical line in the file, the header being 1; None where it concerns the file"""
+    severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
-class Refused(InputRefused):
-    """The input breaks rules: the first finding is the message, all of them are in ``findings``."""
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How often a rule was broken, and where first."""
 
-    def __init__(self, findings: Sequence[Finding], *, total: int | None = None, hint: str | None = None) -> None:
-        self.findings = tuple(findings)
-        self.total = total if total is not None else len(self.findings)
-        more = f" (and {self.total - 1} more)" if self.total > 1 else ""
-        super().__init__("inspect", "the file", f"{self.findings[0]}{more}", hint=hint)
+    rule: str
+    severity: Severity
+    rows: int
+    """how many rows, or places in the header"""
+    first: tuple[Finding, ...]
+
+
+class Refused(InputRefused):
+    """The input breaks rules: the first error is the message, all that is known is in ``tallies``."""
+
+    def __init__(self, tallies: Sequence[Tally], *, refused_rows: int | None = None, hint: str | None = None) -> None:
+        self.tallies = tuple(tallies)
+        self.refused_rows = refused_rows
+        errors = [tally for tally in self.tallies if tally.severity is Severity.ERROR]
+        total = sum(tally.rows for tally in errors)
+        more = f" (and {total - 1} more)" if total > 1 else ""
+        super().__init__("inspect", "the file", f"{errors[0].first[0]}{more}", hint=hint)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The first places of every rule."""
+        return list_findings(self.tallies)
+
+
+def tally(findings: Sequence[Finding], *, total: int | None = None) -> list[Tally]:
+    """Return findings counted by rule, in their order; ``total`` is how many there are, where only some are given."""
+    rules = list(dict.fromkeys(finding.rule for finding in findings))
+    grouped = {rule: tuple(finding for finding in findings if finding.rule == rule) for rule in rules}
+    return [
+        Tally(
+            rule=rule,
+            severity=group[0].severity,
+            rows=total if total is not None and len(rules) == 1 else len(group),
+            first=group[:SHOWN],
+        )
+        for rule, group in grouped.items()
+    ]
+
+
+def list_findings(tallies: Sequence[Tally]) -> tuple[Finding, ...]:
+    """Return the first places of every rule."""
+    return tuple(finding for found in tallies for finding in found.first)
 
 
 def refuse(rule: str, message: str, *, line: int | None = None, hint: str | None = None) -> Refused:
     """Return the refusal for a single finding."""
-    return Refused([Finding(rule=rule, message=message, line=line)], hint=hint)
+    return Refused(tally([Finding(rule=rule, message=message, line=line)]), hint=hint)
 
 
-def render(*, source_id: str, file: str, feed: str, error: InputRefused) -> bytes:
-    """Return ``report.json`` for a refused source: what, where, how often, and what to do next. Pure."""
-    findings = error.findings if isinstance(error, Refused) else (Finding(rule="input", message=error.cause),)
-    counts = Counter(finding.rule for finding in findings)
-    if isinstance(error, Refused) and len(counts) == 1:
-        counts[findings[0].rule] = error.total
+def get_tallies(error: InputRefused) -> tuple[Tally, ...]:
+    """Return what is known of a refusal, whatever refused it."""
+    if isinstance(error, Refused):
+        return error.tallies
+    return tuple(tally([Finding(rule="input", message=error.cause)]))
+
+
+def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefused) -> bytes:
+    """Return ``report.json`` of a quarantined source: what, where, how often, and what to do next. Pure."""
+    return _render(
+        {
+            "source": source_id,
+            "file": file,
+            "feed": feed,
+            "verdict": "quarantined",
+            "reason": error.cause,
+            "hint": error.hint,
+            "refused_rows": error.refused_rows if isinstance(error, Refused) else None,
+        },
+        get_tallies(error),
+        f"correct the file and drop it again under staging, or run `sftp-orchestrator retry {source_id}`",
+    )
+
+
+def render_rejection(
+    *, source_id: str, file: str, feed: str, records: int, refused_rows: int, tallies: Sequence[Tally]
+) -> bytes:
+    """Return ``report.json`` of a source whose good rows are sent and whose bad ones are kept. Pure."""
+    return _render(
+        {
+            "source": source_id,
+            "file": file,
+            "feed": feed,
+            "verdict": "rows refused",
+            "reason": f"{refused_rows} of {records + refused_rows} rows break a rule",
+            "hint": None,
+            "refused_rows": refused_rows,
+            "sent_rows": records,
+        },
+        tallies,
+        "correct failed_rows.csv and drop it under staging; its last column is left out",
+    )
+
+
+def _render(head: dict[str, object], tallies: Sequence[Tally], next_step: str) -> bytes:
     report = {
-        "source": source_id,
-        "file": file,
-        "feed": feed,
-        "verdict": "quarantined",
-        "reason": error.cause,
-        "hint": error.hint,
-        "rules": dict(counts),
-        "findings": [asdict(finding) for finding in findings[:SHOWN]],
-        "next": f"correct the file and drop it again under staging, or run `sftp-orchestrator retry {source_id}`",
+        **head,
+        "rules": {found.rule: found.rows for found in tallies},
+        "findings": [asdict(finding) for finding in list_findings(tallies)],
+        "next": next_step,
     }
     return json.dumps(report, indent=2, ensure_ascii=False).encode() + b"\n"

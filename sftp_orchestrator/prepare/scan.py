@@ -31,6 +31,7 @@ MAX_RECORD_BYTES = 4_000_000
 
 Positions = npt.NDArray[np.int64]
 _QUOTE, _LF, _CR, _COMMA = b'"\n\r,'
+_EPOCH_TEXT = b"$D_"
 
 
 def _make_table(*allowed: int) -> npt.NDArray[np.bool_]:
@@ -58,6 +59,10 @@ class Scan:
     """offset after the last record; blank lines at the very end are left out"""
     records: int
     """without the header"""
+    longest_record: int
+    """bytes, the header's included"""
+    has_epoch_text: bool
+    """``$D_`` stands somewhere in it (CleverTap's way to put a date into a STRING column)"""
     index: RecordIndex
 
 
@@ -127,6 +132,8 @@ def _scan(
         header=header,
         body_end=state.body_end,
         records=state.records,
+        longest_record=state.longest_record,
+        has_epoch_text=state.has_epoch_text,
         index=RecordIndex(
             chunk_bytes=chunk_bytes,
             inside=tuple(state.inside_at),
@@ -162,6 +169,9 @@ class _State:
     blanks: int = 0
     body_end: int = 0
     records: int = 0
+    longest_record: int = 0
+    has_epoch_text: bool = False
+    tail: bytes = b""
     inside_at: list[bool] = field(default_factory=list)
     ends_before: list[int] = field(default_factory=list)
 
@@ -169,6 +179,8 @@ class _State:
         self.inside_at.append(self.inside)
         self.ends_before.append(self.ends)
         self.digest.update(chunk)
+        self.has_epoch_text = self.has_epoch_text or _EPOCH_TEXT in chunk or _EPOCH_TEXT in self.tail + chunk[:2]
+        self.tail = chunk[-2:] if len(chunk) > 1 else self.tail[-1:] + chunk
         self._check_text(chunk)
         # The header begins behind a BOM, where the file has one: to the quotes that is the file's start.
         skipped = self.header.body_start - len(self.header.header_bytes) - offset
@@ -279,6 +291,7 @@ class _State:
         self._require_length(int(lengths[longest]), offset + int(starts[longest]))
 
     def _require_length(self, length: int, start: int) -> None:
+        self.longest_record = max(self.longest_record, length)
         if length > MAX_RECORD_BYTES:
             message = f"the record that begins here has {length} bytes; the longest that is read has {MAX_RECORD_BYTES}"
             raise refuse("record.too_long", message, line=count_lines(self.path, [start])[start])

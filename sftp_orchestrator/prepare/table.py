@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.report import SHOWN, refuse
+from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES
 
 MEMORY_LIMIT = "96MB"
@@ -37,15 +42,16 @@ class TableFacts:
 
     records: int
     earliest_ts: int | None
+    stopped: int
+    """rows that a screen stopped: to be looked at again"""
     rejected: tuple[RejectedRow, ...]
     """the first of them"""
     rejected_count: int
 
 
-def read_table(
-    path: Path, header: Header, *, time_column: int | None, spill_directory: Path, stop: threading.Event
-) -> TableFacts:
-    """Read the whole file with a strict parser; may be repeated. Blocking; ends soon after ``stop`` is set.
+@contextmanager
+def open_table(path: Path, header: Header, *, spill_directory: Path, stop: threading.Event) -> Iterator[Table]:
+    """Give the file as a table for the time of the context; what runs on it ends soon after ``stop`` is set.
 
     Raises:
         Refused: the parser cannot go on.
@@ -64,7 +70,7 @@ def read_table(
     guard = threading.Thread(target=_interrupt_on, args=(connection, stop, ended), name="duckdb-guard")
     guard.start()
     try:
-        return _read(connection, path, header, time_column)
+        yield Table(connection, path, header)
     except duckdb.OutOfMemoryException as error:
         raise LocalFault("inspect", path.name, "DuckDB's memory or spill folder ran out") from error
     except duckdb.IOException as error:
@@ -78,40 +84,55 @@ def read_table(
         connection.close()
 
 
+class Table:
+    """A CSV file, every column of it as text under its number: ``c0``, ``c1`` … Blocking; one call at a time."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, header: Header) -> None:
+        self._connection = connection
+        self._path = path
+        self._columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header.names)))
+
+    def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
+        """Read the whole file with a strict parser, and count the rows that any of ``screens`` stops."""
+        earliest = f"min(TRY_CAST(c{time_column} AS BIGINT))" if time_column is not None else "NULL"
+        stopped = f"count_if({terms.any_of(screens)})" if screens else "0"
+        found = self._connection.execute(
+            f"SELECT count(*), {earliest}, {stopped} FROM {self._from()}",  # noqa: S608 - see _from
+            [str(self._path)],
+        ).fetchall()  # only a whole result lets DuckDB write its table of rejects
+        rejects = self._connection.execute(
+            "SELECT line_byte_position, error_type, error_message FROM reject_errors"
+            " ORDER BY line_byte_position, column_idx"
+        ).fetchall()
+        said = _choose_messages(rejects)
+        positions = sorted(said)
+        # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
+        lines = count_lines(self._path, positions[:SHOWN])
+        return TableFacts(
+            records=found[0][0],
+            earliest_ts=found[0][1],
+            stopped=found[0][2],
+            rejected=tuple(RejectedRow(line=lines[position], message=said[position]) for position in positions[:SHOWN]),
+            rejected_count=len(positions),
+        )
+
+    def examine(self, checks: Sequence[Check]) -> Examination:
+        """Read it again and note exactly which rows break which of ``checks``; for files whose rows have one shape."""
+        return Examination(self._connection, self._from(rejects=False), str(self._path), checks)
+
+    def _from(self, *, rejects: bool = True) -> str:
+        """Return the source for FROM: nothing of the input is in it, columns go by number, the path is a parameter."""
+        # No new_line: set, DuckDB 2.0 finds no rows at all in a file with CR LF. The scan makes sure of that.
+        lenient = f"ignore_errors = true, store_rejects = true, rejects_limit = {SHOWN * 50}, " if rejects else ""
+        return f"""read_csv(?, auto_detect = false, header = true, columns = {{{self._columns}}},
+            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none', {lenient}
+            max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""
+
+
 def _interrupt_on(connection: duckdb.DuckDBPyConnection, stop: threading.Event, ended: threading.Event) -> None:
     while not ended.wait(_POLL_SECONDS):
         if stop.is_set():
             connection.interrupt()
-
-
-def _read(connection: duckdb.DuckDBPyConnection, path: Path, header: Header, time_column: int | None) -> TableFacts:
-    columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header.names)))
-    earliest = f"min(TRY_CAST(c{time_column} AS BIGINT))" if time_column is not None else "NULL"
-    # No new_line: set, DuckDB 2.0 finds no rows at all in a file with CR LF. The scan makes sure that all are alike.
-    query = f"""
-        SELECT count(*), {earliest}
-        FROM read_csv(?, auto_detect = false, header = true, columns = {{{columns}}},
-            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none',
-            ignore_errors = true, store_rejects = true, rejects_limit = {SHOWN * 50},
-            max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})
-    """  # noqa: S608 - nothing of the input is in it: columns are named by number, the path is a parameter
-    found = connection.execute(
-        query, [str(path)]
-    ).fetchall()  # only a whole result lets DuckDB write its table of rejects
-    rejects = connection.execute(
-        "SELECT line_byte_position, error_type, error_message FROM reject_errors"
-        " ORDER BY line_byte_position, column_idx"
-    ).fetchall()
-    said = _choose_messages(rejects)
-    positions = sorted(said)
-    # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
-    lines = count_lines(path, positions[:SHOWN])
-    return TableFacts(
-        records=found[0][0],
-        earliest_ts=found[0][1],
-        rejected=tuple(RejectedRow(line=lines[position], message=said[position]) for position in positions[:SHOWN]),
-        rejected_count=len(positions),
-    )
 
 
 def _choose_messages(rejects: list[tuple[int, str, str]]) -> dict[int, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sftp_orchestrator.sandbox import manifest as manifests
 from sftp_orchestrator.sandbox.activity import Event
+from sftp_orchestrator.sandbox.failures import Breach
 from sftp_orchestrator.sandbox.history import Arrival, File
 from sftp_orchestrator.sandbox.openpgp import Decryptor
 from sftp_orchestrator.sandbox.refusals import (
@@ -25,6 +26,9 @@ from sftp_orchestrator.sandbox.refusals import (
 from sftp_orchestrator.sandbox.settings import Limits, Paths
 from sftp_orchestrator.sandbox.table import Summary, read_table
 
+Clock = Callable[[], float]
+"""Tells the time, in epoch seconds."""
+
 
 class Violation(enum.StrEnum):
     """What a careful sender never does, though the receiver may let it pass."""
@@ -37,12 +41,6 @@ class Violation(enum.StrEnum):
     """The session that wrote the data ended before it closed the file, and nobody wrote it again."""
     DATA_TAKEN_BEFORE = "data_taken_before"
     """Another manifest had this data imported already: events are doubled."""
-    HEADER_REPEATED = "header_repeated"
-    """Two columns have the same header."""
-    PROPERTY_REPEATED = "property_repeated"
-    """Two columns become the same property."""
-    COLUMN_NOT_IN_DATA = "column_not_in_data"
-    """The manifest maps a column that the data does not have."""
     DATE_FORMAT_UNUSED = "date_format_unused"
     """A column that is no DATE has a dateFormat."""
 
@@ -62,7 +60,11 @@ class Refused:
     manifest: str
     data: str | None
     reason: str
+    """In our words."""
     vendor: str | None
+    """In the vendor's words, None where it has none."""
+    rules: tuple[str, ...]
+    """The identifiers of the rules in ``rules.rule.Rule`` that the columns break; none where it is about others."""
     violations: tuple[str, ...]
 
 
@@ -77,6 +79,8 @@ class Taken:
     rows: int
     """Records after the header, failed ones among them."""
     failed_rows: int
+    failed_rules: Mapping[str, Breach]
+    """Why they failed: ``rows`` and ``first_row`` by the identifier of the rule in ``rules.rule.Rule``."""
     bytes: int
     """Of the CSV, decrypted."""
     sha256: str
@@ -125,13 +129,21 @@ class Judge:
     """Decides cases. Blocking: call it in a thread, one case at a time."""
 
     def __init__(
-        self, *, paths: Paths, limits: Limits, decryptor: Decryptor, key_id: str, stopping: threading.Event
+        self,
+        *,
+        paths: Paths,
+        limits: Limits,
+        decryptor: Decryptor,
+        key_id: str,
+        stopping: threading.Event,
+        clock: Clock,
     ) -> None:
         self._paths = paths
         self._limits = limits
         self._decryptor = decryptor
         self._key_id = key_id
         self._stopping = stopping
+        self._clock = clock
 
     def judge(self, case: Case) -> Refused | Taken:
         """Return what becomes of the case. May be repeated.
@@ -142,14 +154,15 @@ class Judge:
         try:
             return self._take(case)
         except Refusal as refusal:
-            reason, vendor = refusal.reason, refusal.vendor
+            refused = refusal
         except OSError as error:
-            reason, vendor = f"the sandbox itself failed: {error}", INFRA_ERROR
+            refused = Refusal(f"the sandbox itself failed: {error}", vendor=INFRA_ERROR)
         return Refused(
             manifest=case.arrival.manifest,
             data=case.data_name,
-            reason=reason,
-            vendor=vendor,
+            reason=refused.reason,
+            vendor=refused.vendor,
+            rules=refused.rules,
             violations=tuple(find_upload_violations(case)),
         )
 
@@ -167,13 +180,14 @@ class Judge:
             type=manifest.type,
             rows=summary.rows,
             failed_rows=summary.failed_rows,
+            failed_rules=summary.breaches,
             bytes=summary.bytes,
             sha256=summary.sha256,
             decrypted=manifest.is_encrypted,
             earliest_ts=summary.earliest_ts,
             latest_ts=summary.latest_ts,
-            columns=summary.table.header,
-            violations=(*find_upload_violations(case), *find_mapping_violations(manifest, summary)),
+            columns=summary.layout.header,
+            violations=(*find_upload_violations(case), *find_mapping_violations(manifest)),
         )
 
     def _find_data(self, case: Case, manifest: manifests.Manifest) -> Path:
@@ -206,11 +220,11 @@ class Judge:
     def _read(self, path: Path, manifest: manifests.Manifest) -> Summary:
         failures = self._paths.failures / f"{manifest.file_name}.csv"
         if not manifest.is_encrypted:
-            return read_table(path, manifest, failures, self._stopping)
+            return read_table(path, manifest, failures, self._stopping, now=self._clock())
         decrypted = self._paths.work / f"{uuid.uuid4()}.csv"
         try:
             self._decryptor.decrypt(path, decrypted, self._stopping)
-            return read_table(decrypted, manifest, failures, self._stopping)
+            return read_table(decrypted, manifest, failures, self._stopping, now=self._clock())
         finally:
             decrypted.unlink(missing_ok=True)
 
@@ -245,15 +259,8 @@ def find_upload_violations(case: Case) -> list[Violation]:
     return [violation for violation, is_so in wrong.items() if is_so]
 
 
-def find_mapping_violations(manifest: manifests.Manifest, summary: Summary) -> list[Violation]:
+def find_mapping_violations(manifest: manifests.Manifest) -> list[Violation]:
     """Return what is odd about the mapping, though the vendor says nothing about it. Pure."""
-    table = summary.table
-    odd = {
-        Violation.HEADER_REPEATED: len(set(table.header)) < len(table.header),
-        Violation.PROPERTY_REPEATED: len(set(table.properties)) < len(table.properties),
-        Violation.COLUMN_NOT_IN_DATA: not set(manifest.columns) <= set(table.header),
-        Violation.DATE_FORMAT_UNUSED: any(
-            column.date_format is not None and column.data_type != "DATE" for column in manifest.columns.values()
-        ),
-    }
-    return [violation for violation, is_so in odd.items() if is_so]
+    columns = manifest.columns.values()
+    is_odd = any(column.date_format is not None and column.data_type != "DATE" for column in columns)
+    return [Violation.DATE_FORMAT_UNUSED] if is_odd else []

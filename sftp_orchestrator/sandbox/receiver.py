@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import socket
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +22,7 @@ from sftp_orchestrator.sandbox import keys
 from sftp_orchestrator.sandbox.activity import ActivityLog, Event, Listener
 from sftp_orchestrator.sandbox.history import Arrival, History
 from sftp_orchestrator.sandbox.inbox import Inbox
-from sftp_orchestrator.sandbox.judging import Case, Judge, ManifestIgnored, Verdict, describe, open_manifest
+from sftp_orchestrator.sandbox.judging import Case, Clock, Judge, ManifestIgnored, Verdict, describe, open_manifest
 from sftp_orchestrator.sandbox.openpgp import Decryptor, open_home
 from sftp_orchestrator.sandbox.refusals import Ignored
 from sftp_orchestrator.sandbox.settings import Paths, Settings
@@ -44,10 +45,11 @@ class _Running:
 class Sandbox:
     """A receiver in the caller's event loop; ``async with Sandbox(Settings(root=…)) as it`` starts and stops it."""
 
-    def __init__(self, settings: Settings, *, listener: Listener | None = None) -> None:
+    def __init__(self, settings: Settings, *, listener: Listener | None = None, clock: Clock = time.time) -> None:
         self.settings = settings
         self.paths = Paths(root=settings.root.absolute())
         self._listener = listener
+        self._clock = clock
         self._stack = AsyncExitStack()
         self._running: _Running | None = None
 
@@ -210,7 +212,12 @@ class Sandbox:
     async def _work(self, inbox: Inbox, decryptor: Decryptor, key_id: str) -> AsyncIterator[asyncio.Task[None]]:
         stopping = threading.Event()
         judge = Judge(
-            paths=self.paths, limits=self.settings.limits, decryptor=decryptor, key_id=key_id, stopping=stopping
+            paths=self.paths,
+            limits=self.settings.limits,
+            decryptor=decryptor,
+            key_id=key_id,
+            stopping=stopping,
+            clock=self._clock,
         )
         worker = asyncio.create_task(self._look_at_arrivals(inbox, judge, stopping), name="sandbox-worker")
         try:

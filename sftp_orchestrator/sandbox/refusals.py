@@ -13,6 +13,9 @@ IDENTITY_MANDATORY = (
     "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify the user"
 )
 EVENT_NAME_MANDATORY = "Event name is mandatory"
+EVENT_NAME_RESTRICTED = "Event name belongs to CleverTap restricted system events"
+TOO_MANY_EVENT_PROPERTIES = "Cannot have more than 100 event properties"
+OPERATION_UNKNOWN = "Profile operation must be one of $add, $set, $remove, $delete"
 
 
 class Ignored(Exception):  # noqa: N818 - no error of ours: it is the sender's
@@ -24,9 +27,13 @@ class Ignored(Exception):  # noqa: N818 - no error of ours: it is the sender's
 
 
 class Refusal(Exception):  # noqa: N818 - no error of ours: it is the sender's
-    """A manifest and its data are refused: ``reason`` in our words, ``vendor`` in the vendor's."""
+    """A manifest and its data are refused: ``reason`` in our words, ``vendor`` in the vendor's.
 
-    def __init__(self, reason: str, *, vendor: str | None) -> None:
+    ``rules`` are the identifiers of the rules of ``rules.rule.Rule`` that the file breaks as a whole, where it is that.
+    """
+
+    def __init__(self, reason: str, *, vendor: str | None, rules: tuple[str, ...] = ()) -> None:
         self.reason = reason
         self.vendor = vendor
-        super().__init__(reason, vendor)
+        self.rules = rules
+        super().__init__(reason, vendor, rules)

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftp_orchestrator.sandbox.failures import FailureFile
-from sftp_orchestrator.sandbox.manifest import Column, Manifest
-from sftp_orchestrator.sandbox.refusals import EVENT_NAME_MANDATORY, IDENTITY_MANDATORY, UNREADABLE, Refusal
-from sftp_orchestrator.sandbox.rows import EVENT_NAME, Table, find_fault
+from sftp_orchestrator.sandbox.failures import SEPARATOR, Breach, FailureFile
+from sftp_orchestrator.sandbox.manifest import Manifest
+from sftp_orchestrator.sandbox.refusals import UNREADABLE, Refusal
+from sftp_orchestrator.sandbox.rules import checking, layout
+from sftp_orchestrator.sandbox.rules.layout import Layout, Place
+from sftp_orchestrator.sandbox.rules.number import parse_integer
 
 BUFFER_BYTES = 1 << 20
-MAX_TIME_DIGITS = 18
-"""More seconds than there will be; it keeps the log's numbers within 64 bits."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the sandbox ends before the file does
@@ -29,10 +29,12 @@ class Stopped(Exception):  # noqa: N818 - no error: the sandbox ends before the 
 class Summary:
     """What a data file held."""
 
-    table: Table
+    layout: Layout
     rows: int
     """Records after the header; empty lines are none."""
     failed_rows: int
+    breaches: Mapping[str, Breach]
+    """Why they failed, by the rule's identifier."""
     bytes: int
     """Of the CSV, decrypted."""
     sha256: str
@@ -64,25 +66,26 @@ class _Hashed(io.RawIOBase):
         return count
 
 
-def read_table(path: Path, manifest: Manifest, failures: Path, stopping: threading.Event) -> Summary:
+def read_table(path: Path, manifest: Manifest, failures: Path, stopping: threading.Event, *, now: float) -> Summary:
     """Read the plain CSV at ``path``, write its failed rows to ``failures``, and return what it held.
 
-    May be repeated. Raises:
-        Refusal: it is not CSV in UTF-8, or a column that every file must have is missing.
+    ``now`` is the receiver's clock, in epoch seconds. May be repeated. Raises:
+        Refusal: it is not CSV in UTF-8, or its columns break a rule for whole files.
         Stopped: ``stopping`` was set meanwhile.
     """
     with io.FileIO(path) as raw, _Hashed(raw, stopping) as hashed:
         text = io.TextIOWrapper(io.BufferedReader(hashed, BUFFER_BYTES), encoding="utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
         with _readable(lambda: reader.line_num):
-            table = _make_table(_read_header(reader), manifest)
-            with FailureFile(failures, table.header) as failed:
-                times = _Times()
-                rows = _read_rows(reader, table, failed, times)
+            columns = _make_layout(_read_header(reader), manifest)
+            check = checking.make_check(columns, now=now)
+            with FailureFile(failures, columns.header) as failed:
+                rows, times = _read_rows(reader, check, failed, columns.timestamp)
     return Summary(
-        table=table,
+        layout=columns,
         rows=rows,
         failed_rows=failed.count,
+        breaches=failed.breaches,
         bytes=hashed.size,
         sha256=hashed.hash.hexdigest(),
         earliest_ts=times.earliest,
@@ -107,18 +110,16 @@ def _read_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
     return tuple(header)
 
 
-def _make_table(header: tuple[str, ...], manifest: Manifest) -> Table:
-    properties = tuple(_get_property(name, manifest.columns) for name in header)
-    table = Table(type=manifest.type, header=header, properties=properties)
-    if not table.identity_positions:
-        raise Refusal("no column becomes identity, objectId, fbId or gpId", vendor=IDENTITY_MANDATORY)
-    if manifest.type == "event" and EVENT_NAME not in properties:
-        raise Refusal(f"no column becomes {EVENT_NAME}", vendor=EVENT_NAME_MANDATORY)
-    return table
-
-
-def _get_property(header: str, columns: Mapping[str, Column]) -> str:
-    return columns[header].property_name if header in columns else header
+def _make_layout(header: tuple[str, ...], manifest: Manifest) -> Layout:
+    made = layout.make_layout(header, manifest)
+    faults = layout.find_faults(made, manifest)
+    if faults:
+        raise Refusal(
+            SEPARATOR.join(fault.text for fault in faults),
+            vendor=faults[0].rule.text,
+            rules=tuple(dict.fromkeys(fault.rule.identifier for fault in faults)),
+        )
+    return made
 
 
 class _Times:
@@ -128,23 +129,24 @@ class _Times:
     latest: int | None = None
 
     def add(self, cell: str) -> None:
-        # Whole seconds and nothing else (*Imports via SFTP*); what is none tells no time.
-        if not (cell.isascii() and cell.isdecimal()) or len(cell) > MAX_TIME_DIGITS:
+        time = parse_integer(cell)
+        if time is None:
             return
-        time = int(cell)
         self.earliest = time if self.earliest is None else min(self.earliest, time)
         self.latest = time if self.latest is None else max(self.latest, time)
 
 
-def _read_rows(reader: Iterator[list[str]], table: Table, failed: FailureFile, times: _Times) -> int:
-    rows = 0
+def _read_rows(
+    reader: Iterator[list[str]], check: checking.Check, failed: FailureFile, timed: Place | None
+) -> tuple[int, _Times]:
+    rows, times = 0, _Times()
     for row in reader:
         if not row:
             continue
         rows += 1
-        fault = find_fault(table, row)
-        if fault is not None:
-            failed.add(row, fault)
-        elif table.timestamp_position is not None:
-            times.add(row[table.timestamp_position])
-    return rows
+        faults = check(row)
+        if faults:
+            failed.add(rows, row, faults)
+        elif timed is not None:
+            times.add(row[timed.position])
+    return rows, times

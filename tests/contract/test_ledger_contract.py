@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from sftp_orchestrator.config.model import FeedType
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import tables
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
-from sftp_orchestrator.ledger.records import Claim, PlannedPart, Source
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
 
 
@@ -37,7 +37,8 @@ def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -
 
 def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
     ledger.sources.finish_inspection(
-        source_id, size=30, mtime_ns=7, sha256="0" * 64, records=parts, header_bytes=b"h\n", earliest_ts=5
+        source_id,
+        InspectedFile(size=30, mtime_ns=7, sha256="0" * 64, records=parts, header_bytes=b"h\n", earliest_ts=5),
     )
     ledger.sources.finish_planning(
         source_id,
@@ -188,7 +189,7 @@ def test_names_are_unique_for_ever(ledger: Ledger) -> None:
     _plan(ledger, "s1", parts=1)
     _claim(ledger, "s2")
     ledger.sources.finish_inspection(
-        "s2", size=1, mtime_ns=1, sha256="1", records=1, header_bytes=b"h\n", earliest_ts=None
+        "s2", InspectedFile(size=1, mtime_ns=1, sha256="1", records=1, header_bytes=b"h\n", earliest_ts=None)
     )
     taken = PlannedPart(start=0, end=1, records=1, data_name="s1_0.csv", manifest_name="other.manifest", manifest=b"{}")
     with pytest.raises(sa.exc.IntegrityError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import threading
 from pathlib import Path
@@ -10,18 +11,22 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import Failure, SourceChanged
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES, Stopped
 
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HEADER = b"event_name,time_stamp,user_id\n"
 MAPPED = {"time_stamp": {"ct_name": "ts", "type": "INTEGER"}}
 
 
 def make_feed(type_: str = "event", columns: dict[str, Any] | None = None) -> Feed:
-    """Return a feed of that type."""
-    return Feed.model_validate({"type": type_, "files": ["*.csv"], "columns": MAPPED if columns is None else columns})
+    """Return a feed of that type, without the rules of the receiver: they have tests of their own."""
+    off = {rule.id: "off" for rule in RULES.values() if not rule.is_fixed}
+    mapped = MAPPED if columns is None else columns
+    return Feed.model_validate({"type": type_, "files": ["*.csv"], "columns": mapped, "rules": off})
 
 
 def count_descriptors() -> int:
@@ -37,7 +42,7 @@ def inspect_bytes(folder: Path, content: bytes, feed: Feed, *, name: str = "sour
     spill.mkdir()
     threads, descriptors = threading.active_count(), count_descriptors()
     try:
-        return inspect(path, feed, spill_directory=spill)
+        return inspect(path, feed, now=NOW, outlet=folder, spill_directory=spill)
     finally:
         assert list(spill.iterdir()) == []
         assert threading.active_count() == threads
@@ -74,7 +79,7 @@ def test_number_of_ragged_rows_is_told(tmp_path: Path) -> None:
     """All ragged rows are counted, though only the first are listed."""
     with pytest.raises(Refused) as caught:
         inspect_bytes(tmp_path, b"a,b\n" + b"1\n" * 5000 + b"1,2\n", make_feed(columns={}))
-    assert caught.value.total == 5000
+    assert [tally.rows for tally in caught.value.tallies] == [5000]
     assert caught.value.findings[0].line == 2
 
 
@@ -114,7 +119,7 @@ def test_change_during_the_inspection_is_told(tmp_path: Path) -> None:
         os.utime(path, ns=(1, 1))
 
     with pytest.raises(SourceChanged):
-        inspect(path, make_feed(), spill_directory=tmp_path, progress=touch)
+        inspect(path, make_feed(), now=NOW, outlet=tmp_path, spill_directory=tmp_path, progress=touch)
 
 
 def test_inspection_stops_when_told(tmp_path: Path) -> None:
@@ -123,7 +128,7 @@ def test_inspection_stops_when_told(tmp_path: Path) -> None:
     path.write_bytes(HEADER + b"a,1,u\n" * 1_000_000)
     threads = threading.active_count()
     with pytest.raises((Stopped, Failure)):
-        inspect(path, make_feed(), spill_directory=tmp_path, cancelled=lambda: True)
+        inspect(path, make_feed(), now=NOW, outlet=tmp_path, spill_directory=tmp_path, cancelled=lambda: True)
     assert threading.active_count() == threads
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sftp_orchestrator.config.model import FeedType
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
@@ -29,6 +29,8 @@ def make_source(**changes: Any) -> Source:
         "mtime_ns": 1,
         "sha256": None,
         "records": None,
+        "refused_rows": 0,
+        "is_rewritten": False,
         "header_bytes": None,
         "earliest_ts": None,
         "sendings": 0,

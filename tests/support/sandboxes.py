@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import paramiko
 
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
+from sftp_orchestrator.sandbox.judging import Clock
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Paths, Settings
 from tests.support.paramiko_client import open_client, put
@@ -22,8 +24,9 @@ PROFILES = b"identity,Name\na,Ada\n"
 
 
 def make_sandbox(root: Path, **settings: Any) -> Sandbox:
-    """Return a sandbox that is not started yet."""
-    return Sandbox(Settings(root=root, openpgp_algorithm=CURVE_25519, **settings))
+    """Return a sandbox that is not started yet; ``clock`` is what it takes for the time."""
+    clock: Clock = settings.pop("clock", time.time)
+    return Sandbox(Settings(root=root, openpgp_algorithm=CURVE_25519, **settings), clock=clock)
 
 
 async def use(sandbox: Sandbox, action: Callable[[paramiko.SFTPClient], Result]) -> Result:

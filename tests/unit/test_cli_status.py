@@ -12,8 +12,9 @@ import pytest
 import structlog
 
 from sftp_orchestrator.cli import execute
-from sftp_orchestrator.config.model import BlockedProfiles, FeedType
+from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from sftp_orchestrator.config import credentials, effective, keys, loading, model, reference, sample, schema
+from sftp_orchestrator.destination import clevertap
 from tests.support import configuration
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def test_sample_and_contract_load(tmp_path: Path, text: str) -> None:
     """The sample, and the example that outside checks rely on, load once their key files exist."""
     loaded = _load_in(tmp_path, text)
     credentials.require_secrets(loaded)
-    assert loaded.get_destination("purchases").limits.plain_bytes == model.PLAIN_LIMIT_BYTES
+    assert loaded.get_destination("purchases").limits.plain_bytes == clevertap.PLAIN_LIMIT_BYTES
     assert loaded.schedule.deliver == "0 2 * * *"
 
 

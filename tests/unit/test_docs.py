@@ -21,6 +21,7 @@ from typer.core import TyperGroup, TyperOption
 from sftp_orchestrator.cli import execute
 from sftp_orchestrator.cli.app import app
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -230,9 +231,23 @@ def test_every_move_is_documented_with_its_why_and_no_other(
 
 
 def test_every_rule_is_documented_and_no_other() -> None:
-    """rules.md lists the id of every rule by which an input is refused, once."""
-    names = _list_names(_read("reference/rules.md").partition("## `report.json`")[0])
-    assert sorted(names) == sorted(_list_rules())
+    """rules.md has exactly the rules, with severity, explanation, remedy and the receiver's words as in the code."""
+    page = _read("reference/rules.md").partition("## `report.json`")[0].replace("\\|", "¦")
+    told = [tuple(cell.replace("¦", "|") for cell in row) for row in _list_rows(page)]
+    assert told == [
+        (f"`{rule.id}`", rule.severity.value, rule.explanation, rule.remedy, rule.vendor or "")
+        for rule in RULES.values()
+    ]
+
+
+def test_every_rule_that_is_refused_by_exists() -> None:
+    """The ids that the code refuses by are those of rules; and every rule has code that finds it."""
+    assert _list_rules() <= set(RULES)
+    sources = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "sftp_orchestrator" / "prepare").glob("*.py")
+    )
+    typed = {f"type.{kind.lower()}" for kind in ("INTEGER", "LONG")}
+    assert [rule for rule in RULES if f'"{rule}"' not in sources and rule not in typed] == []
 
 
 def test_every_log_event_is_documented_with_its_level_and_no_other() -> None:

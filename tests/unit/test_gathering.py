@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sftp_orchestrator.config.model import Feed, FeedType
+from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
 from sftp_orchestrator.intake.intake import Scan
 from sftp_orchestrator.intake.staging import Candidate

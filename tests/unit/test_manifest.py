@@ -10,6 +10,7 @@ import pytest
 from sftp_orchestrator.config.model import Destination, Feed
 from sftp_orchestrator.destination import manifest
 from sftp_orchestrator.errors import Failure
+from sftp_orchestrator.prepare import planning
 from tests.support.receivers import make_destination
 
 KEY_ID = "ec491319-9823-48cd-b6a1-6bb0bc666d75"
@@ -42,7 +43,9 @@ def make_plain(**overrides: Any) -> Destination:
 def test_manifest_says_what_the_receiver_reads() -> None:
     """Mapped columns that the file has are listed in its order, by the receiver's own spelling; no key without one."""
     destination = make_plain(client_email="data-team@example.com")
-    content = manifest.render(DATA_NAME, FEED, destination, ["time_stamp", "own", "event_name", "day"])
+    content = manifest.render(
+        planning.make_manifest(DATA_NAME, FEED, destination, ["time_stamp", "own", "event_name", "day"])
+    )
     assert json.loads(content) == {
         "fileName": DATA_NAME,
         "type": "event",
@@ -59,7 +62,7 @@ def test_manifest_says_what_the_receiver_reads() -> None:
 def test_manifest_of_an_encrypted_file_has_the_key_id() -> None:
     """``keyId`` stands exactly in the manifest of an encrypted file."""
     destination = make_plain(encryption={"public_key": {"file": "/p"}, "key_id": KEY_ID})
-    content = manifest.render(f"{DATA_NAME}.asc", FEED, destination, ["event_name"])
+    content = manifest.render(planning.make_manifest(f"{DATA_NAME}.asc", FEED, destination, ["event_name"]))
     assert json.loads(content)["keyId"] == KEY_ID
     manifest.check(content, f"{DATA_NAME}.asc")
 

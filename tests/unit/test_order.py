@@ -6,8 +6,9 @@ import datetime
 
 import pytest
 
-from sftp_orchestrator.config.model import BlockedProfiles, FeedType
+from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.deliver import order
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from tests.support.records import make_source

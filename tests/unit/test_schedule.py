@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sftp_orchestrator.schedule import get_newest_due
+from sftp_orchestrator.schedule import Seen, get_newest_due
+from tests.support.records import make_source
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC = ZoneInfo("UTC")
+AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def _utc(text: str) -> datetime.datetime:
@@ -47,3 +49,35 @@ def test_daylight_saving_neither_skips_nor_doubles(last: str, now: str, due: str
     assert found is not None
     assert abs(found - _utc(due)) <= datetime.timedelta(hours=1)
     assert get_newest_due("30 2 * * *", BERLIN, last=found, now=_utc(now)) is None
+
+
+def test_a_run_over_the_same_sources_is_news_once() -> None:
+    """What a run tried and left as it is calls for no other run; what came meanwhile does."""
+    seen = Seen()
+    tried, came = make_source(number=1), make_source(number=2)
+    assert seen.has_news([tried])
+    seen.note([tried], [tried, came], started=AT)
+    assert not seen.has_news([tried])
+    assert seen.has_news([tried, came])
+
+
+def test_a_decision_made_during_a_run_is_news() -> None:
+    """A person's word while the run was under way may have come too late for it; one before it is used up."""
+    seen = Seen()
+    source = make_source(number=1)
+    later = make_source(number=1, retry_at=AT + datetime.timedelta(seconds=1))
+    seen.note([source], [later], started=AT)
+    assert seen.has_news([later])
+    seen.note([later], [later], started=AT + datetime.timedelta(seconds=2))
+    assert not seen.has_news([later])
+    waiting = make_source(number=1, retry_at=AT + datetime.timedelta(seconds=1), attempts=1)
+    seen.note([source], [waiting], started=AT)
+    assert not seen.has_news([waiting])
+
+
+def test_a_wait_that_is_over_is_news() -> None:
+    """A source that was not due when the run ended comes back by itself."""
+    seen = Seen()
+    source = make_source(number=1)
+    seen.note([source], [], started=AT)
+    assert seen.has_news([source])

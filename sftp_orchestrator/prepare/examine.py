@@ -1,0 +1,107 @@
+"""The second look: which rows break which rules, for files in which a screen stopped some.
+
+Rows are numbered from 1, without the header, in the file's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from sftp_orchestrator.destination.rules import Severity
+from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare.report import SHOWN
+from sftp_orchestrator.prepare.row_checks import Check
+
+_BITS = 60
+"""Checks in one integer."""
+_FETCHED_ROWS = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How often a check failed."""
+
+    check: Check
+    rows: int
+    first: tuple[int, ...]
+    """the numbers of the first such rows"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenRow:
+    """A row that breaks at least one rule that is an error."""
+
+    number: int
+    checks: tuple[Check, ...]
+    """the errors alone"""
+
+
+class Examination:
+    """The broken rows of one file, in a table that spills to disk; valid as long as its connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, path: str, checks: Sequence[Check]) -> None:
+        self._connection = connection
+        self._checks = tuple(checks)
+        # Rows are numbered as they come: the reader must keep their order, and does so with one thread.
+        connection.execute("SET preserve_insertion_order = true")
+        bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
+        columns = ", ".join(f"{expression} AS b{number}" for number, expression in enumerate(bits))
+        stopped = terms.any_of(f"coalesce({check.screen}, false)" for check in checks)
+        broken = " OR ".join(f"b{number} <> 0" for number in range(len(bits)))
+        connection.execute(
+            f"CREATE TEMP TABLE broken AS SELECT * FROM (SELECT number, {columns} FROM"  # noqa: S608 - no input in it
+            f" (SELECT row_number() OVER () AS number, * FROM {source}) WHERE {stopped}) WHERE {broken}",
+            [path],
+        )
+
+    def count(self) -> list[Count]:
+        """Return each check that failed, with how often and where first, in the order of the checks."""
+        counts = []
+        for place, check in enumerate(self._checks):
+            failed = _has_bit(place)
+            found = self._connection.execute(
+                f"SELECT count(*), min(number, {SHOWN}) FROM broken WHERE {failed}"  # noqa: S608 - no input in it
+            ).fetchall()[0]
+            if found[0]:
+                counts.append(Count(check=check, rows=int(found[0]), first=tuple(found[1])))
+        return counts
+
+    def count_refused(self) -> int:
+        """Return how many rows break a rule that is an error."""
+        found = self._connection.execute(
+            f"SELECT count(*) FROM broken WHERE {self._is_error()}"  # noqa: S608 - no input in it
+        ).fetchall()
+        return int(found[0][0])
+
+    def list_refused(self) -> Iterator[BrokenRow]:
+        """Yield the rows that break a rule that is an error, in the file's order; a bounded number in memory."""
+        cursor = self._connection.execute(
+            f"SELECT * FROM broken WHERE {self._is_error()} ORDER BY number"  # noqa: S608 - no input in it
+        )
+        while rows := cursor.fetchmany(_FETCHED_ROWS):
+            for number, *bits in rows:
+                yield BrokenRow(
+                    number=number,
+                    checks=tuple(
+                        check
+                        for place, check in enumerate(self._checks)
+                        if check.severity is Severity.ERROR and bits[place // _BITS] >> (place % _BITS) & 1
+                    ),
+                )
+
+    def _is_error(self) -> str:
+        errors = [_has_bit(place) for place, check in enumerate(self._checks) if check.severity is Severity.ERROR]
+        return terms.any_of(errors) if errors else "false"
+
+
+def _make_bits(checks: Sequence[Check]) -> str:
+    return " + ".join(
+        f"CASE WHEN {check.broken} THEN {1 << place}::BIGINT ELSE 0 END" for place, check in enumerate(checks)
+    )
+
+
+def _has_bit(place: int) -> str:
+    return f"(b{place // _BITS} & {1 << (place % _BITS)}::BIGINT) <> 0"

@@ -1,0 +1,82 @@
+"""What the header and the feed's mapping must be for the receiver, checked before any row is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination import clevertap
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.rules import RULES, Severity
+from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
+from sftp_orchestrator.prepare.report import Finding
+from sftp_orchestrator.prepare.severities import get_severity
+
+
+def check_header(columns: Sequence[ImportedColumn], feed: Feed) -> list[Finding]:
+    """Return what the header breaks, errors and warnings; rules that the feed switched off are left out. Pure."""
+    found = []
+    for rule, message in _list_all(columns, feed):
+        severity = get_severity(RULES[rule], feed)
+        if severity is not Severity.OFF:
+            found.append(Finding(rule=rule, message=message, line=1, severity=severity))
+    return found
+
+
+def _list_all(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
+    yield from _check_who_and_what(columns, feed)
+    yield from _check_counts(columns, feed)
+    for column in columns:
+        yield from _check_name(column)
+    for name, count in Counter(column.property_name for column in columns).items():
+        if count > 1:
+            headers = ", ".join(f"'{column.header}'" for column in columns if column.property_name == name)
+            yield "property.twice", f"the columns {headers} all become the property '{name}'"
+    headers_present = {column.header for column in columns}
+    for column in columns:
+        if column.operand is None:
+            continue
+        if feed.type is FeedType.EVENT or column.operand not in headers_present:
+            yield "operation.no_column", f"the column '{column.header}' works on no column of this file"
+
+
+def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
+    if not any(column.is_identity for column in columns):
+        yield "identity.no_column", f"no column becomes {', '.join(clevertap.IDENTITIES)}"
+    if find_property(columns, clevertap.OBJECT_ID) is None:
+        yield "object_id.no_column", f"no column becomes {clevertap.OBJECT_ID}"
+    if feed.type is FeedType.EVENT and find_property(columns, clevertap.EVENT_NAME) is None:
+        yield "event_name.no_column", f"no column becomes {clevertap.EVENT_NAME}"
+
+
+def _check_counts(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
+    counted = [column for column in columns if not column.is_identity and not column.is_operation]
+    if feed.type is FeedType.EVENT:
+        special = {clevertap.EVENT_NAME, clevertap.TIME}
+        limit, what = clevertap.MAX_EVENT_PROPERTIES, "properties of an event"
+    else:
+        special = set(clevertap.SYSTEM_PROPERTIES)
+        limit, what = clevertap.MAX_PROFILE_PROPERTIES, "custom keys of a profile"
+    number = sum(column.property_name not in special for column in counted)
+    if number > limit:
+        yield "property.too_many", f"{number} {what}, {limit} are taken"
+
+
+def _check_name(column: ImportedColumn) -> Iterator[tuple[str, str]]:
+    if column.is_operation:
+        return
+    if len(column.property_name) > clevertap.MAX_PROPERTY_NAME_CHARACTERS:
+        yield (
+            "property.name_length",
+            f"the property '{column.property_name[:40]}…' has {len(column.property_name)} characters",
+        )
+    bad = sorted(set(column.property_name) & set(clevertap.REFUSED_PROPERTY_CHARACTERS))
+    if bad:
+        yield "property.name_characters", f"the property '{column.property_name}' contains {' '.join(bad)}"
+    if not column.is_mapped and column.property_name not in _OWN_NAMES:
+        yield "column.unmapped", f"the column '{column.header}' is not mapped: it is imported so, as STRING"
+
+
+_OWN_NAMES = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TIME, *clevertap.SYSTEM_PROPERTIES})
+"""A header that is called so means what it says."""

@@ -1,0 +1,116 @@
+"""Takes refused rows out of a file: the good ones byte for byte into one, the bad ones with reasons into another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from sftp_orchestrator import files
+from sftp_orchestrator.prepare.examine import BrokenRow
+from sftp_orchestrator.prepare.record_index import RecordEnds
+from sftp_orchestrator.prepare.scan import Scan
+
+DESCRIPTION = "Failure Description"
+"""The last column of refused rows, as the receiver itself calls it (CleverTap, *Imports via SFTP*)."""
+FAILED_ROWS_NAME = "failed_rows.csv"
+_COPY_BYTES = 8 * 1024 * 1024
+
+
+def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, good: Path | None) -> int:
+    """Write ``rows``, in the file's order, to ``failed`` and all others to ``good``; return how many failed.
+
+    One sequential pass; may be repeated. Both files are there in full or not at all.
+
+    Raises:
+        LocalFault: the disk is full, or the folder not ours.
+    """
+    count = 0
+    hint = "the workspace must be writable, with space for the file"
+    with (
+        files.as_local_fault("write", str(failed), hint=hint),
+        _Source(path, scan) as source,
+        _written(failed) as bad,
+        _written(good) if good is not None else _nowhere() as kept,
+    ):
+        bad.write(_describe_header(scan))
+        kept.write(scan.header.header_bytes)
+        cursor = scan.header.body_start
+        for row in rows:
+            start, end = source.locate(row.number)
+            source.copy(cursor, start, kept)
+            bad.write(_describe_row(source.read(start, end), row, scan.header.newline))
+            cursor = end
+            count += 1
+        source.copy(cursor, scan.body_end, kept)
+    return count
+
+
+def list_offsets(path: Path, scan: Scan, numbers: Iterable[int]) -> list[int]:
+    """Return where rows begin, given by their numbers, in rising order."""
+    with _Source(path, scan) as source:
+        return [source.locate(number)[0] for number in numbers]
+
+
+class _Source:
+    """The file that rows are taken out of."""
+
+    def __init__(self, path: Path, scan: Scan) -> None:
+        self._path = path
+        self._ends = RecordEnds(path, scan.index)
+
+    def __enter__(self) -> Self:
+        self._descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        self._ends.close()
+
+    def locate(self, number: int) -> tuple[int, int]:
+        """Return the offsets at which a row begins and ends. The header is the record before row 1."""
+        return self._ends.find_nth(number), self._ends.find_nth(number + 1)
+
+    def read(self, start: int, end: int) -> bytes:
+        return os.pread(self._descriptor, end - start, start)
+
+    def copy(self, start: int, end: int, target: BinaryIO) -> None:
+        while start < end:
+            piece = os.pread(self._descriptor, min(_COPY_BYTES, end - start), start)
+            target.write(piece)
+            start += len(piece)
+            if not piece:
+                return
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """Write ``path`` durably: temporary name, fsync, rename, fsync of the folder."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, files.WORK_MODE), "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.rename(path)
+        files.fsync_directory(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _nowhere() -> Iterator[BinaryIO]:
+    with Path(os.devnull).open("wb") as out:
+        yield out
+
+
+def _describe_header(scan: Scan) -> bytes:
+    return scan.header.header_bytes.removesuffix(scan.header.newline) + f",{DESCRIPTION}".encode() + scan.header.newline
+
+
+def _describe_row(record: bytes, row: BrokenRow, newline: bytes) -> bytes:
+    reasons = "; ".join(check.describe() for check in row.checks).replace('"', '""')
+    return record.removesuffix(newline) + f',"{reasons}"'.encode() + newline

@@ -27,7 +27,7 @@ from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
@@ -93,6 +93,8 @@ class Daemon:
     async def recover(self) -> None:
         """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself."""
         await asyncio.to_thread(self._intake.recover)
+        for source in await asyncio.to_thread(self._ledger.sources.list_in, set(SourceState) - SOURCE_DONE):
+            await asyncio.to_thread(self._stations.preparation.align, source)
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)

@@ -87,6 +87,11 @@ FORMAT_RULES = (
         "Add the column, or take it out of `feeds.<name>.columns`. Case counts.",
     ),
     _fixed(
+        "header.too_many_columns",
+        "The header has more than 1,000 columns.",
+        "Drop columns: the receiver takes 100 of an event and 256 keys of a profile.",
+    ),
+    _fixed(
         "header.too_long",
         "No line ends within the first 1 MiB.",
         "This is no CSV, or it lacks line breaks, or a quote is never closed.",

@@ -69,6 +69,8 @@ class Source:
     is_rewritten: bool
     """what is sent is a file of ours, made of the original"""
     header_bytes: bytes | None
+    plan_key: str | None
+    """a digest of the settings that its parts were planned by"""
     earliest_ts: int | None
     """epoch seconds of the earliest event, where the feed maps ``ts``"""
     sendings: int

@@ -132,11 +132,13 @@ class Sources:
         """Claimed → inspected, with what was found; the file that was read is the one to send."""
         self._move(source_id, SourceState.INSPECTED, **vars(found))
 
-    def finish_planning(self, source_id: str, parts: Iterable[PlannedPart]) -> None:
+    def finish_planning(self, source_id: str, parts: Iterable[PlannedPart], *, plan_key: str) -> None:
         """Inspected → planned: the parts, their names and manifests are fixed from here on."""
         planned = list(parts)
         with self._engine.begin() as connection:
-            moves.move_source(connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0)
+            moves.move_source(
+                connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0, plan_key=plan_key
+            )
             connection.execute(
                 sa.insert(PART),
                 [
@@ -193,6 +195,19 @@ class Sources:
             _require_nothing_left(connection, source_id)
             connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
             moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason)
+
+    def reassign(self, source_id: str, *, type_: FeedType, destination: str) -> None:
+        """Note what its feed is now, and where it goes. Only while no manifest of it has left."""
+        with self._engine.begin() as connection:
+            _require_nothing_left(connection, source_id)
+            connection.execute(
+                sa.update(SOURCE).where(SOURCE.c.id == source_id).values(type=type_.value, destination=destination)
+            )
+
+    def has_left(self, source_id: str) -> bool:
+        """Return whether a manifest of it has left, or may have."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return _has_left(connection, source_id)
 
     def note_change(
         self, source_id: str, reason: str, *, size: int, mtime_ns: int, retry_at: datetime.datetime

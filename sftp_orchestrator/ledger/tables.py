@@ -77,6 +77,7 @@ SOURCE = sa.Table(
     sa.Column("refused_rows", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("is_rewritten", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("header_bytes", sa.LargeBinary),
+    sa.Column("plan_key", sa.String(64)),
     sa.Column("earliest_ts", sa.BigInteger),
     sa.Column("sendings", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reason", sa.Text),

@@ -11,6 +11,8 @@ from sftp_orchestrator.prepare.report import refuse
 
 MAX_HEADER_BYTES = 1024 * 1024
 """A header longer than this is none: some file that is no CSV, or one that lacks line breaks."""
+MAX_COLUMNS = 1000
+"""Several times what the receiver takes of an event or a profile."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -57,8 +59,10 @@ def parse_header(start: bytes) -> Header:
 
 def _find_end(start: bytes, offset: int) -> int | None:
     """Return the offset after the first line break that is not within quotes."""
+    quotes = 0
     while (found := start.find(b"\n", offset)) >= 0:
-        if start.count(b'"', 0, found) % 2 == 0:
+        quotes += start.count(b'"', offset, found)
+        if quotes % 2 == 0:
             return found + 1
         offset = found + 1
     return None
@@ -80,6 +84,8 @@ def _parse_names(header_bytes: bytes) -> tuple[str, ...]:
 def _check_names(names: tuple[str, ...]) -> None:
     if not any(name.strip() for name in names):
         raise refuse("header.empty", "the header has no column names", line=1)
+    if len(names) > MAX_COLUMNS:
+        raise refuse("header.too_many_columns", f"the header has {len(names)} columns, {MAX_COLUMNS} are read", line=1)
     for number, name in enumerate(names, start=1):
         if not name.strip():
             raise refuse("header.empty_name", f"column {number} has no name", line=1)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 from collections.abc import Sequence
+
+from pydantic import ValidationError
 
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.destination import manifest, names
@@ -13,6 +17,7 @@ from sftp_orchestrator.ledger.records import Part, PlannedPart, Source
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.header import parse_header
 from sftp_orchestrator.prepare.inspect import Inspection
+from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.split import ByteRange, get_plain_limit, split
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
@@ -88,6 +93,21 @@ def plan_parts(
     return planned
 
 
+def make_plan_key(feed: Feed, destination: Destination, encryptor: Encryptor | None) -> str:
+    """Return a digest of every setting that the parts of a source, and their manifests, are made by. Pure."""
+    settings = {
+        "receiver": [destination.host, destination.port, destination.username, destination.remote_dir],
+        "email": destination.client_email,
+        "max_bytes": get_max_bytes(destination),
+        "encryption": [encryptor.fingerprint, destination.encryption.key_id]
+        if encryptor is not None and destination.encryption is not None
+        else None,
+        "type": feed.type.value,
+        "columns": {name: column.model_dump(mode="json") for name, column in feed.columns.items()},
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 def resend(configuration: Configuration, ledger: Ledger, source: Source, part: Part, *, by: str) -> Part:
     """Take an uncertain part back to ``planned`` under names never used before; return it.
 
@@ -137,17 +157,24 @@ def make_manifest(data_name: str, feed: Feed, destination: Destination, header: 
     Columns that the feed maps and the file has are listed. A header that is not mapped is left out: the receiver
     imports it under its own name as STRING, which is what listing it would say, too.
     """
-    return manifest.Manifest(
-        fileName=data_name,
-        type=feed.type,
-        columns={
-            name: manifest.Column(ctName=column.ct_name or name, dataType=column.type, dateFormat=column.date_format)
-            for name in header
-            if (column := feed.columns.get(name)) is not None
-        },
-        clientEmail=destination.client_email,
-        keyId=destination.encryption.key_id if destination.encryption else None,
-    )
+    try:
+        return manifest.Manifest(
+            fileName=data_name,
+            type=feed.type,
+            columns={
+                name: manifest.Column(
+                    ctName=column.ct_name or name, dataType=column.type, dateFormat=column.date_format
+                )
+                for name in header
+                if (column := feed.columns.get(name)) is not None
+            },
+            clientEmail=destination.client_email,
+            keyId=destination.encryption.key_id if destination.encryption else None,
+        )
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in wrong["loc"])
+        raise refuse("input", f"no valid manifest can be made: {place}: {wrong['msg']}") from error
 
 
 def _name(

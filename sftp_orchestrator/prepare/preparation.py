@@ -93,6 +93,7 @@ class Preparation:
             SourceChanged: the producer changed the file since it was inspected.
             LocalFault: this machine stood in the way; nothing is left behind.
         """
+        self._require_plan(source)
         encryptor = self._encryptors.get(source.destination)
         if part.state is PartState.READY:
             if encryptor is None or self._has_piece(part):
@@ -107,16 +108,43 @@ class Preparation:
         return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
 
     def require_unchanged(self, source: Source) -> None:
-        """Raise ``SourceChanged`` where a producer wrote to the file since it was inspected; blocking.
+        """Make sure, before each manifest, that neither file nor settings changed since it was planned; blocking.
 
-        Asked before each manifest: rows that came after the last byte was read would be missing without a word.
+        Rows that came after the last byte was read would be missing without a word.
+
+        Raises:
+            SourceChanged: a producer wrote to the file since it was inspected.
+            DecisionNeeded: it was planned by other settings.
         """
+        self._require_plan(source)
         try:
             status = self._workspace.get_source(source.id).stat()
         except FileNotFoundError:
             return  # Its parts are at the receiver: nothing more is read of it.
         if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
             raise SourceChanged("publish", source.name, "its producer wrote to it after it was inspected")
+
+    def align(self, source: Source) -> None:
+        """Bring a source that is not done in line with the configuration; may be repeated, part of every start.
+
+        What was planned by other settings is planned anew. Where some of its manifests have left already, it is held:
+        the rest of it cannot go another way. Blocking.
+        """
+        feed = self._configuration.feeds.get(source.feed)
+        destination = self._configuration.get_destination_name(source.feed) if feed is not None else None
+        if feed is None or destination is None:
+            return
+        left = self._ledger.sources.has_left(source.id)
+        is_planned = source.state in {SourceState.PLANNED, SourceState.READY}
+        try:
+            self._require_plan(source)
+        except DecisionNeeded as error:
+            if is_planned and left:
+                self._ledger.sources.hold(source.id, str(error))
+            elif is_planned:
+                self._ledger.sources.reclaim(source.id, "the configuration changed since it was planned")
+        if not left and (source.type, source.destination) != (feed.type, destination):
+            self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
 
     def get_content(self, source: Source, part: Part) -> PartContent | FileContent:
         """Return the bytes to send for a part that is ready."""
@@ -135,6 +163,19 @@ class Preparation:
     def finish_quarantine(self, source: Source) -> None:
         """Move a quarantined original to its report; may be repeated, part of every start. Blocking."""
         quarantine.move_original(source, self._workspace)
+
+    def _require_plan(self, source: Source) -> None:
+        """Raise ``DecisionNeeded`` where its parts were planned by other settings than those of today."""
+        if source.plan_key is None:
+            return
+        feed, destination = planning.require_feed(self._configuration, source)
+        if source.plan_key != planning.make_plan_key(feed, destination, self._encryptors.get(source.destination)):
+            raise DecisionNeeded(
+                "send",
+                source.name,
+                "receiver, encryption, limits or columns are set otherwise than when it was planned",
+                hint=f"set them back until it is delivered, then `sftp-orchestrator retry {source.id}`",
+            )
 
     def _set_aside(self, source_id: str, error: Failure) -> None:
         source = self._ledger.sources.get(source_id)
@@ -156,7 +197,8 @@ class Preparation:
     def _wait_again(self, source: Source, error: Failure) -> None:
         if source.state is not SourceState.CLAIMED:
             self._ledger.sources.reclaim(source.id, str(error))
-        status = self._workspace.get_source(source.id).stat()
+        with files.as_local_fault("look at", source.name, hint="the claimed file must stay in the workspace"):
+            status = self._workspace.get_source(source.id).stat()
         again = _in_seconds(max(1.0, self._configuration.intake.settle_seconds))
         self._ledger.sources.note_change(
             source.id, str(error), size=status.st_size, mtime_ns=status.st_mtime_ns, retry_at=again
@@ -216,7 +258,8 @@ class Preparation:
             short_id=planning.make_sending_id(source.id, sending),
             at=datetime.datetime.now(datetime.UTC),
         )
-        self._ledger.sources.finish_planning(source.id, parts)
+        plan_key = planning.make_plan_key(feed, destination, self._encryptors.get(source.destination))
+        self._ledger.sources.finish_planning(source.id, parts, plan_key=plan_key)
         _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:

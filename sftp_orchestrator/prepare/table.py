@@ -78,6 +78,8 @@ def open_table(path: Path, header: Header, *, spill_directory: Path, stop: threa
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         message = str(error).splitlines()[0]
         raise refuse("reader.failed", f"it cannot be read as CSV: {message}") from error
+    except duckdb.Error as error:
+        raise LocalFault("inspect", path.name, f"DuckDB: {str(error).splitlines()[0]}") from error
     finally:
         ended.set()
         guard.join()

@@ -53,6 +53,7 @@ def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
             )
             for number in range(parts)
         ],
+        plan_key="k",
     )
 
 
@@ -193,7 +194,7 @@ def test_names_are_unique_for_ever(ledger: Ledger) -> None:
     )
     taken = PlannedPart(start=0, end=1, records=1, data_name="s1_0.csv", manifest_name="other.manifest", manifest=b"{}")
     with pytest.raises(sa.exc.IntegrityError):
-        ledger.sources.finish_planning("s2", [taken])
+        ledger.sources.finish_planning("s2", [taken], plan_key="k")
     assert ledger.sources.get("s2").state is SourceState.INSPECTED
     assert [ledger.sources.take_sending("s2") for _ in range(3)] == [1, 2, 3]
 

@@ -18,7 +18,7 @@ from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
 from sftp_orchestrator.schedule import Ticks
-from tests.support.relay import SilentRelay
+from tests.support.relay import HeldRelay, SilentRelay
 from tests.support.service import call, configure, get_status, run_service
 
 ROWS = 400
@@ -216,4 +216,21 @@ async def test_a_run_by_schedule_that_a_crash_cut_short_goes_on_at_the_next_star
             assert (await call(written.path, "retry", late["source"])).code == 0
             await service.wait_for("source_delivered", file="customers_late.csv")
             assert [line["trigger"] for line in service.lines if line["event"] == "run_started"][1:] == ["retry"]
+            assert await service.stop() == 0
+
+
+async def test_a_file_that_comes_while_others_go_up_goes_next(tmp_path: Path) -> None:
+    """What is claimed in the middle of a run is delivered right after it, though nothing else arrives."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox, HeldRelay(sandbox.port, limit_bytes=20_000) as relay:
+        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, {"destinations": {"production": line}})
+        rows = b"".join(b"user%d,Ada\n" % number for number in range(4_000))
+        (tmp_path / "staging" / "customers_1.csv").write_bytes(b"user_id,Name\n" + rows)
+        async with run_service(written.path) as service:
+            await asyncio.wait_for(relay.struck.wait(), STOP_SECONDS)
+            (tmp_path / "staging" / "customers_2.csv").write_bytes(b"user_id,Name\nb,Ben\n")
+            await service.wait_for("source_claimed", file="customers_2.csv")
+            relay.released.set()
+            for name in ("customers_1.csv", "customers_2.csv"):
+                await service.wait_for("source_delivered", file=name)
             assert await service.stop() == 0

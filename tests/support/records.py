@@ -32,6 +32,7 @@ def make_source(**changes: Any) -> Source:
         "refused_rows": 0,
         "is_rewritten": False,
         "header_bytes": None,
+        "plan_key": None,
         "earliest_ts": None,
         "sendings": 0,
         "reason": None,

@@ -83,6 +83,18 @@ class SilentRelay(Relay):
         await asyncio.Event().wait()
 
 
+class HeldRelay(SilentRelay):
+    """Nothing passes any more from the client until ``released`` is set; then the line is cut."""
+
+    def __init__(self, target_port: int, *, limit_bytes: int | None = None) -> None:
+        super().__init__(target_port, limit_bytes=limit_bytes)
+        self.released = asyncio.Event()
+
+    async def strike(self) -> None:
+        """Wait until somebody lets go."""
+        await self.released.wait()
+
+
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while chunk := await reader.read(_CHUNK_BYTES):
         writer.write(chunk)

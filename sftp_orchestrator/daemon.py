@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 import structlog
 from starlette.applications import Starlette
 
+from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.errors import ExitCode, LocalFault
 from sftp_orchestrator.gathering import Gathering
-from sftp_orchestrator.intake.intake import Intake
+from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -57,22 +60,33 @@ def open_daemon(configuration: Configuration, board: Board, hurry: asyncio.Event
 
     Raises:
         LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
-        ConfigurationError: a key is missing, loose, expired or of the wrong kind.
+        ConfigurationError: a key or secret is missing, loose, expired or of the wrong kind.
     """
-    os.umask(0o077)
+    credentials.require_secrets(configuration)
     workspace = Workspace(root=configuration.workspace)
-    workspace.prepare()
-    with WorkspaceLock(workspace.lock), Ledger.open(configuration.ledger.url, workspace.root) as ledger:
-        preparation = Preparation.open(configuration, workspace, ledger, board)
-        archive = Archive(workspace, ledger, configuration.zone, keep_days=configuration.archive.keep_days)
-        stations = Stations(
-            ledger=ledger,
-            preparation=preparation,
-            archive=archive,
-            board=board,
-            hurry=hurry or asyncio.Event(),
-        )
-        yield Daemon(configuration, workspace, stations)
+    with _private_files():
+        workspace.prepare()
+        with WorkspaceLock(workspace.lock), Ledger.open(configuration.ledger.url, workspace.root) as ledger:
+            preparation = Preparation.open(configuration, workspace, ledger, board)
+            archive = Archive(workspace, ledger, configuration.zone, keep_days=configuration.archive.keep_days)
+            stations = Stations(
+                ledger=ledger,
+                preparation=preparation,
+                archive=archive,
+                board=board,
+                hurry=hurry or asyncio.Event(),
+            )
+            yield Daemon(configuration, workspace, stations)
+
+
+@contextlib.contextmanager
+def _private_files() -> Iterator[None]:
+    """Have every file and folder made for us alone; the mode belongs to the process, so it is given back."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 class Daemon:
@@ -83,21 +97,26 @@ class Daemon:
         self._workspace = workspace
         self._stations = stations
         self._ledger = stations.ledger
-        self._intake = Intake(configuration, workspace, stations.ledger)
+        self._stop = threading.Event()
+        self._intake = Intake(configuration, workspace, stations.ledger, stop=self._stop)
         self._runner = Runner(configuration=configuration, stations=stations)
         self._pulse = Pulse()
         self._wake = asyncio.Event()
         self._seen = Seen()
         self._gathering = Gathering(configuration.feeds)
 
-    async def recover(self) -> None:
-        """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself."""
+    async def recover(self) -> list[Source]:
+        """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself.
+
+        Returns the sources that cannot go on by the configuration as it is now.
+        """
         await asyncio.to_thread(self._intake.recover)
-        for source in await asyncio.to_thread(self._ledger.sources.list_in, set(SourceState) - SOURCE_DONE):
-            await asyncio.to_thread(self._stations.preparation.align, source)
+        undone = await asyncio.to_thread(self._ledger.sources.list_in, set(SourceState) - SOURCE_DONE)
+        held = [source for source in undone if await asyncio.to_thread(self._stations.preparation.align, source)]
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)
+        return [await asyncio.to_thread(self._ledger.sources.get, source.id) for source in held]
 
     async def run_once(self) -> Verdict:
         """One pass over what is complete now, whatever the schedule says.
@@ -105,14 +124,14 @@ class Daemon:
         What is complete can only be told by looking twice, ``settle_seconds`` apart; a file that changes in between is
         not complete now.
         """
-        await self.recover()
-        scan = await asyncio.to_thread(self._intake.scan)
+        held = await self.recover()
+        scan = await self._scan()
         if scan.waiting and scan.wait_seconds is not None:
             await asyncio.sleep(scan.wait_seconds)
-            scan = await asyncio.to_thread(self._intake.scan)
+            scan = await self._scan()
         verdict = await self._runner.run("once")
         await self._tidy()
-        return verdict
+        return dataclasses.replace(verdict, not_delivered=(*verdict.not_delivered, *held))
 
     async def run(self) -> None:
         """Take in and deliver until cancelled."""
@@ -141,7 +160,7 @@ class Daemon:
             self._pulse.beat("intake", within_seconds=rescan_seconds + STUCK_SECONDS)
             wait = rescan_seconds
             try:
-                scan = await asyncio.to_thread(self._intake.scan)
+                scan = await self._scan()
             except LocalFault as error:
                 _LOG.error("scan_failed", error=str(error))
             else:
@@ -153,6 +172,18 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
                     await changed.wait()
+
+    async def _scan(self) -> Scan:
+        """Scan in a thread; cancelled, tell it to stop, and wait for it: it must not outlive lock and ledger."""
+        task = asyncio.ensure_future(asyncio.to_thread(self._intake.scan))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._stop.set()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()
+            raise
 
     async def _deliver(self) -> None:
         ticks = self._make_ticks()

@@ -35,6 +35,8 @@ def configure(*, debug: bool = False, quiet: bool = False) -> None:
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     # It complains when we stop while something moves in staging; what it misses the next scan finds.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+    # What gpg ends with is looked at by us, and told with the file it was about.
+    logging.getLogger("gnupg").setLevel(logging.CRITICAL)
 
 
 class _Forward(logging.Handler):

@@ -169,8 +169,9 @@ def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datet
         folder = workspace.get_quarantine(source.id)
         return (
             f"read {folder}/report.json",
-            "then drop a corrected file; or correct the one beside it, and:",
+            "then correct the file beside it, and:",
             f"{command} retry {source.id}",
+            "or drop a corrected file",
         )
     if source.state is SourceState.HELD:
         return ("once the reason is dealt with:", f"{command} retry {source.id}", f"{command} release {source.id}")
@@ -183,9 +184,9 @@ def _advise_to_wait(source: Source, now: datetime.datetime) -> tuple[str, ...]:
     if source.retry_at is None or source.state not in SOURCE_ON_ITS_WAY:
         return ()
     if source.retry_at <= now:
-        return ("nothing: it is tried again with the next run",)
+        return ("it is tried again by itself, with the next run",)
     return (
-        f"nothing: tried again at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
+        f"it is tried again by itself at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
         f"sftp-orchestrator retry {source.id}",
     )
 

@@ -74,6 +74,14 @@ class Workspace:
         """Return where a claimed original lies while it is on its way."""
         return self.get_folder(source_id) / "source.csv"
 
+    def get_copying(self, source_id: str) -> Path:
+        """Return where an original from another file system is copied to; half of it may be missing."""
+        return self.get_folder(source_id) / "source.copying"
+
+    def get_copied(self, source_id: str) -> Path:
+        """Return where a whole copy lies for as long as its original may still lie in staging."""
+        return self.get_folder(source_id) / "source.copied"
+
     def get_good_rows(self, source_id: str) -> Path:
         """Return where what is sent of a source lies, where that is not the original."""
         return self.get_folder(source_id) / "good_rows.csv"

@@ -110,4 +110,6 @@ def _print(console: Console, outcome: Outcome, seconds: float) -> None:
 def _name_outcome(seen: Seen) -> str:
     if not seen.is_right:
         return f"WRONG: {seen.source.state}"
-    return "kept back" if seen.file.is_malformed else "delivered"
+    if seen.source.refused_rows:
+        return f"delivered, {units.format_count(seen.source.refused_rows)} rows refused"
+    return "kept back" if seen.is_kept_back else "delivered"

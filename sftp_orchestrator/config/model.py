@@ -9,6 +9,7 @@ Validators raise ``ValueError`` with a text that reads on after the key: ``must 
 from __future__ import annotations
 
 import enum
+import re
 from datetime import UTC
 from pathlib import PurePosixPath
 from typing import Annotated, Self
@@ -104,6 +105,10 @@ class Intake(_Model):
             return None
         if "/" in marker or not ("{name}" in marker or "{stem}" in marker) or marker in {"{name}", "{stem}"}:
             msg = "must be a file name that contains {name} or {stem}, such as '{name}.ready'"
+            raise ValueError(msg)
+        pattern = re.escape(marker).replace(r"\{name\}", ".+").replace(r"\{stem\}", ".+")
+        if re.fullmatch(pattern, "0000.csv", re.DOTALL | re.IGNORECASE):
+            msg = "must not fit every CSV file: a marker is never taken; such as '{name}.ready'"
             raise ValueError(msg)
         return marker
 
@@ -239,6 +244,13 @@ class BadRows(enum.StrEnum):
     QUARANTINE = "quarantine"
 
 
+class SameFile(enum.StrEnum):
+    """What happens to a file whose very content was sent before, for the same feed."""
+
+    HOLD = "hold"
+    SEND = "send"
+
+
 class Column(_Model):
     """How one CSV column maps to a CleverTap property."""
 
@@ -285,8 +297,17 @@ class Feed(_Model):
     """reject: send the good rows, keep the bad ones | quarantine: hold the whole file"""
     max_bad_rows: float = Field(default=0.01, ge=0, le=1)
     """share of rows above which the whole file is quarantined"""
+    same_file: SameFile | None = None
+    """a file whose content was sent before: hold (until released) | send; null = hold events, send profiles"""
     rules: dict[str, Severity] = Field(default_factory=dict, examples=[{"column.unmapped": "off"}])
     """rules to re-grade, each error | warning | off; docs/reference/rules.md lists them"""
+
+    @property
+    def holds_same_file(self) -> bool:
+        """Whether a file with the content of one sent before waits for a person."""
+        if self.same_file is None:
+            return self.type is FeedType.EVENT
+        return self.same_file is SameFile.HOLD
 
 
 class Configuration(_Model):

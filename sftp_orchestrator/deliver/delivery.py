@@ -1,6 +1,6 @@
 """One destination's share of a run: prepare what is claimed, then profiles, then events, each in its lane.
 
-A failure of one source sets that source aside; a failure of the line, the receiver or this machine ends the
+A failure of one source sets that source aside; a failure of the line, the receiver or the ledger ends the
 destination's share, and its sources wait for the next run with the reason.
 """
 
@@ -16,12 +16,23 @@ from sftp_orchestrator.config.model import Destination
 from sftp_orchestrator.deliver import order
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.connections import ConnectionPool
+from sftp_orchestrator.deliver.door import require_fit
+from sftp_orchestrator.deliver.faults import SOURCE_FAILURES, SourceFault, as_source_fault, blamed_on, set_aside
 from sftp_orchestrator.deliver.lane import Lane, Steps
 from sftp_orchestrator.deliver.publish import Publisher, finish_even_when_cancelled
+from sftp_orchestrator.deliver.reading import ContentFault, LengthDiffers
+from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
 from sftp_orchestrator.deliver.upload import upload
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import DecisionNeeded, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.errors import (
+    DecisionNeeded,
+    Failure,
+    LoginRefused,
+    ReceiverRefused,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
@@ -33,6 +44,12 @@ _LOG = structlog.get_logger()
 
 PUBLISH_GRACE_SECONDS = 20.0
 """How long a stop waits for a manifest under way: it must leave room within the 30 s that systemd and Docker give."""
+MOST_SENDINGS = 5
+"""Generations of names that a source gets by itself; whoever loses more of them is looked at by a person."""
+STUBBORN_RUNS = 3
+"""After so many runs in a row that failed, a data file that the receiver does not take is the fault of that file."""
+MOST_STUBBORN = 3
+"""… and so many of them in one run are the receiver's fault again: it is not asked for every file."""
 _HAS_DATA = frozenset({PartState.UPLOADED, PartState.PUBLISHING, PartState.DELIVERED, PartState.UNCERTAIN})
 
 
@@ -69,17 +86,17 @@ class Delivery:
             upload=self._upload,
             publish=self._publish,
             finish=self._finish,
-            set_aside=stations.preparation.set_aside,
+            set_aside=self._set_aside,
         )
+        self._stubborn = 0
 
     async def deliver(self, sources: Sequence[Source]) -> None:
         """Take every source as far as it goes.
 
         Raises:
-            ExceptionGroup: of ``Failure``, when the line, the receiver or this machine stood in the way.
+            ExceptionGroup: of ``Failure``, when the line, the receiver or the ledger stood in the way.
         """
-        for source in sources:
-            await self._settle(source)
+        sources = [source for source in sources if await self._is_settled(source)]
         profiles, events = order.list_profiles(sources), [s for s in sources if s.type is FeedType.EVENT]
         async with asyncio.TaskGroup() as group:
             prepared = {source.id: asyncio.Future[Source | None]() for source in sources}
@@ -91,11 +108,21 @@ class Delivery:
 
     # Before the lanes.
 
-    async def _settle(self, source: Source) -> None:
-        """Find out what became of manifests whose outcome is not noted. Recovery, and nothing else, starts a run."""
-        for part in await asyncio.to_thread(self._ledger.parts.list_of, source.id):
-            if part.state is PartState.PUBLISHING:
-                await self._publisher.settle(part)
+    async def _is_settled(self, source: Source) -> bool:
+        """Find out what became of manifests whose outcome is not noted. Recovery, and nothing else, starts a run.
+
+        Return False where that cannot be told of this source now; the others go on, unless the line itself is lost.
+        """
+        try:
+            for part in await asyncio.to_thread(self._ledger.parts.list_of, source.id):
+                if part.state is PartState.PUBLISHING:
+                    await self._publisher.settle(part)
+        except (Unreachable, LoginRefused):
+            raise
+        except (Transient, ReceiverRefused, *SOURCE_FAILURES) as error:
+            await self._set_aside(source, error if isinstance(error, SOURCE_FAILURES) else as_source_fault(error))
+            return False
+        return True
 
     async def _prepare_all(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
         for source in sources:
@@ -106,10 +133,14 @@ class Delivery:
         if source.state not in {SourceState.CLAIMED, SourceState.INSPECTED}:
             return source
         try:
-            return await self._preparation.prepare_source(source)
-        except (SourceChanged, InputRefused, DecisionNeeded, LocalFault) as error:
-            await self._preparation.set_aside(source, error)
+            with blamed_on(source):
+                return await self._preparation.prepare_source(source)
+        except SOURCE_FAILURES as error:
+            await self._set_aside(source, error)
             return None
+
+    async def _set_aside(self, source: Source, error: Failure) -> None:
+        await set_aside(source, error, self._preparation, self._ledger)
 
     async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
         admitted = []
@@ -147,54 +178,97 @@ class Delivery:
             return part
         label = _label(source, part)
         try:
-            part = await self._preparation.prepare_part(source, part)
-            content = self._preparation.get_content(source, part)
-
-            async def attempt() -> None:
-                self._board.begin(label, Phase.UPLOAD, content.size)
-                async with self._pool.lend() as remote:
-                    await upload(
-                        remote,
-                        part.data_name,
-                        content,
-                        verify=self._destination.verify,
-                        rename=self._destination.rename,
-                        progress=lambda count: self._board.advance(label, count),
-                    )
-
-            await self._retrying.call(attempt, f"upload {part.data_name}")
+            with blamed_on(source):
+                part = await self._preparation.prepare_part(source, part)
+                content = await asyncio.to_thread(self._get_content, source, part)
+            require_fit(part, self._destination)
+            await self._retrying.call(lambda: self._send(source, part, content), f"upload {part.data_name}")
+        except (ContentFault, LengthDiffers) as error:
+            raise as_source_fault(error) from error
         finally:
             self._board.end(label)
         await asyncio.to_thread(self._ledger.parts.finish_upload, part)
-        _LOG.debug("part_uploaded", source=source.id, part=part.number, name=part.data_name, size=content.size)
+        _LOG.debug("part_uploaded", source=source.id, part=part.number, name=part.data_name, size=part.size)
         return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
 
-    async def _publish(self, source: Source, part: Part) -> None:
+    def _get_content(self, source: Source, part: Part) -> Content:
+        """Return the bytes to send; blocking."""
+        content = self._preparation.get_content(source, part)
+        if content.size != part.size:
+            # Its manifest could never be published: the receiver will not show the size that the ledger knows.
+            raise SourceFault("read", part.data_name, f"it has {content.size} bytes, {part.size} were expected")
+        return content
+
+    async def _send(self, source: Source, part: Part, content: Content) -> None:
         label = _label(source, part)
+        self._board.begin(label, Phase.UPLOAD, content.size)
+        async with self._pool.lend() as remote:
+            try:
+                await upload(
+                    remote,
+                    part.data_name,
+                    content,
+                    verify=self._destination.verify,
+                    rename=self._destination.rename,
+                    progress=lambda count: self._board.advance(label, count),
+                )
+            except (Transient, ReceiverRefused) as error:
+                self._blame_if_stubborn(source, error)
+                raise
+
+    async def _publish(self, source: Source, part: Part) -> None:
+        """Publish a manifest; within a run, its data is sent again once at most, and once under new names."""
+        label = _label(source, part)
+        again, resent = 0, 0
         while part.state is not PartState.DELIVERED:
             if part.state is PartState.UNCERTAIN:
-                part = await self._resend(source, part)
+                resent += 1
+                part = await self._resend(source, part, resent)
             if part.state not in _HAS_DATA:
                 part = await self._upload(source, part)
-            await asyncio.to_thread(self._preparation.require_unchanged, source)
+            with blamed_on(source):
+                await asyncio.to_thread(self._preparation.require_unchanged, source)
             self._board.begin(label, Phase.PUBLISH, len(part.manifest))
             try:
                 task = asyncio.create_task(self._publisher.publish(part))
                 part = await finish_even_when_cancelled(task, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
             finally:
                 self._board.end(label)
+            again += part.state is PartState.READY
+            if again > 1:
+                gone = Transient("publish", part.data_name, "its data is gone from the receiver again and again")
+                self._blame_if_stubborn(source, gone)
+                raise gone
         _LOG.debug("part_delivered", source=source.id, part=part.number, manifest=part.manifest_name)
 
-    async def _resend(self, source: Source, part: Part) -> Part:
-        """Give an uncertain part of profiles new names; events wait for a person (the receiver never deduplicates)."""
+    def _blame_if_stubborn(self, source: Source, error: Failure) -> None:
+        """Raise ``SourceFault`` where ``error`` comes run after run: one file must not keep back all behind it.
+
+        A line that was lost is never a source's fault.
+        """
+        is_lines = isinstance(error, (Unreachable, LoginRefused))
+        is_sources = isinstance(error, (*SOURCE_FAILURES, LengthDiffers))
+        if is_lines or is_sources or source.attempts < STUBBORN_RUNS or self._stubborn >= MOST_STUBBORN:
+            return
+        self._stubborn += 1
+        raise as_source_fault(error) from error
+
+    async def _resend(self, source: Source, part: Part, count: int) -> Part:
+        """Give an uncertain part of profiles new names; events wait for a person (the receiver never deduplicates).
+
+        Raises:
+            DecisionNeeded: it is a part of events, or was sent too often.
+            Transient: it is the second time in this run: not without a pause.
+        """
+        subject = f"{source.name} part {part.number}/{part.of}"
+        unknown = "whether the receiver took it is not known"
         if source.type is FeedType.EVENT:
-            raise DecisionNeeded(
-                "publish",
-                f"{source.name} part {part.number}/{part.of}",
-                "whether the receiver took it is not known, and events must not be sent twice",
-                hint=f"look there for {part.manifest_name}, then `sftp-orchestrator resolve {source.id}` "
-                "with --delivered or --resend",
-            )
+            raise _ask_person(source, part, f"{unknown}, and events must not be sent twice")
+        sendings = (await asyncio.to_thread(self._ledger.sources.get, source.id)).sendings
+        if sendings >= MOST_SENDINGS:
+            raise _ask_person(source, part, f"{unknown}, and its source was given new names {sendings} times")
+        if count > 1:
+            raise Transient("publish", subject, f"{unknown}, again", hint="it is sent under new names in a later run")
         return await asyncio.to_thread(self._preparation.resend, source, part, by=DAEMON)
 
     async def _finish(self, source: Source) -> None:
@@ -210,6 +284,16 @@ class Delivery:
             seconds=round((delivered.changed_at - delivered.claimed_at).total_seconds(), 3),
         )
         await asyncio.to_thread(self._archive.put_away, delivered)
+
+
+def _ask_person(source: Source, part: Part, cause: str) -> DecisionNeeded:
+    return DecisionNeeded(
+        "publish",
+        f"{source.name} part {part.number}/{part.of}",
+        cause,
+        hint=f"look there for {part.manifest_name}, then `sftp-orchestrator resolve {source.id}` "
+        "with --delivered or --resend",
+    )
 
 
 def _label(source: Source, part: Part) -> str:

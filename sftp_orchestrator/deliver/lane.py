@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, SourceChanged
+import structlog
+
+from sftp_orchestrator.deliver.faults import SOURCE_FAILURES
+from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import Part, Source
+
+_LOG = structlog.get_logger()
 
 SetAside = Callable[[Source, Failure], Awaitable[None]]
 
@@ -17,7 +24,7 @@ class _Job:
     source: Source
     part: Part
     uploaded: asyncio.Future[Part | None] = field(default_factory=asyncio.Future)
-    """the part once its data is there; None where its source was set aside"""
+    """the part once its data is there; None where its source drops out"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +44,14 @@ class Steps:
 
 
 class Lane:
-    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, this machine."""
+    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, the ledger."""
 
     def __init__(self, steps: Steps, *, width: int) -> None:
         self._steps = steps
         self._width = width
-        self._dropped: set[str] = set()
+        self._dropped: dict[str, Failure] = {}
+        self._under_way: Counter[str] = Counter()
+        self._passed_over: list[str] = []
         # One job waits beside those under way; more would only prepare pieces long before their turn.
         self._to_upload: asyncio.Queue[_Job | None] = asyncio.Queue(maxsize=1)
         self._to_publish: asyncio.Queue[_Job | Source | None] = asyncio.Queue()
@@ -74,27 +83,46 @@ class Lane:
         while (job := await self._to_upload.get()) is not None:
             part: Part | None = None
             if job.source.id not in self._dropped:
-                try:
+                async with self._working_on(job.source):
                     part = await self._steps.upload(job.source, job.part)
-                except (SourceChanged, InputRefused, DecisionNeeded) as error:
-                    await self._drop(job.source, error)
             job.uploaded.set_result(part)
 
     async def _publish_all(self) -> None:
         while (item := await self._to_publish.get()) is not None:
             if isinstance(item, Source):
-                if item.id not in self._dropped:
-                    await self._steps.finish(item)
+                await self._finish(item)
                 continue
             part = await item.uploaded
             if part is None or item.source.id in self._dropped:
                 continue
-            try:
+            self._tell_of_order(item.source)
+            async with self._working_on(item.source):
                 await self._steps.publish(item.source, part)
-            except (SourceChanged, InputRefused, DecisionNeeded) as error:
-                await self._drop(item.source, error)
 
-    async def _drop(self, source: Source, error: Failure) -> None:
-        if source.id not in self._dropped:
-            self._dropped.add(source.id)
-            await self._steps.set_aside(source, error)
+    async def _finish(self, source: Source) -> None:
+        if source.id in self._dropped:
+            self._passed_over.append(source.id)
+            return
+        async with self._working_on(source):
+            await self._steps.finish(source)
+
+    def _tell_of_order(self, source: Source) -> None:
+        if self._passed_over:
+            _LOG.warning("order_broken", source=source.id, passed_over=self._passed_over)
+            self._passed_over = []
+
+    @contextlib.asynccontextmanager
+    async def _working_on(self, source: Source) -> AsyncIterator[None]:
+        """Let a failure of ``source`` drop it, and set it aside once nothing of it is under way any more.
+
+        Setting aside may forget its parts: no step may come back to one that is gone.
+        """
+        self._under_way[source.id] += 1
+        try:
+            yield
+        except SOURCE_FAILURES as error:
+            self._dropped.setdefault(source.id, error)
+        finally:
+            self._under_way[source.id] -= 1
+        if source.id in self._dropped and not self._under_way[source.id]:
+            await self._steps.set_aside(source, self._dropped[source.id])

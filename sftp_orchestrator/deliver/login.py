@@ -49,6 +49,7 @@ async def open_session(
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
         LoginRefused: our key is not accepted there, or its host key is not pinned here.
         ReceiverRefused: no common algorithm, or no SFTP.
+        ConfigurationError: the host's name is none.
     """
     witness = _Witness()
     try:
@@ -63,6 +64,11 @@ async def open_session(
         raise _explain_host_key(error, receiver, credentials, witness) from error
     except asyncssh.PermissionDenied as error:
         raise _explain_login(receiver, credentials) from error
+    except UnicodeError as error:
+        # How the codec for names of hosts (IDNA) says that a label of it is empty or longer than 63 characters.
+        cause = "its name cannot be a host's: a part between two dots is empty or too long"
+        hint = f"check destinations.{receiver.name}.host"
+        raise errors.ConfigurationError(_OPERATION, str(receiver), cause, hint=hint) from error
     except FOREIGN_ERRORS as error:
         raise classify(error, _OPERATION, str(receiver), receiver) from error
 

@@ -11,9 +11,10 @@ import structlog
 
 from sftp_orchestrator.config.model import Destination, Verify
 from sftp_orchestrator.deliver.connections import ConnectionPool
+from sftp_orchestrator.deliver.door import require_fit
 from sftp_orchestrator.deliver.remote import Remote
 from sftp_orchestrator.deliver.retry import Retrying
-from sftp_orchestrator.deliver.upload import put
+from sftp_orchestrator.deliver.upload import get_shown_size, put
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part
@@ -64,6 +65,7 @@ class Publisher:
         ``delivered``: done. ``ready``: its data is not at the receiver any more. ``uncertain``: nobody can tell.
 
         Raises:
+            DecisionNeeded: what would leave is not what the receiver takes.
             Failure: the receiver could not be reached or refused; the part stands where a restart finds it.
         """
         return await self._retrying.call(lambda: self._advance(part), f"publish {part.manifest_name}")
@@ -78,6 +80,7 @@ class Publisher:
             part = await self._settle_now(part)
         if part.state is not PartState.UPLOADED:
             return part
+        require_fit(part, self._destination)
         async with self._pool.lend() as remote:
             if not await self._has_data(remote, part):
                 reason = "its data is not at the receiver any more"
@@ -99,8 +102,8 @@ class Publisher:
 
     async def _settle_now(self, part: Part) -> Part:
         async with self._pool.lend() as remote:
-            manifest_size = await remote.get_size(part.manifest_name)
-            data_size = await remote.get_size(part.data_name)
+            manifest_size = await get_shown_size(remote, part.manifest_name, verify=self._destination.verify)
+            data_size = await get_shown_size(remote, part.data_name, verify=self._destination.verify)
         finding, why = judge(part, manifest_size=manifest_size, data_size=data_size)
         moves = {
             Finding.DELIVERED: lambda: self._ledger.parts.finish_publishing(part),
@@ -114,7 +117,7 @@ class Publisher:
     async def _has_data(self, remote: Remote, part: Part) -> bool:
         if self._destination.verify is Verify.NEVER:
             return True
-        found = await remote.get_size(part.data_name)
+        found = await get_shown_size(remote, part.data_name, verify=self._destination.verify)
         return found == part.size or (found is None and self._destination.verify is Verify.BEST_EFFORT)
 
     async def _get(self, part: Part) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -12,6 +13,14 @@ from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.errors import LocalFault, Transient
 
 T = TypeVar("T")
+
+
+class ContentFault(LocalFault):
+    """The bytes to send cannot be read."""
+
+
+class LengthDiffers(Transient):
+    """There are fewer or more bytes to send than there should be."""
 
 
 class BlockReader:
@@ -27,6 +36,8 @@ class BlockReader:
         self._block_bytes = block_bytes
         self._stream: BinaryIO | None = None
         self._total = 0
+        self.size = 0
+        """bytes to come, once the first block was read"""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read")
         self._ahead: asyncio.Future[bytes] | None = None
 
@@ -47,8 +58,9 @@ class BlockReader:
         """Return the next block, empty at the end; together they are ``content.size`` bytes.
 
         Raises:
-            LocalFault: the stream cannot be opened or read.
-            Transient: it has fewer or more bytes than ``content.size``.
+            ContentFault: the stream cannot be opened or read.
+            LengthDiffers: it has fewer or more bytes than ``content.size``.
+            SourceChanged: as the content says.
         """
         if self._ahead is None:
             return b""
@@ -56,15 +68,15 @@ class BlockReader:
         # A short block means that the stream has ended.
         self._ahead = self._submit(self._read_block) if len(block) == self._block_bytes else None
         self._total += len(block)
-        if self._total > self._content.size:
+        if self._total > self.size:
             raise self._length_differs(f"at least {self._total}")
-        if self._ahead is None and self._total < self._content.size:
+        if self._ahead is None and self._total < self.size:
             raise self._length_differs(str(self._total))
         return block
 
-    def _length_differs(self, found: str) -> Transient:
-        expected = self._content.size
-        return Transient("read", self._name, f"it has {found} bytes, {expected} were expected", hint="it is read anew")
+    def _length_differs(self, found: str) -> LengthDiffers:
+        cause = f"it has {found} bytes, {self.size} were expected"
+        return LengthDiffers("read", self._name, cause, hint="it is read anew")
 
     def _submit(self, step: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._executor, step)
@@ -73,13 +85,18 @@ class BlockReader:
         try:
             if self._stream is None:
                 self._stream = self._content.open()
+                self.size = self._content.size
             block = self._stream.read(self._block_bytes)
             while 0 < len(block) < self._block_bytes and (more := self._stream.read(self._block_bytes - len(block))):
                 block += more
         except OSError as error:
-            raise LocalFault("read", self._name, error.strerror or type(error).__name__) from error
+            raise ContentFault("read", self._name, error.strerror or type(error).__name__) from error
+        except LocalFault as error:
+            raise ContentFault(error.operation, error.subject, error.cause, hint=error.hint) from error
         return block
 
     def _close(self) -> None:
         if self._stream is not None:
-            self._stream.close()
+            # It was only read: what closing it says changes nothing, and must not pass for a word of the line.
+            with contextlib.suppress(OSError):
+                self._stream.close()

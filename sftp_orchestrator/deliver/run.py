@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import random
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ import structlog
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.delivery import Delivery, Stations
+from sftp_orchestrator.deliver.faults import set_aside
 from sftp_orchestrator.deliver.retry import RUN_BASE_SECONDS, RUN_CAP_SECONDS, Retrying, get_delay_seconds
-from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, get_exit_code
+from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY
 
@@ -72,9 +74,13 @@ class Runner:
         number = await asyncio.to_thread(ledger.runs.start, trigger)
         _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
         destinations = sorted({source.destination for source in due})
-        found = await asyncio.gather(
-            *(self._deliver_to(name, [s for s in due if s.destination == name]) for name in destinations)
-        )
+        async with asyncio.TaskGroup() as group:
+            # What fails is a value: one destination never ends another's share.
+            shares = [
+                group.create_task(self._deliver_to(name, [s for s in due if s.destination == name]))
+                for name in destinations
+            ]
+        found = [share.result() for share in shares]
         verdict = await self._judge(due, [failure for failure in found if failure is not None])
         await asyncio.to_thread(
             ledger.runs.finish,
@@ -105,26 +111,37 @@ class Runner:
 
     async def _deliver_to(self, name: str, sources: list[Source]) -> Failure | None:
         """Deliver to one destination; return what ended its share early, None where nothing did."""
-        destination = self.configuration.destinations.get(name)
-        if destination is None:
-            gone = DecisionNeeded("deliver", f"to {name}", "the configuration has no such destination any more")
-            for source in sources:
-                await self.stations.preparation.set_aside(source, gone)
-            return None
-        retrying = Retrying(attempts=destination.attempts, chance=self.chance)
-        failures: list[Failure] = []
         try:
-            # One more than data files go up at a time: a manifest must not wait behind gigabytes.
-            async with ConnectionPool(destination, name, destination.connections + 1) as pool:
-                await Delivery(name, destination, self.stations, pool, retrying).deliver(sources)
-        except* Failure as group:
-            failures = list(_flatten(group))
+            failures = await self._find_failures(name, sources)
+        except Exception as error:  # noqa: BLE001 - logged with its traceback; a defect must not end the others' shares
+            _LOG.error("destination_crashed", destination=name, exc_info=True)
+            failures = [LocalFault("deliver", f"to {name}", _name_crash(error), hint="a defect: see the log")]
         if not failures:
             self._pauses.pop(name, None)
             return None
         worst = max(failures, key=get_exit_code)
         await self._pause(name, worst, sources)
         return worst
+
+    async def _find_failures(self, name: str, sources: list[Source]) -> list[Failure]:
+        """Deliver to one destination; return what ended its share early."""
+        stations = self.stations
+        try:
+            destination = self.configuration.destinations.get(name)
+            if destination is None:
+                gone = DecisionNeeded("deliver", f"to {name}", "the configuration has no such destination any more")
+                for source in sources:
+                    await set_aside(source, gone, stations.preparation, stations.ledger)
+                return []
+            retrying = Retrying(attempts=destination.attempts, chance=self.chance)
+            # One more than data files go up at a time: a manifest must not wait behind gigabytes.
+            async with ConnectionPool(destination, name, destination.connections + 1) as pool:
+                await Delivery(name, destination, stations, pool, retrying).deliver(sources)
+        except* Failure as group:
+            failures = list(_flatten(group))
+        else:
+            failures = []
+        return failures
 
     async def _pause(self, name: str, failure: Failure, sources: Sequence[Source]) -> None:
         before = self._pauses.get(name)
@@ -135,8 +152,11 @@ class Runner:
         _LOG.error(
             "destination_failed", destination=name, error=str(failure), failures=count, retry_at=until.isoformat()
         )
-        for source in sources:
-            await asyncio.to_thread(self.stations.ledger.sources.note_wait, source.id, str(failure), retry_at=until)
+        note_wait = self.stations.ledger.sources.note_wait
+        # Where the ledger itself is the trouble, the verdict asks it next, and says so to whoever started the run.
+        with contextlib.suppress(LocalFault):
+            for source in sources:
+                await asyncio.to_thread(note_wait, source.id, str(failure), retry_at=until)
 
     async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:
         ledger = self.stations.ledger
@@ -157,6 +177,13 @@ def _flatten(group: BaseExceptionGroup[Failure]) -> list[Failure]:
     for error in group.exceptions:
         found += _flatten(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
+
+
+def _name_crash(error: BaseException) -> str:
+    """Return what crashed in one line: of several things at once, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _now() -> datetime.datetime:

@@ -37,7 +37,7 @@ async def connect(destination: Destination, name: str) -> SftpRemote:
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
         LoginRefused: our key is not accepted there, or its host key is not pinned here.
         ReceiverRefused: no common algorithm, or no SFTP.
-        ConfigurationError: a key, a passphrase or a pin cannot be read.
+        ConfigurationError: a key, a passphrase or a pin cannot be read, or the host's name is none.
     """
     # At its lower levels asyncssh says something about every request.
     asyncssh.set_log_level("WARNING")
@@ -116,7 +116,7 @@ class SftpRemote:
                 await writing.send(reader)
             except (asyncssh.SFTPError, errors.Failure) as error:
                 await self._abandon(file)
-                await self._require_space(error, content.size - writing.acknowledged_bytes)
+                await self._require_space(error, reader.size - writing.acknowledged_bytes)
                 raise
             await self._close_file(file)
         _LOG.debug("file_put", destination=self.receiver.name, name=name, bytes=writing.acknowledged_bytes)

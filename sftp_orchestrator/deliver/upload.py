@@ -20,7 +20,7 @@ async def upload(
         ReceiverRefused: the receiver says no, or does not show the file although ``verify`` requires it.
     """
     # A try before this one may have left the name there, and rename never overwrites (SFTP v3).
-    if rename and await remote.get_size(name) is not None:
+    if rename and await get_shown_size(remote, name, verify=verify) is not None:
         await remote.remove(name)
     await put(remote, name, content, rename=rename, progress=progress)
     await require_size(remote, name, content.size, verify=verify)
@@ -35,6 +35,27 @@ async def put(remote: Remote, name: str, content: Content, *, rename: bool, prog
     await remote.rename(name + TEMPORARY_SUFFIX, name)
 
 
+async def get_shown_size(remote: Remote, name: str, *, verify: Verify) -> int | None:
+    """Return the size that the receiver shows of ``name``, None where it shows nothing. May be repeated.
+
+    A receiver that does not let us look shows nothing, unless ``verify`` is ``required``.
+
+    Raises:
+        ReceiverRefused: it does not let us look, and ``verify`` is ``required``.
+    """
+    try:
+        return await remote.get_size(name)
+    except ReceiverRefused as error:
+        if verify is not Verify.REQUIRED:
+            return None
+        raise ReceiverRefused(
+            error.operation,
+            error.subject,
+            error.cause,
+            hint="if it shows nothing to us, set verify: best_effort",
+        ) from error
+
+
 async def require_size(remote: Remote, name: str, size: int, *, verify: Verify) -> None:
     """Return when the receiver shows ``name`` with ``size`` bytes, as far as ``verify`` asks for it. May be repeated.
 
@@ -44,7 +65,7 @@ async def require_size(remote: Remote, name: str, size: int, *, verify: Verify) 
     """
     if verify is Verify.NEVER:
         return
-    found = await remote.get_size(name)
+    found = await get_shown_size(remote, name, verify=verify)
     if found is None and verify is Verify.REQUIRED:
         raise ReceiverRefused(
             "verify",

@@ -31,6 +31,13 @@ class DemoFile:
     type: FeedType
     rows: int
     is_malformed: bool = False
+    is_own: bool = False
+    """the user's: what it must be nobody knows"""
+
+    @property
+    def may_be_kept_back(self) -> bool:
+        """Whether quarantine is a right end for it."""
+        return self.is_malformed or self.is_own
 
     @property
     def name(self) -> str:
@@ -99,7 +106,7 @@ def take(folder: Path, file: Path, feed_type: FeedType) -> Drop:
     columns = {_find(file, header, names, wanted_as): wanted_as for wanted_as, names in wanted.items()}
     if feed_type is FeedType.EVENT:
         columns |= {name: "ts" for name in header if name in _TIMES}
-    found = DemoFile(path=copy, type=feed_type, rows=rows)
+    found = DemoFile(path=copy, type=feed_type, rows=rows, is_own=True)
     return Drop(files=(found,), columns={feed_type: columns})
 
 
@@ -114,7 +121,10 @@ def _find(file: Path, header: list[str], names: tuple[str, ...], wanted_as: str)
         if name in header:
             return name
     raise ConfigurationError(
-        "map", str(file), f"no column looks like {wanted_as}", hint=f"one of {', '.join(names)} is looked for"
+        "map",
+        str(file),
+        f"no column looks like {wanted_as}",
+        hint=f"one of {', '.join(names)} is looked for; profiles need --feed-type profile",
     )
 
 

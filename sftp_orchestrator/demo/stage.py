@@ -48,10 +48,16 @@ class Seen:
 
     @property
     def is_right(self) -> bool:
-        """Rows in = rows out; or a malformed file that never left."""
-        if self.file.is_malformed:
-            return self.source.state is SourceState.QUARANTINED and not self.parts
-        return self.source.state is SourceState.ARCHIVED and self.rows_taken == self.file.rows and not self.rows_failed
+        """Rows in = rows out and rows refused; or a file that breaks rules, and never left."""
+        if self.is_kept_back:
+            return self.file.may_be_kept_back
+        accounted = self.rows_taken + self.source.refused_rows == self.file.rows and not self.rows_failed
+        return self.source.state is SourceState.ARCHIVED and accounted and not self.file.is_malformed
+
+    @property
+    def is_kept_back(self) -> bool:
+        """Whether nothing of it left."""
+        return self.source.state is SourceState.QUARANTINED and not self.parts
 
 
 @dataclass(frozen=True, kw_only=True)

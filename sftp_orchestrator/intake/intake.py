@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -62,12 +63,17 @@ def survey(look: Look, configuration: Configuration) -> Survey:
 
 
 class Intake:
-    """Scans staging. Blocking: call it in a thread from async code, one call at a time."""
+    """Scans staging. Blocking: call it in a thread from async code, one call at a time.
 
-    def __init__(self, configuration: Configuration, workspace: Workspace, ledger: Ledger) -> None:
+    Once ``stop`` is set, no further file is claimed, and the copy of one that is under way is dropped within a chunk.
+    """
+
+    def __init__(
+        self, configuration: Configuration, workspace: Workspace, ledger: Ledger, *, stop: threading.Event | None = None
+    ) -> None:
         self._configuration = configuration
         self._staging = open_staging(configuration)
-        self._claimer = Claimer(configuration, self._staging, workspace, ledger)
+        self._claimer = Claimer(configuration, self._staging, workspace, ledger, stop=stop or threading.Event())
         self._settler = Settler(
             settle_seconds=configuration.intake.settle_seconds,
             by_marker=configuration.intake.ready_marker is not None,
@@ -75,11 +81,13 @@ class Intake:
         self._warned: set[Obstacle] = set()
 
     def recover(self) -> list[Source]:
-        """Finish or forget the claims that a crash interrupted; part of every start."""
+        """Finish or forget the claims that a crash interrupted; part of every start. Raises ``LocalFault``."""
         return self._claimer.recover()
 
     def scan(self) -> Scan:
         """Look at staging once and claim what is complete, profiles first, then by name.
+
+        A file that cannot be claimed is warned of once and stays; it hinders no other and is tried at every scan.
 
         Raises:
             LocalFault: staging or workspace cannot be read or written.

@@ -29,6 +29,7 @@ class Settler:
         self._settle_seconds = settle_seconds
         self._by_marker = by_marker
         self._samples: dict[bytes, _Sample] = {}
+        self._waiting_since: float | None = None
 
     def observe(self, candidates: Iterable[Candidate], *, now: float) -> Settled:
         """Take the samples of one look at the monotonic time ``now`` (seconds); files not seen are forgotten."""
@@ -42,10 +43,12 @@ class Settler:
             self._samples[candidate.relative_path] = _Sample(candidate=candidate, since=since)
             done = candidate.has_marker if self._by_marker else now - since >= self._settle_seconds
             (complete if done else waiting).append(candidate)
+        # A complete one that could not be claimed is seen again: its time is over and says nothing about the others.
+        self._waiting_since = min((self._samples[one.relative_path].since for one in waiting), default=None)
         return Settled(complete=tuple(complete), waiting=tuple(waiting))
 
     def get_wait_seconds(self, *, now: float) -> float | None:
-        """Return how long until the next file can be complete; None where none can become so by waiting."""
-        if self._by_marker or not self._samples:
+        """Return how long until the next waiting file can be complete; None where none can by waiting."""
+        if self._by_marker or self._waiting_since is None:
             return None
-        return max(0.0, min(sample.since for sample in self._samples.values()) + self._settle_seconds - now)
+        return max(0.0, self._waiting_since + self._settle_seconds - now)

@@ -79,7 +79,7 @@ class Staging:
             except OSError as error:
                 # Gone, or something else by now: the next look tells what.
                 if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-                    obstacles.append(_explain_unreadable(folder, error))
+                    obstacles.append(Obstacle(relative_path=folder, reason=_explain(error)))
         candidates.sort(key=lambda candidate: candidate.relative_path)
         obstacles.sort(key=lambda obstacle: obstacle.relative_path)
         return Look(candidates=tuple(candidates), obstacles=tuple(obstacles))
@@ -138,16 +138,26 @@ def open_folder(root: Path, relative_folder: bytes) -> int:
     return descriptor
 
 
-def _look_at(name: bytes, folder: int) -> os.stat_result | OSError | None:
+def _look_at(name: bytes, folder: int) -> os.stat_result | str | None:
+    """Return what lies there, or why it cannot be told or read; None where it is gone."""
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISREG(found.st_mode) and not _may_read(name, folder):
+            # It may be gone by now, which is no obstacle.
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+            return "we may not read it; its producer must let us, by its mode or group"
     except FileNotFoundError:
         return None
     except OSError as error:
-        return error
+        return _explain(error)
+    return found
 
 
-def _is_folder(status: os.stat_result | OSError) -> bool:
+def _may_read(name: bytes, folder: int) -> bool:
+    return os.access(name, os.R_OK, dir_fd=folder, effective_ids=True, follow_symlinks=False)
+
+
+def _is_folder(status: os.stat_result | str) -> bool:
     return isinstance(status, os.stat_result) and stat.S_ISDIR(status.st_mode)
 
 
@@ -157,13 +167,13 @@ def _join(folder: bytes, name: bytes) -> bytes:
 
 def _sort(
     path: bytes,
-    found: os.stat_result | OSError,
+    found: os.stat_result | str,
     has_marker: bool,  # noqa: FBT001 - private, called once
     candidates: list[Candidate],
     obstacles: list[Obstacle],
 ) -> None:
-    if isinstance(found, OSError):
-        obstacles.append(_explain_unreadable(path, found))
+    if isinstance(found, str):
+        obstacles.append(Obstacle(relative_path=path, reason=found))
         return
     reason = next(_list_objections(found), None)
     if reason is not None:
@@ -181,8 +191,8 @@ def _sort(
     )
 
 
-def _explain_unreadable(path: bytes, error: OSError) -> Obstacle:
-    return Obstacle(relative_path=path, reason=f"it cannot be read: {error.strerror or type(error).__name__}")
+def _explain(error: OSError) -> str:
+    return f"it cannot be read: {error.strerror or type(error).__name__}"
 
 
 def _list_objections(found: os.stat_result) -> Iterator[str]:

@@ -30,8 +30,15 @@ class Parts:
         return self._select(PART.c.state == state.value)
 
     def get(self, source_id: str, number: int) -> Part:
-        """Return one part; it must exist."""
-        return self._select(PART.c.source_id == source_id, PART.c.number == number)[0]
+        """Return one part.
+
+        Raises:
+            IllegalMove: it is not there: its source was taken back to be read again.
+        """
+        found = self._select(PART.c.source_id == source_id, PART.c.number == number)
+        if not found:
+            raise moves.IllegalMove("find", f"part {source_id}/{number}", "its source has no such part any more")
+        return found[0]
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Part]:
         query = sa.select(PART).where(*where).order_by(PART.c.source_id, PART.c.number)

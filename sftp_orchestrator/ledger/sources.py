@@ -12,7 +12,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
-from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
 _LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
@@ -109,6 +109,17 @@ class Sources:
             SOURCE.c.type == FeedType.PROFILE.value,
             SOURCE.c.number < before,
         )
+
+    def find_same(self, source: Source, sha256: str) -> Source | None:
+        """Return the first source with this content that was sent, or is on its way, for the same feed."""
+        found = self._select(
+            SOURCE.c.sha256 == sha256,
+            SOURCE.c.feed == source.feed,
+            SOURCE.c.destination == source.destination,
+            SOURCE.c.number != source.number,
+            SOURCE.c.state.in_([state.value for state in SOURCE_SENT]),
+        )
+        return found[0] if found else None
 
     def list_last_archived(self, limit: int) -> list[Source]:
         """Return the sources that were archived last, the newest first."""

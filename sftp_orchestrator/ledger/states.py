@@ -103,6 +103,10 @@ SOURCE_DONE = frozenset({SourceState.DELIVERED, SourceState.ARCHIVED})
 """Delivered, as far as the receiver is concerned."""
 SOURCE_ASIDE = frozenset({SourceState.QUARANTINED, SourceState.HELD})
 """Waiting for a person."""
+SOURCE_SENT = frozenset(
+    {SourceState.PLANNED, SourceState.READY, SourceState.HELD, SourceState.DELIVERED, SourceState.ARCHIVED}
+)
+"""Its content is known, and is at the receiver or may get there."""
 SOURCE_ON_ITS_WAY = frozenset(SourceState) - SOURCE_DONE - SOURCE_ASIDE
 """Neither delivered nor waiting for a person."""
 

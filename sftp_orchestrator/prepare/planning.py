@@ -96,7 +96,8 @@ def plan_parts(
 def make_plan_key(feed: Feed, destination: Destination, encryptor: Encryptor | None) -> str:
     """Return a digest of every setting that the parts of a source, and their manifests, are made by. Pure."""
     settings = {
-        "receiver": [destination.host, destination.port, destination.username, destination.remote_dir],
+        # Not host and port: an account may be reached by another name or line.
+        "account": [destination.username, destination.remote_dir],
         "email": destination.client_email,
         "max_bytes": get_max_bytes(destination),
         "encryption": [encryptor.fingerprint, destination.encryption.key_id]

@@ -124,16 +124,16 @@ class Preparation:
         if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
             raise SourceChanged("publish", source.name, "its producer wrote to it after it was inspected")
 
-    def align(self, source: Source) -> None:
+    def align(self, source: Source) -> bool:
         """Bring a source that is not done in line with the configuration; may be repeated, part of every start.
 
         What was planned by other settings is planned anew. Where some of its manifests have left already, it is held:
-        the rest of it cannot go another way. Blocking.
+        the rest of it cannot go another way; returns whether that happened. Blocking.
         """
         feed = self._configuration.feeds.get(source.feed)
         destination = self._configuration.get_destination_name(source.feed) if feed is not None else None
         if feed is None or destination is None:
-            return
+            return False
         left = self._ledger.sources.has_left(source.id)
         is_planned = source.state in {SourceState.PLANNED, SourceState.READY}
         try:
@@ -141,10 +141,13 @@ class Preparation:
         except DecisionNeeded as error:
             if is_planned and left:
                 self._ledger.sources.hold(source.id, str(error))
-            elif is_planned:
+                _LOG.warning("source_held", source=source.id, feed=source.feed, file=source.name, reason=str(error))
+                return True
+            if is_planned:
                 self._ledger.sources.reclaim(source.id, "the configuration changed since it was planned")
         if not left and (source.type, source.destination) != (feed.type, destination):
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
+        return False
 
     def get_content(self, source: Source, part: Part) -> PartContent | FileContent:
         """Return the bytes to send for a part that is ready."""
@@ -173,7 +176,7 @@ class Preparation:
             raise DecisionNeeded(
                 "send",
                 source.name,
-                "receiver, encryption, limits or columns are set otherwise than when it was planned",
+                "account, encryption, limits or columns are set otherwise than when it was planned",
                 hint=f"set them back until it is delivered, then `sftp-orchestrator retry {source.id}`",
             )
 
@@ -233,6 +236,7 @@ class Preparation:
 
     def _plan(self, source: Source, feed: Feed, inspection: Inspection) -> None:
         destination = self._configuration.destinations[source.destination]
+        self._require_new(source, feed, inspection)
         ranges = planning.split_for(inspection, destination)
         self._tell_of_rows(source, inspection)
         self._ledger.sources.finish_inspection(
@@ -261,6 +265,20 @@ class Preparation:
         plan_key = planning.make_plan_key(feed, destination, self._encryptors.get(source.destination))
         self._ledger.sources.finish_planning(source.id, parts, plan_key=plan_key)
         _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
+
+    def _require_new(self, source: Source, feed: Feed, inspection: Inspection) -> None:
+        """Raise ``DecisionNeeded`` where the same content was sent before and nobody wants it sent again."""
+        if source.released or not feed.holds_same_file:
+            return
+        same = self._ledger.sources.find_same(source, inspection.sha256)
+        if same is not None:
+            raise DecisionNeeded(
+                "send",
+                source.name,
+                f"its content is that of {same.name}, source {same.id}, {same.state} since"
+                f" {same.changed_at:%Y-%m-%d %H:%M} UTC",
+                hint=f"`sftp-orchestrator release {source.id}` sends it all the same",
+            )
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:
         """Keep the refused rows with their report, and log what was found."""

@@ -101,7 +101,7 @@ def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefus
             "refused_rows": error.refused_rows if isinstance(error, Refused) else None,
         },
         get_tallies(error),
-        f"correct the file and drop it again under staging, or run `sftp-orchestrator retry {source_id}`",
+        f"correct it here, keep its name, and run `sftp-orchestrator retry {source_id}`; or drop a corrected file",
     )
 
 

@@ -24,6 +24,8 @@ FUTURE_SECONDS = 86400
 _MILLISECONDS_DIGITS = 13
 _OBJECT_ID = r"[A-Za-z0-9()!:@$_-]{1,64}"
 _WHOLE = "-?[0-9]+"
+_SURE_INTEGER = "-?([0-9]{1,9}|1[0-9]{9}|20[0-9]{8})"
+"""Most of what 32 bits hold, epoch seconds of today among it."""
 _DECIMAL = "-?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _BOOLEAN = "true|false|1|0"
 _EPOCH_TEXT = r"\$D_-?[0-9]{1,12}"
@@ -196,14 +198,14 @@ def _check_values(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
 
 def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
     c = column.sql
-    if column.type is DataType.STRING:
+    if column.type is DataType.STRING and not column.is_identity:
         seconds = f"TRY_CAST(substr({c}, 4) AS BIGINT)"
         fits = f"({terms.matches(c, _EPOCH_TEXT)} AND {seconds} BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND})"
         broken = f"(starts_with({c}, '$D_') AND NOT coalesce({fits}, false))"
         screen = f"starts_with({c}, '$D_')"
         yield _Draft(rule="type.epoch_text", column=column, screen=screen, broken=broken, hint=Hint.EPOCH_TEXT)
     elif column.type in {DataType.INTEGER, DataType.LONG}:
-        kind, sure = ("INTEGER", "-?[0-9]{1,9}") if column.type is DataType.INTEGER else ("BIGINT", "-?[0-9]{1,18}")
+        kind, sure = ("INTEGER", _SURE_INTEGER) if column.type is DataType.INTEGER else ("BIGINT", "-?[0-9]{1,18}")
         fits = f"({terms.matches(c, _WHOLE)} AND TRY_CAST({c} AS {kind}) IS NOT NULL)"
         yield _Draft(
             rule=f"type.{column.type.lower()}",

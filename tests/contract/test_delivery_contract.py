@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.support.configuration import KEY_ID, write_configuration
 from tests.support.openpgp import KeyRing, open_keyring
 from tests.support.paramiko_server import (
     DropBox,
+    DropBoxLosesFirstManifestReply,
     Files,
     LosesFirstManifestReply,
     NoRename,
@@ -33,14 +33,6 @@ from tests.support.receivers import Receiver
 
 LIMIT = 20_000
 ROWS = 1_500
-
-
-@pytest.fixture(autouse=True)
-def _keep_umask() -> Iterator[None]:
-    """A daemon sets the umask of its process; here that is the tests' own."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +143,41 @@ async def test_data_that_is_not_shown_in_full_is_not_published(tmp_path: Path, f
     assert not list(receiver.root.glob("*.manifest"))
     assert not [source for source in sources if source.state is SourceState.ARCHIVED]
     assert verdict.failures
+
+
+async def test_a_receiver_that_does_not_let_us_look_is_named_with_the_setting(tmp_path: Path) -> None:
+    """``verify: required`` at a drop box: the refusal says which setting to change."""
+    with run_paramiko(tmp_path / "receiver", files=DropBox) as receiver:
+        configuration = _make(tmp_path, receiver, attempts=1)
+        _drop(configuration.staging)
+        verdict, _ = await _run(configuration)
+    assert verdict.exit_code is ExitCode.RECEIVER
+    assert "verify: best_effort" in str(verdict.failures[0])
+
+
+@pytest.mark.parametrize("rename", [False, True])
+async def test_with_best_effort_a_drop_box_takes_everything(tmp_path: Path, *, rename: bool) -> None:
+    """``verify: best_effort``: a size that we may not ask for counts as one that is not shown."""
+    with run_paramiko(tmp_path / "receiver", files=DropBox) as receiver:
+        configuration = _make(tmp_path, receiver, verify="best_effort", rename=rename)
+        dropped = _drop(configuration.staging)
+        verdict, _ = await _run(configuration)
+    assert verdict.exit_code is ExitCode.DONE, verdict
+    _check_arrived(receiver.root, dropped)
+
+
+@pytest.mark.parametrize("verify", ["never", "best_effort"])
+async def test_a_manifest_whose_fate_a_drop_box_hides_is_uncertain(tmp_path: Path, verify: str) -> None:
+    """The answer to a manifest of events is lost and nobody may look: a person decides, and nothing is sent twice."""
+    with run_paramiko(tmp_path / "receiver", files=DropBoxLosesFirstManifestReply) as receiver:
+        configuration = _make(tmp_path, receiver, verify=verify)
+        _drop(configuration.staging)
+        (configuration.staging / "customers.csv").unlink()
+        verdict, (source,) = await _run(configuration)
+    assert verdict.exit_code is ExitCode.NOT_ALL_DELIVERED
+    assert source.state is SourceState.HELD
+    assert "resolve" in (source.reason or "")
+    assert len(list(receiver.root.glob("*.manifest"))) == 1
 
 
 async def test_without_verification_a_drop_box_takes_everything(tmp_path: Path) -> None:

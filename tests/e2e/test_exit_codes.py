@@ -60,9 +60,9 @@ async def _configure(folder: Path, sandbox: Sandbox, **destination: Any) -> Path
     return (await asyncio.to_thread(configure, folder, sandbox, overrides)).path
 
 
-def _rename_destination(config: Path, before: str, after: str) -> None:
+def _rename_feed(config: Path, before: str, after: str) -> None:
     values = yaml.safe_load(config.read_text())
-    values["destinations"][after] = values["destinations"].pop(before)
+    values["feeds"][after] = values["feeds"].pop(before)
     write_values(config.parent, values)
 
 
@@ -122,7 +122,7 @@ async def test_1_when_a_file_is_quarantined_and_while_others_wait_for_it(tmp_pat
 
 
 async def test_1_when_a_file_is_held_and_3_when_the_receiver_is_away(tmp_path: Path, closed_port: int) -> None:
-    """3 while nobody answers, 1 when the file's destination is gone as well; put back, a person's word delivers it."""
+    """3 while nobody answers, 1 when the file's feed is gone as well; put back, a person's word delivers it."""
     async with make_sandbox(tmp_path / "receiver") as sandbox:
         config = await _configure(tmp_path, sandbox, port=closed_port, attempts=1)
         _drop(tmp_path, purchases=EVENTS)
@@ -130,11 +130,11 @@ async def test_1_when_a_file_is_held_and_3_when_the_receiver_is_away(tmp_path: P
         assert answer.code == 3, answer.errors
         (failed,) = _get_lines(answer, "destination_failed")
         assert f"127.0.0.1:{closed_port}" in failed["error"]
-        _rename_destination(config, "production", "other")
+        _rename_feed(config, "purchases", "orders")
         answer = await _run_once(config)
         assert answer.code == 1, answer.errors
         (held,) = _get_lines(answer, "source_held")
-        assert "to production: the configuration has no such destination any more" in held["reason"]
+        assert "the configuration has no feed 'purchases' any more" in held["reason"]
         await _configure(tmp_path, sandbox)
         assert (await call(config, "retry", held["source"])).code == 0
         answer = await _run_once(config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,13 +37,6 @@ class SecondManifestClosed(Files):
         if path.endswith(".manifest") and known and (self.root.parent / "closed").exists():
             return SFTP_PERMISSION_DENIED
         return super().open(path, flags, attr)
-
-
-@pytest.fixture(autouse=True)
-def _keep_umask() -> Iterator[None]:
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture(scope="module")

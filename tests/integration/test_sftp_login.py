@@ -44,6 +44,15 @@ async def test_a_pinned_key_is_asked_for_by_its_kind(many_keys: OpenSSH) -> None
             assert remote.host_key == f"{pinned.split()[0]} {get_fingerprint(key)}"
 
 
+@pytest.mark.parametrize("host", ["sftp..example.com", "a" * 64 + ".example.com"])
+async def test_a_name_that_no_host_can_have_is_told_in_one_line(openssh: OpenSSH, host: str) -> None:
+    """An empty or too long part of the host's name is a mistake in the configuration, and the setting is named."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        await connect(openssh.get_destination(host=host), "production")
+    assert "destinations.production.host" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
 async def test_one_of_several_pins_is_enough(openssh: OpenSSH, tmp_path: Path) -> None:
     """The key to come may be pinned beside the present one."""
     coming = read_public_key(make_key(tmp_path / "coming"))

@@ -29,6 +29,8 @@ from tests.support.sandboxes import make_sandbox
 from tests.support.service import configure
 
 EVENTS = "event_name,time_stamp,user_id\nSold,1700000000,a\n"
+MORE = "Sold,1700000100,b\n"
+"""Files of the same content would be held."""
 HOSTILE = "purchases_<script>alert(1)<script>.csv"
 NO_UTF8 = b"purchases_K\xf6ln.csv"
 NEEDY = {"src", "href", "action", "srcset", "data", "poster", "background"}
@@ -64,7 +66,7 @@ async def _fill(folder: Path) -> Configuration:
         staging = os.fsencode(written.configuration.staging)
         for files in (
             {b"purchases_done.csv": EVENTS},
-            {b"customers.csv": "user_id,Name\na\n", HOSTILE.encode(): EVENTS, NO_UTF8: EVENTS},
+            {b"customers.csv": "user_id,Name\na\n", HOSTILE.encode(): EVENTS + MORE, NO_UTF8: EVENTS + MORE * 2},
         ):
             for name, content in files.items():
                 await asyncio.to_thread(_write, os.path.join(staging, name), content)  # noqa: PTH118 - bytes

@@ -229,6 +229,50 @@ class LosesFirstManifestReply(Files):
     file_class = File
 
 
+class DropBoxLosesFirstManifestReply(DropBox):
+    """Fault: as above, and what became of it cannot be seen."""
+
+    file_class = LosesFirstManifestReply.File
+
+
+class TakesAndHangsUp(Files):
+    """Fault: takes data and manifest away once the manifest is closed, and every line is cut before anybody is told."""
+
+    class File(File):
+        """Takes a pair away when its manifest is closed."""
+
+        def close(self) -> None:
+            super().close()
+            if self.path.endswith(".manifest"):
+                self.files.remove(self.path)
+                self.files.remove(self.path.removesuffix(".manifest") + ".csv")
+                self.files.hang_up()
+
+    file_class = File
+
+
+class LosesData(Files):
+    """Fault: a data file is gone once it was looked at."""
+
+    def stat(self, path: str) -> paramiko.SFTPAttributes | int:
+        found = super().stat(path)
+        if path.endswith(".csv"):
+            self.remove(path)
+        return found
+
+
+class HasNoRoom(Files):
+    """Fault: every write beyond the first 8 KB fails, and no reason is given."""
+
+    class File(File):
+        """Reports a failure without a reason."""
+
+        def write(self, offset: int, data: ReadableBuffer) -> int:
+            return SFTP_FAILURE if offset + memoryview(data).nbytes > 8_000 else super().write(offset, data)
+
+    file_class = File
+
+
 class SilentOnClose(Session):
     """Fault: the request to close a file is never answered, though the line stays up."""
 

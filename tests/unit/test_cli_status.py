@@ -84,7 +84,7 @@ def test_status_tells_what_waits_why_and_what_to_type(written: Written, capsys: 
     assert f"waits00000  why: {waited}" in lines
     assert "waits00000  next: sftp-orchestrator release waits00000" in lines
     assert "away000000  why: connect: no answer" in lines
-    assert any(line.startswith("away000000  next: nothing: tried again at 21") for line in lines)
+    assert any(line.startswith("away000000  next: it is tried again by itself at 21") for line in lines)
     assert lines[-1] == "2 waiting, 1 in need of a person. 0 files were delivered so far."
 
 
@@ -155,4 +155,4 @@ def test_what_goes_on_by_itself_asks_for_nothing() -> None:
 def test_what_is_due_again_is_said_to_be() -> None:
     """A time that has passed is no promise: the next run tries again."""
     view = SourceView(source=make_source(state=SourceState.READY, retry_at=NOW), parts=(), waits_for=None)
-    assert _advise(view) == ("nothing: it is tried again with the next run",)
+    assert _advise(view) == ("it is tried again by itself, with the next run",)

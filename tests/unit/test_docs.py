@@ -301,7 +301,7 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
         intake = Intake(place.configuration, workspace, ledger)
         preparation = Preparation.open(place.configuration, workspace, ledger, Board())
         for name in ("purchases_1.csv", "purchases_2.csv"):
-            (staging / name).write_text(rows, encoding="utf-8")
+            (staging / name).write_text(rows.replace("u1", name[:11]), encoding="utf-8")
         claimed = [source for _ in range(2) for source in intake.scan().claimed]
         first, _ = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
         _deliver(ledger, first)

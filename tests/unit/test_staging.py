@@ -104,6 +104,23 @@ def test_a_folder_we_may_not_read_hinders_no_other(tmp_path: Path) -> None:
         _look(missing)
 
 
+def test_a_file_we_may_not_read_is_left_alone() -> None:
+    """It is told instead of being claimed and failing for ever; once its mode lets us, it is a candidate."""
+    with _closed_folder() as root:
+        before = os.geteuid()
+        os.seteuid(os.getuid())
+        _write(root / "secret.csv")
+        (root / "secret.csv").chmod(0)
+        os.seteuid(before)
+        look = _look(root)
+        assert _list_paths(look) == [b"a.csv"]
+        assert "we may not read it" in _tell(look)[b"secret.csv"]
+        os.seteuid(os.getuid())
+        (root / "secret.csv").chmod(0o644)
+        os.seteuid(before)
+        assert _list_paths(_look(root)) == [b"a.csv", b"secret.csv"]
+
+
 def test_no_component_of_a_folder_may_be_a_link(tmp_path: Path) -> None:
     """A folder that was swapped for a link between the look and the claim is not opened."""
     _write(tmp_path / "outside" / "inner" / "a.csv")

@@ -1,0 +1,84 @@
+"""Whose fault it is: what goes wrong with one source sets that source aside, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import structlog
+
+from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.moves import IllegalMove
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.prepare.preparation import Preparation
+
+_LOG = structlog.get_logger()
+
+
+class SourceFault(LocalFault):
+    """One source cannot go on now, and the others can: its file cannot be read, gpg fails on it. It waits."""
+
+
+SOURCE_FAILURES = (SourceChanged, InputRefused, DecisionNeeded, SourceFault, IllegalMove)
+"""What concerns one source; every other failure is the line's, the receiver's, the ledger's."""
+
+
+@contextlib.contextmanager
+def blamed_on(source: Source) -> Iterator[None]:
+    """Let what goes wrong with local work on ``source`` come out as one of ``SOURCE_FAILURES``.
+
+    What should never happen holds the source, with a traceback in the log: trying again would give the same.
+    """
+    try:
+        yield
+    except SOURCE_FAILURES:
+        raise
+    except Failure as error:
+        raise as_source_fault(error) from error
+    except OSError as error:
+        raise SourceFault("read", source.name, error.strerror or str(error)) from error
+    except Exception as error:
+        _LOG.error("source_crashed", source=source.id, feed=source.feed, file=source.name, exc_info=True)
+        raise DecisionNeeded(
+            "prepare",
+            source.name,
+            f"{type(error).__name__}: {error}",
+            hint=f"this is a defect: the log has the details; `sftp-orchestrator retry {source.id}` tries it again",
+        ) from error
+
+
+def as_source_fault(error: Failure) -> SourceFault:
+    """Return ``error`` as the fault of one source, with the same words. Pure."""
+    return SourceFault(error.operation, error.subject, error.cause, hint=error.hint)
+
+
+async def set_aside(source: Source, error: Failure, preparation: Preparation, ledger: Ledger) -> None:
+    """Note why ``source`` drops out of the run, as the kind of error asks for; may be repeated.
+
+    Raises:
+        LocalFault: not even that could be noted: the ledger cannot be used.
+    """
+    if isinstance(error, IllegalMove):
+        # A person's word in another process, or a defect: the row says what is true now, and the next run reads it.
+        _LOG.warning("source_moved_meanwhile", source=source.id, feed=source.feed, file=source.name, reason=str(error))
+        if (await asyncio.to_thread(ledger.sources.get, source.id)).is_wanted:
+            return
+    try:
+        with blamed_on(source):
+            await preparation.set_aside(source, error)
+    except DecisionNeeded as second:
+        await _hold(source, second, ledger)
+    except SOURCE_FAILURES as second:
+        # Its quarantine is not writable, or it was moved meanwhile. To wait is always possible, or the ledger is gone.
+        await preparation.set_aside(source, as_source_fault(second))
+
+
+async def _hold(source: Source, error: Failure, ledger: Ledger) -> None:
+    try:
+        await asyncio.to_thread(ledger.sources.hold, source.id, str(error))
+    except IllegalMove as moved:
+        _LOG.warning("source_moved_meanwhile", source=source.id, feed=source.feed, file=source.name, reason=str(moved))
+    else:
+        _LOG.warning("source_held", source=source.id, feed=source.feed, file=source.name, reason=str(error))

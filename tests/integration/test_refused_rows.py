@@ -1,0 +1,175 @@
+"""Rows that break the receiver's rules: kept with their reasons; the good ones leave byte for byte, or nothing does."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sftp_orchestrator.config.model import Configuration, Feed
+from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.errors import ExitCode
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.progress import Board
+from sftp_orchestrator.sandbox.activity import Event, read_activity
+from tests.support.configuration import FEEDS
+from tests.support.sandboxes import make_sandbox
+from tests.support.service import configure
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+HEADER = b"event_name,time_stamp,user_id,note"
+GOOD = b'Sold,1700000000,user%d,"two\nlines, K\xc3\xb6ln"'
+
+
+def _make_feed(**changes: Any) -> Feed:
+    return Feed.model_validate({**FEEDS["purchases"], "max_bad_rows": 0.5, **changes})
+
+
+def _inspect(folder: Path, content: bytes, feed: Feed) -> Inspection:
+    (folder / "source.csv").write_bytes(content)
+    return inspect(folder / "source.csv", feed, now=NOW, outlet=folder, spill_directory=folder)
+
+
+def _read_failed(folder: Path) -> list[dict[str, str]]:
+    content = (folder / FAILED_ROWS_NAME).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(content, newline="")))
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("ends", [True, False], ids=["with a last break", "without"])
+def test_good_rows_are_the_bytes_that_came(tmp_path: Path, newline: bytes, *, ends: bool) -> None:
+    """First, middle and last row are refused; what is left is the file without their bytes, in the same form."""
+    bad = b'Sold,1700000000000,null,"say ""hi"""'
+    rows = [bad, *(GOOD % n for n in range(5)), bad, *(GOOD % n for n in range(5, 9)), bad]
+    tail = newline if ends else b""
+    content = b"\xef\xbb\xbf" + newline.join([HEADER, *rows]) + tail
+    found = _inspect(tmp_path, content, _make_feed())
+    assert (found.records, found.refused_rows, found.is_rewritten) == (9, 3, True)
+    assert found.path.read_bytes() == newline.join([HEADER, *(row for row in rows if row != bad)]) + newline
+    failed = _read_failed(tmp_path)
+    assert [row["note"] for row in failed] == ['say "hi"'] * 3
+    assert list(failed[0]) == [*HEADER.decode().split(","), DESCRIPTION]
+    assert "time_stamp: ts is in milliseconds" in failed[0][DESCRIPTION]
+    assert "user_id: an identity is a value such as null" in failed[0][DESCRIPTION]
+    first = 1 + 1 * len(rows[:1])
+    lines = {found.line for tally in found.tallies if tally.rule == "ts.milliseconds" for found in tally.first}
+    assert first in lines
+    assert len(lines) == 3
+
+
+def test_a_clean_file_is_not_rewritten(tmp_path: Path) -> None:
+    """Nothing is written where no row is refused, whatever is warned of."""
+    found = _inspect(tmp_path, HEADER + b"\n" + GOOD % 1 + b"\n", _make_feed())
+    assert (found.is_rewritten, found.refused_rows) == (False, 0)
+    assert [tally.rule for tally in found.tallies] == ["column.unmapped"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source.csv"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "bad"),
+    [
+        pytest.param({"max_bad_rows": 0.1}, 2, id="too many"),
+        pytest.param({"on_bad_rows": "quarantine"}, 1, id="by policy"),
+        pytest.param({"max_bad_rows": 1.0}, 10, id="every row"),
+    ],
+)
+def test_the_whole_file_waits_where_the_feed_says_so(tmp_path: Path, changes: dict[str, Any], bad: int) -> None:
+    """Above max_bad_rows, with on_bad_rows quarantine, or where no row is left: refused, with its failed rows."""
+    rows = [b"Sold,soon,user,x"] * bad + [GOOD % n for n in range(10 - bad)]
+    with pytest.raises(Refused) as caught:
+        _inspect(tmp_path, b"\n".join([HEADER, *rows]) + b"\n", _make_feed(**changes))
+    assert caught.value.refused_rows == bad
+    assert caught.value.findings[-1].rule == "ts.form"
+    assert len(_read_failed(tmp_path)) == bad
+    assert not (tmp_path / "good_rows.csv").exists()
+
+
+def test_a_rule_can_be_switched_off_or_be_a_warning(tmp_path: Path) -> None:
+    """What the feed re-grades is not refused; a warning is told."""
+    content = HEADER + b"\nSold,1700000000000,null,x\n" + GOOD % 1 + b"\n"
+    rules = {"ts.milliseconds": "off", "type.integer": "off", "identity.reserved": "warning", "column.unmapped": "off"}
+    found = _inspect(tmp_path, content, _make_feed(rules=rules))
+    assert not found.is_rewritten
+    assert [(tally.rule, tally.severity.value, tally.rows) for tally in found.tallies] == [
+        ("identity.reserved", "warning", 1)
+    ]
+    assert found.tallies[0].first[0].line == 2
+
+
+def test_many_refused_rows_over_many_chunks(tmp_path: Path) -> None:
+    """Every third row of 300,000 is refused: rows in = rows sent + rows refused, and each is the right one."""
+    rows = [b"Sold,%d,user%d,n" % (1_700_000_000 if n % 3 else -1, n) for n in range(300_000)]
+    found = _inspect(tmp_path, b"\n".join([HEADER, *rows]) + b"\n", _make_feed())
+    assert (found.records, found.refused_rows) == (200_000, 100_000)
+    assert found.path.read_bytes() == b"\n".join([HEADER, *(row for n, row in enumerate(rows) if n % 3)]) + b"\n"
+    assert [row["user_id"] for row in _read_failed(tmp_path)] == [f"user{n}" for n in range(0, 300_000, 3)]
+    (tally,) = (tally for tally in found.tallies if tally.rule == "ts.before_1970")
+    assert (tally.rows, [finding.line for finding in tally.first[:3]]) == (100_000, [2, 5, 8])
+
+
+async def _deliver(configuration: Configuration) -> tuple[ExitCode, list[Source]]:
+    with open_daemon(configuration, Board()) as daemon:
+        verdict = await daemon.run_once()
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        return verdict.exit_code, ledger.sources.list_in(set(SourceState))
+
+
+async def test_from_drop_to_report(tmp_path: Path) -> None:
+    """The receiver takes the good rows and refuses none; the bad ones wait beside their report."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        feeds = {"feeds": {"purchases": {"max_bad_rows": 0.2}}}
+        configuration = configure(tmp_path, sandbox, {**feeds}).configuration
+        rows = [GOOD % n for n in range(90)] + [b"App Launched,1700000000,u,x"] * 10
+        content = b"\n".join([HEADER, *rows]) + b"\n"
+        (configuration.staging / "purchases.csv").write_bytes(content)
+        code, (source,) = await _deliver(configuration)
+        await sandbox.wait_until_idle()
+    assert (code, source.state, source.records, source.refused_rows) == (ExitCode.DONE, SourceState.ARCHIVED, 90, 10)
+    (taken,) = (entry.details for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN)
+    assert (taken["rows"], taken["failed_rows"]) == (90, 0)
+    folder = configuration.workspace / "rejected" / source.id
+    reason = "event_name: the event has the name of a system event"
+    vendor = "Event name belongs to CleverTap restricted system events"
+    assert [row[DESCRIPTION] for row in _read_failed(folder)] == [f"{reason} ({vendor})"] * 10
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert (report["rules"]["event_name.reserved"], report["sent_rows"], report["refused_rows"]) == (10, 90, 10)
+    assert report["findings"][-1]["line"] == 1 + 2 * 90 + 10
+    (archived,) = (configuration.workspace / "archive").rglob("purchases.csv")
+    assert archived.read_bytes() == content
+    assert list((configuration.workspace / "work").iterdir()) == []
+
+
+async def test_the_same_events_are_not_sent_twice_without_a_word(tmp_path: Path) -> None:
+    """Dropped again under another name they are held, with the first named; released they go. Profiles just go."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = configure(tmp_path, sandbox).configuration
+        for number in (1, 2):
+            (configuration.staging / f"purchases_{number}.csv").write_bytes(HEADER + b"\n" + GOOD % 1 + b"\n")
+            (configuration.staging / f"customers_{number}.csv").write_bytes(b"user_id,Name\na,Ada\n")
+        code, sources = await _deliver(configuration)
+        assert code is ExitCode.NOT_ALL_DELIVERED
+        (held,) = (source for source in sources if source.state is not SourceState.ARCHIVED)
+        (first,) = (source for source in sources if source.name == "purchases_1.csv")
+        assert (held.name, held.state) == ("purchases_2.csv", SourceState.HELD)
+        assert f"its content is that of purchases_1.csv, source {first.id}" in str(held.reason)
+        with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+            ledger.sources.retry(held.id, by="anna")
+        code, _ = await _deliver(configuration)
+        assert code is ExitCode.NOT_ALL_DELIVERED
+        with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+            ledger.sources.release(held.id, by="anna")
+        code, sources = await _deliver(configuration)
+        await sandbox.wait_until_idle()
+    assert (code, {source.state for source in sources}) == (ExitCode.DONE, {SourceState.ARCHIVED})
+    taken = [entry.details for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
+    assert [str(details["data"]).split("_")[0] for details in taken] == ["customers"] * 2 + ["purchases"] * 2

@@ -1,0 +1,102 @@
+"""The workspace's lock: one holder, whoever made its file."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.intake.lock import WorkspaceLock
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_lock_that_root_made_serves_the_workspaces_owner() -> None:
+    """After root ran once, its lock belongs to whom the workspace does, also where root's file lay there before."""
+    for is_old in (False, True):
+        with tempfile.TemporaryDirectory(dir="/tmp") as name:
+            folder = Path(name)
+            os.chown(folder, NOBODY, NOBODY)
+            if is_old:
+                (folder / "lock").touch(mode=0o600)
+            with WorkspaceLock(folder / "lock"):
+                pass
+            os.seteuid(NOBODY)
+            try:
+                with WorkspaceLock(folder / "lock"):
+                    assert (folder / "lock").stat().st_uid == NOBODY
+            finally:
+                os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of several users need root")
+def test_a_lock_of_another_user_is_told_with_what_to_do() -> None:
+    """One line with path and hint, no bare error of the system."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        (folder / "lock").touch(mode=0o600)
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            with pytest.raises(LocalFault, match="Permission denied; lock must be a file that we may write") as caught:
+                WorkspaceLock(folder / "lock").__enter__()
+        finally:
+            os.seteuid(0)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ["open", "ftruncate", "pwrite"])
+def test_every_fault_of_the_lock_is_one_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A full disk, a folder, a file system without locks; and the lock is free again afterwards."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(LocalFault, match="No space left"):
+            WorkspaceLock(tmp_path / "lock").__enter__()
+    with WorkspaceLock(tmp_path / "lock"):
+        pass
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What flock refuses is no traceback."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(LocalFault, match="No locks available"):
+        WorkspaceLock(tmp_path / "lock").__enter__()
+
+
+def test_a_second_holder_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
+    """The message names the process, and the hint says why."""
+    with (
+        WorkspaceLock(tmp_path / "lock"),
+        pytest.raises(LocalFault, match=rf"in use by process {os.getpid()} on .*; only one may run at a time"),
+    ):
+        WorkspaceLock(tmp_path / "lock").__enter__()
+
+
+def test_a_full_disk_keeps_nobody_from_giving_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the file says is for people; the lock is given back all the same."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        lock = WorkspaceLock(tmp_path / "lock").__enter__()
+        patch.setattr(os, "ftruncate", fail)
+        lock.__exit__(None, None, None)
+    with WorkspaceLock(tmp_path / "lock"):
+        pass

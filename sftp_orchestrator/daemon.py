@@ -131,7 +131,7 @@ class Daemon:
             scan = await self._scan()
         verdict = await self._runner.run("once")
         await self._tidy()
-        return dataclasses.replace(verdict, not_delivered=(*verdict.not_delivered, *held))
+        return dataclasses.replace(verdict, not_delivered=(*verdict.not_delivered, *held), left_alone=scan.left_alone)
 
     async def run(self) -> None:
         """Take in and deliver until cancelled."""

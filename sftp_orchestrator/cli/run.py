@@ -54,6 +54,9 @@ def summarize(verdict: Verdict) -> str | None:
         "quarantined": states.count(SourceState.QUARANTINED),
         "held": states.count(SourceState.HELD),
         "waits" if waiting == 1 else "wait": waiting,
+        "left alone in staging": verdict.left_alone,
     }
     said = [f"{count} {what}" for what, count in told.items() if count]
-    return ", ".join(said) + (": see sftp-orchestrator status" if states else "") if said else None
+    return (
+        ", ".join(said) + (": see sftp-orchestrator status" if states or verdict.left_alone else "") if said else None
+    )

@@ -36,8 +36,9 @@ class Archive:
         original = self._workspace.get_source(source.id)
         try:
             with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
-                _warn_of_late_rows(source, original)
-                if self._keep_days != 0:
+                # What came after the last manifest is nowhere else: it is kept, whatever the policy says.
+                has_late_rows = _find_late_rows(source, original)
+                if self._keep_days != 0 or has_late_rows:
                     day = source.changed_at.astimezone(self._zone).date().isoformat()
                     move_in(original, self._workspace.get_archive(source.id, day), source.file_name)
                 remove_tree(self._workspace.get_folder(source.id))
@@ -56,11 +57,19 @@ class Archive:
         if self._keep_days is None:
             return 0
         oldest = today - datetime.timedelta(days=self._keep_days)
-        expired = [folder for folder in self._workspace.archive.iterdir() if _is_older(folder.name, oldest)]
-        for folder in expired:
-            remove_tree(folder)
-            _LOG.info("archive_removed", day=folder.name)
-        return len(expired)
+        removed = 0
+        for folder in self._workspace.archive.iterdir():
+            if not _is_older(folder.name, oldest) or not folder.is_dir():
+                continue
+            try:
+                with files.as_local_fault("remove", str(folder), hint="it must be ours to remove"):
+                    remove_tree(folder)
+            except LocalFault as error:
+                _LOG.error("archive_failed", folder=folder.name, error=str(error))
+            else:
+                removed += 1
+                _LOG.info("archive_removed", day=folder.name)
+        return removed
 
 
 def move_in(original: Path, folder: Path, name: str) -> None:
@@ -73,11 +82,12 @@ def move_in(original: Path, folder: Path, name: str) -> None:
     files.fsync_directory(folder.parent)
 
 
-def _warn_of_late_rows(source: Source, original: Path) -> None:
+def _find_late_rows(source: Source, original: Path) -> bool:
     if not original.exists():
-        return
+        return False
     status = original.stat()
-    if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+    changed = (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns)
+    if changed:
         _LOG.error(
             "source_changed_late",
             source=source.id,
@@ -86,6 +96,7 @@ def _warn_of_late_rows(source: Source, original: Path) -> None:
             delivered_size=source.size,
             hint="its producer wrote to it after its last manifest: what came then was not sent",
         )
+    return changed
 
 
 def _is_older(name: str, oldest: datetime.date) -> bool:

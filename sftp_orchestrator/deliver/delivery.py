@@ -7,6 +7,7 @@ destination's share, and its sources wait for the next run with the reason.
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -155,7 +156,11 @@ class Delivery:
                     left = [source.id for source in gate.passes_over]
                     _LOG.warning("profiles_passed_over", source=event.id, profiles=left)
             else:
-                _LOG.warning("events_wait", source=event.id, reason=gate.explain())
+                reason = gate.explain() or ""
+                _LOG.warning("events_wait", source=event.id, reason=reason)
+                # Due at once again: under a schedule, too, they follow as soon as these profiles went.
+                now = datetime.datetime.now(datetime.UTC)
+                await asyncio.to_thread(self._ledger.sources.note_wait, event.id, reason, retry_at=now)
         return admitted
 
     async def _run_lane(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:

@@ -35,6 +35,8 @@ class Verdict:
     """what ended a destination's share early"""
     parts: int = 0
     """of the sources delivered"""
+    left_alone: int = 0
+    """files in staging that are not taken: no feed fits, or several do"""
     size: int = 0
     """bytes of the sources delivered, as they were dropped"""
 

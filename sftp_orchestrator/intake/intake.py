@@ -40,6 +40,8 @@ class Scan:
     """files that fit a feed and are not complete yet"""
     wait_seconds: float | None
     """until the next of them can be complete; None where none can by waiting"""
+    left_alone: int = 0
+    """files that are not taken"""
 
 
 def open_staging(configuration: Configuration) -> Staging:
@@ -108,6 +110,7 @@ class Intake:
             claimed=tuple(self._claimer.claim_all(complete)),
             waiting=tuple((candidate, feed_of[candidate.relative_path]) for candidate in settled.waiting),
             wait_seconds=self._settler.get_wait_seconds(now=now) if settled.waiting else None,
+            left_alone=len(found.left_alone),
         )
 
     def _warn_once(self, left_alone: tuple[Obstacle, ...]) -> None:

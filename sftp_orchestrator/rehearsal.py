@@ -52,8 +52,15 @@ class Plan:
         """Return the plaintext bytes of a part; encrypted it has others, below the receiver's limit."""
         return self.header_bytes + part.end - part.start
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented fields."""
+    def to_json(self, *, parts: bool = True) -> dict[str, Any]:
+        """Return the documented fields, with or without what becomes of the good rows."""
+        found = self._to_json()
+        if not parts:
+            for name in ("destination", "encrypted", "parts"):
+                del found[name]
+        return found
+
+    def _to_json(self) -> dict[str, Any]:
         return {
             "file": self.file,
             "feed": self.feed,

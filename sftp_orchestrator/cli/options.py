@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,13 @@ import structlog
 import typer
 from rich.console import Console
 
+from sftp_orchestrator import rehearsal
+from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import display_path
+from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace
 
 ConfigOption = Annotated[
@@ -40,6 +45,22 @@ def quieten(context: typer.Context, level: int = logging.WARNING) -> None:
     """Keep what is below ``level`` out of the log of a command that answers by itself; ``--debug`` goes before."""
     if not context.find_root().params.get("debug"):
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+
+
+def rehearse_all(configuration: Configuration, files: Sequence[Path]) -> list[rehearsal.Plan]:
+    """Return what would happen to each file, with progress on a terminal; raises as ``rehearsal.rehearse``."""
+    board = Board()
+
+    def rehearse(path: Path) -> rehearsal.Plan:
+        label = display_path(os.fsencode(path.name))
+        board.begin(label, Phase.INSPECT, path.stat().st_size if path.is_file() else 0)
+        try:
+            return rehearsal.rehearse(configuration, path, progress=lambda count: board.advance(label, count))
+        finally:
+            board.end(label)
+
+    with show_progress(board):
+        return [rehearse(path) for path in files]
 
 
 def get_console() -> Console:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +10,8 @@ import typer
 from rich.console import Console
 
 from sftp_orchestrator import rehearsal, units
-from sftp_orchestrator.cli import layout, options
-from sftp_orchestrator.cli.display import show_progress
+from sftp_orchestrator.cli import findings, layout, options
 from sftp_orchestrator.errors import ExitCode
-from sftp_orchestrator.ledger.records import display_path
-from sftp_orchestrator.progress import Board, Phase
 
 
 def plan(
@@ -27,15 +22,7 @@ def plan(
     as_json: options.JsonOption = False,
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
-    configuration = options.load_configuration(context, config)
-    board = Board()
-    with show_progress(board):
-        plans = []
-        for path in files:
-            label = display_path(os.fsencode(path.name))
-            board.begin(label, Phase.INSPECT, path.stat().st_size if path.is_file() else 0)
-            plans.append(rehearsal.rehearse(configuration, path, progress=_advance(board, label)))
-            board.end(label)
+    plans = options.rehearse_all(options.load_configuration(context, config), files)
     if as_json:
         typer.echo(json.dumps([found.to_json() for found in plans], indent=2, ensure_ascii=False))
     else:
@@ -44,20 +31,15 @@ def plan(
     return ExitCode.NOT_ALL_DELIVERED if any(found.is_refused for found in plans) else ExitCode.DONE
 
 
-def _advance(board: Board, label: str) -> Callable[[int], None]:
-    return lambda count: board.advance(label, count)
-
-
 def _print(console: Console, found: rehearsal.Plan) -> None:
     console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
     secrecy = "encrypted" if found.encrypted else "plain"
     layout.say(console, f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}")
-    for finding in found.findings:
-        console.print(f"  refused  {finding.rule}: {finding}", markup=False, soft_wrap=True)
+    layout.say(console, f"  {findings.describe_rows(found.rows, found.refused_rows)}")
+    findings.print_tallies(console, found.tallies)
     if found.is_refused:
-        console.print("  It would be quarantined.")
+        layout.say(console, "  It would be quarantined.")
         return
-    console.print(f"  {units.format_count(found.rows)} rows, none refused")
     entries = [
         layout.Entry(
             cells=(f"  {number}/{len(found.parts)}",),

@@ -98,7 +98,7 @@ async def test_a_file_that_breaks_a_rule_is_1_with_line_and_rule(tmp_path: Path)
             call(config, "plan", str(bad), str(good)), call(config, "plan", "--json", str(bad), str(good))
         )
     assert (shown.code, told.code) == (1, 1)
-    assert "  refused  row.ragged: line 2: " in shown.out
+    assert "  error  row.ragged, once\n    line 2: " in shown.out
     assert "  It would be quarantined." in shown.out
     refused, delivered = json.loads(told.out)
     assert (refused["verdict"], refused["parts"]) == ("quarantined", [])
@@ -135,3 +135,31 @@ async def test_a_name_that_is_no_utf8_is_2_and_not_called_refused(tmp_path: Path
     assert (planned.code, planned.out, planned.errors.count("\n")) == (2, "", 1)
     assert r"purchases_K\xf6ln.csv: its path is no UTF-8" in planned.errors
     assert done.code == 0, done.errors
+
+
+async def test_validate_tells_every_rule_that_is_broken(tmp_path: Path) -> None:
+    """Each rule with its count and its first lines; 1 where rows are refused, 0 where it is only warned of."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        changes = {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, changes)
+    header = "event_name,time_stamp,user_id,note\n"
+    rows = [f"Sold,{1_700_000_000 + number},user{number},n\n" for number in range(20)]
+    good, bad = tmp_path / "purchases_good.csv", tmp_path / "purchases_bad.csv"
+    good.write_text(header + "".join(rows))
+    bad.write_text(header + "".join(rows) + "Sold,1700000000000,null,n\n" * 5)
+    clean = await call(written.path, "validate", str(good))
+    assert clean.code == 0, clean
+    assert "20 rows, none refused\n  warning  column.unmapped, once" in clean.out
+    broken = await call(written.path, "validate", str(bad))
+    assert broken.code == 1, broken
+    assert "25 rows, 5 refused" in broken.out
+    assert "  error  ts.milliseconds, 5 times\n    line 22: time_stamp: ts is in milliseconds\n" in broken.out
+    assert "The good rows would be sent, the refused ones kept in failed_rows.csv." in broken.out
+    (found,) = json.loads((await call(written.path, "validate", "--json", str(bad))).out)
+    assert {rule["rule"]: rule["rows"] for rule in found["rules"]} == {
+        "column.unmapped": 1,
+        "identity.reserved": 5,
+        "type.integer": 5,
+        "ts.milliseconds": 5,
+    }
+    assert not list((tmp_path / "workspace").rglob("*.csv"))

@@ -1,0 +1,34 @@
+"""How broken rules are shown: each with its count and its first places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from sftp_orchestrator import units
+from sftp_orchestrator.cli import layout
+from sftp_orchestrator.destination.rules import Severity
+from sftp_orchestrator.prepare.report import Tally
+
+PLACES = 3
+"""How many places of a rule are shown; the report and ``--json`` have more."""
+
+
+def print_tallies(console: Console, tallies: Sequence[Tally]) -> None:
+    """Print every rule that is broken, errors first."""
+    for found in sorted(tallies, key=lambda tally: tally.severity is not Severity.ERROR):
+        times = "once" if found.rows == 1 else f"{units.format_count(found.rows)} times"
+        layout.say(console, f"  {found.severity}  {found.rule}, {times}")
+        for finding in found.first[:PLACES]:
+            layout.say(console, f"    {finding}")
+        if found.rows > PLACES:
+            layout.say(console, f"    and {units.format_count(found.rows - PLACES)} more")
+
+
+def describe_rows(rows: int | None, refused: int | None) -> str:
+    """Return how many rows there are, and how many of them are refused. Pure."""
+    if rows is None:
+        return "its rows were not counted"
+    said = f"{units.format_count(rows)} row{'' if rows == 1 else 's'}"
+    return f"{said}, {units.format_count(refused) if refused else 'none'} refused"

@@ -1,0 +1,47 @@
+"""``validate``: the inspection alone; nothing is written or sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sftp_orchestrator import rehearsal, units
+from sftp_orchestrator.cli import findings, layout, options
+from sftp_orchestrator.errors import ExitCode
+
+
+def validate(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV files, in staging or elsewhere.")],
+    config: options.ConfigOption = None,
+    *,
+    as_json: options.JsonOption = False,
+) -> int:
+    """Check files against the receiver's rules: every rule that is broken, how often, and where first."""
+    plans = options.rehearse_all(options.load_configuration(context, config), files)
+    if as_json:
+        typer.echo(json.dumps([found.to_json(parts=False) for found in plans], indent=2, ensure_ascii=False))
+    else:
+        for found in plans:
+            _print(options.get_console(), found)
+    return ExitCode.DONE if all(_is_good(found) for found in plans) else ExitCode.NOT_ALL_DELIVERED
+
+
+def _is_good(found: rehearsal.Plan) -> bool:
+    return not found.is_refused and not found.refused_rows
+
+
+def _print(console: Console, found: rehearsal.Plan) -> None:
+    console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
+    layout.say(console, f"  feed {found.feed} ({found.type}), {findings.describe_rows(found.rows, found.refused_rows)}")
+    findings.print_tallies(console, found.tallies)
+    if found.is_refused:
+        layout.say(console, "  It would be quarantined: no row of it would be sent.")
+    elif found.refused_rows:
+        layout.say(console, "  The good rows would be sent, the refused ones kept in failed_rows.csv.")
+    else:
+        layout.say(console, "  It keeps to every rule." if not found.tallies else "  It would be sent as it is.")

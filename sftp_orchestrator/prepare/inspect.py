@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from sftp_orchestrator.config.model import BadRows, Feed
 from sftp_orchestrator.destination import clevertap
@@ -21,13 +19,15 @@ from sftp_orchestrator.prepare.examine import Count, Examination
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, Tally, refuse, tally
+from sftp_orchestrator.prepare.reading import Watch, open_reading
+from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, Tally, tally
+from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.row_checks import Check, Hint, list_checks
-from sftp_orchestrator.prepare.scan import Scan, Stopped, read_header, scan
-from sftp_orchestrator.prepare.table import Table, TableFacts, open_table
+from sftp_orchestrator.prepare.scan import Scan, read_header
+from sftp_orchestrator.prepare.table import TableFacts
 
 GOOD_ROWS_NAME = "good_rows.csv"
-T = TypeVar("T")
+STRIPPED_NAME = "returned_rows.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,26 +77,21 @@ class Inspection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """How to read: who says when to stop, who is told how far it is."""
+class _Job:
+    """What one inspection is asked for; see ``inspect``."""
 
-    cancelled: Callable[[], bool]
-    progress: Callable[[int], None]
-    stop: threading.Event
-    pool: ThreadPoolExecutor
+    path: Path
+    feed: Feed
+    now: datetime.datetime
+    outlet: Path
+    spill_directory: Path
+    retention_days: int | None
+    watch: Watch
 
-    def wait_for(self, work: Callable[[], T]) -> T:
-        """Do ``work`` in the pool; told to stop, have DuckDB interrupted and raise ``Stopped``."""
-        future = self.pool.submit(work)
-        while True:
-            try:
-                return future.result(0.2)
-            except TimeoutError:
-                if future.done():
-                    raise
-                if self.cancelled():
-                    self.stop.set()
-                    raise Stopped from None
+    @property
+    def good_rows(self) -> Path:
+        """Where the good rows go, where not all are good."""
+        return self.outlet / GOOD_ROWS_NAME
 
 
 def inspect(
@@ -121,88 +116,84 @@ def inspect(
         LocalFault: it cannot be read, or a disk is full.
         Stopped: ``cancelled`` said so.
     """
-    header = read_header(path)
-    _require_columns(header, feed)
-    columns = list_columns(header.names, feed)
-    notes = check_header(columns, feed)
+    job = _Job(
+        path=path,
+        feed=feed,
+        now=now,
+        outlet=outlet,
+        spill_directory=spill_directory,
+        retention_days=retention_days,
+        watch=Watch(cancelled=cancelled, progress=progress),
+    )
+    return _inspect_returned(job) if is_returned(read_header(path), feed) else _inspect(job)
+
+
+def _inspect(job: _Job) -> Inspection:
+    header = read_header(job.path)
+    _require_columns(header, job.feed)
+    columns = list_columns(header.names, job.feed)
+    notes = check_header(columns, job.feed)
     if any(note.severity is Severity.ERROR for note in notes):
         raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
-    time = find_time(columns, feed)
+    time = find_time(columns, job.feed)
     time_column = time.position if time else None
-    checks = list_checks(columns, feed, now=now, retention_days=retention_days)
-    stop = threading.Event()
-    with (
-        open_table(path, header, spill_directory=spill_directory, stop=stop) as table,
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspect") as pool,
-    ):
-        reading = _Reading(cancelled=cancelled, progress=progress, stop=stop, pool=pool)
-        first = [check for check in checks if check.hint is None]
-        scanned, facts = _read_both(path, table, reading, time_column, first)
+    checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
+    with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
+        screened = [check for check in checks if check.hint is None]
+        scanned, facts = reading.read(time_column=time_column, checks=screened)
+        tallies = tally(notes)
         if not _must_examine(checks, scanned, facts):
-            return Inspection(
-                path=path, scan=scanned, original=scanned, earliest_ts=facts.earliest_ts, tallies=tuple(tally(notes))
-            )
-        examination = reading.wait_for(lambda: table.examine(checks))
-        counts, refused = examination.count(), examination.count_refused()
-        tallies = (*tally(notes), *_tally_rows(path, scanned, counts))
+            return _pass(job, scanned, facts, tallies)
+        examination = reading.wait_for(lambda: reading.table.examine(checks))
+        tallies += _tally_rows(job.path, scanned, examination.count())
+        refused = examination.count_refused()
         if not refused:
-            return Inspection(path=path, scan=scanned, original=scanned, earliest_ts=facts.earliest_ts, tallies=tallies)
-        good = None if _is_too_bad(refused, scanned, feed) else outlet / GOOD_ROWS_NAME
-        _reject(path, scanned, examination, refused, outlet=outlet, good=good)
-        if good is None:
-            raise Refused(tallies, refused_rows=refused, hint=_explain_policy(feed))
-    return _inspect_good(
-        good,
-        scanned,
-        refused,
-        tallies,
-        time_column=time_column,
-        spill_directory=spill_directory,
-        cancelled=cancelled,
+            return _pass(job, scanned, facts, tallies)
+        _reject(job, scanned, examination, refused, tallies)
+    return _inspect_good(job, scanned, refused, tallies, time_column=time_column)
+
+
+def _pass(job: _Job, scanned: Scan, facts: TableFacts, tallies: Sequence[Tally]) -> Inspection:
+    """Return the inspection of a file that is sent as it came."""
+    return Inspection(
+        path=job.path, scan=scanned, original=scanned, earliest_ts=facts.earliest_ts, tallies=tuple(tallies)
     )
 
 
+def _inspect_returned(job: _Job) -> Inspection:
+    """Inspect a file of refused rows that comes back, as if it had never had its last column."""
+    stripped = job.outlet / STRIPPED_NAME
+    with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
+        original, _ = reading.read(time_column=None)
+        leave_out_description(reading, stripped)
+    found = _inspect(dataclasses.replace(job, path=stripped))
+    if found.original.records != original.records:
+        raise LocalFault(
+            "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
+        )
+    if found.is_rewritten:
+        stripped.unlink()
+    else:
+        stripped.replace(job.good_rows)
+    return dataclasses.replace(found, path=job.good_rows, original=original)
+
+
 def _inspect_good(
-    good: Path,
-    original: Scan,
-    refused: int,
-    tallies: Sequence[Tally],
-    *,
-    time_column: int | None,
-    spill_directory: Path,
-    cancelled: Callable[[], bool],
+    job: _Job, original: Scan, refused: int, tallies: Sequence[Tally], *, time_column: int | None
 ) -> Inspection:
     """Read the good rows once more, as strictly, and make sure that no row is missing or sent twice."""
-    stop = threading.Event()
-    header = read_header(good)
-    with (
-        open_table(good, header, spill_directory=spill_directory, stop=stop) as table,
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspect") as pool,
-    ):
-        reading = _Reading(cancelled=cancelled, progress=lambda _: None, stop=stop, pool=pool)
-        scanned, facts = _read_both(good, table, reading, time_column, ())
+    watch = Watch(cancelled=job.watch.cancelled)
+    with open_reading(job.good_rows, spill_directory=job.spill_directory, watch=watch) as reading:
+        scanned, facts = reading.read(time_column=time_column)
     if scanned.records + refused != original.records:
         raise LocalFault(
             "inspect",
-            good.name,
+            job.good_rows.name,
             f"{original.records} rows came, {scanned.records} are to be sent and {refused} refused: a defect of ours",
         )
-    return Inspection(path=good, scan=scanned, original=original, earliest_ts=facts.earliest_ts, tallies=tuple(tallies))
-
-
-def _read_both(
-    path: Path, table: Table, reading: _Reading, time_column: int | None, checks: Sequence[Check]
-) -> tuple[Scan, TableFacts]:
-    screens = [check.screen for check in checks]
-    read = reading.pool.submit(table.read, time_column=time_column, screens=screens)
-    try:
-        scanned = scan(path, cancelled=reading.cancelled, progress=reading.progress)
-    except BaseException:
-        reading.stop.set()
-        raise
-    facts = reading.wait_for(read.result)
-    _require_agreement(scanned, facts)
-    return scanned, facts
+    return Inspection(
+        path=job.good_rows, scan=scanned, original=original, earliest_ts=facts.earliest_ts, tallies=tuple(tallies)
+    )
 
 
 def _must_examine(checks: Sequence[Check], scanned: Scan, facts: TableFacts) -> bool:
@@ -228,13 +219,20 @@ def _explain_policy(feed: Feed) -> str:
     return f"more than max_bad_rows ({feed.max_bad_rows:.2%}) are refused: no row of it is sent; see failed_rows.csv"
 
 
-def _reject(
-    path: Path, scanned: Scan, examination: Examination, refused: int, *, outlet: Path, good: Path | None
-) -> None:
-    failed = outlet / rejecting.FAILED_ROWS_NAME
-    count = rejecting.reject(path, scanned, examination.list_refused(), failed=failed, good=good)
+def _reject(job: _Job, scanned: Scan, examination: Examination, refused: int, tallies: Sequence[Tally]) -> None:
+    """Write the refused rows, and the good ones where they may go; raise ``Refused`` where none may."""
+    is_too_bad = _is_too_bad(refused, scanned, job.feed)
+    count = rejecting.reject(
+        job.path,
+        scanned,
+        examination.list_refused(),
+        failed=job.outlet / rejecting.FAILED_ROWS_NAME,
+        good=None if is_too_bad else job.good_rows,
+    )
     if count != refused:
-        raise LocalFault("refuse rows of", path.name, f"{refused} were counted and {count} written: a defect of ours")
+        raise LocalFault("refuse rows of", job.path.name, f"{refused} were counted, {count} written: a defect of ours")
+    if is_too_bad:
+        raise Refused(tallies, refused_rows=refused, hint=_explain_policy(job.feed))
 
 
 def _tally_rows(path: Path, scanned: Scan, counts: Sequence[Count]) -> list[Tally]:
@@ -264,17 +262,3 @@ def _require_columns(header: Header, feed: Feed) -> None:
             for name in missing
         ]
         raise Refused(tally(findings), hint=f"the header has: {', '.join(header.names[:20])}")
-
-
-def _require_agreement(scanned: Scan, facts: TableFacts) -> None:
-    if facts.rejected:
-        findings = [Finding(rule="row.ragged", message=row.message, line=row.line) for row in facts.rejected]
-        # DuckDB keeps a limited number of rejects; all that it did not read are told by the difference.
-        total = max(facts.rejected_count, scanned.records - facts.records)
-        raise Refused(tally(findings, total=total), hint="every row must have as many fields as the header")
-    if facts.records != scanned.records:
-        raise refuse(
-            "reader.disagree",
-            f"two readers count different rows: {scanned.records} by quotes, {facts.records} by fields",
-            hint="look for quotes that are not RFC 4180",
-        )

@@ -173,3 +173,19 @@ async def test_the_same_events_are_not_sent_twice_without_a_word(tmp_path: Path)
     assert (code, {source.state for source in sources}) == (ExitCode.DONE, {SourceState.ARCHIVED})
     taken = [entry.details for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
     assert [str(details["data"]).split("_")[0] for details in taken] == ["customers"] * 2 + ["purchases"] * 2
+
+
+@pytest.mark.parametrize("still_bad", [0, 2])
+def test_corrected_rows_come_back_without_their_last_column(tmp_path: Path, still_bad: int) -> None:
+    """A failed_rows.csv dropped again is known by its last column, which is not sent; what is still bad is refused."""
+    rows = [b'Sold,1700000000,user%d,"two\nlines, ""K\xc3\xb6ln""","what was wrong"' % n for n in range(8)]
+    rows += [b"Sold,soon,user,x,what was wrong"] * still_bad
+    content = b"\n".join([HEADER + b"," + DESCRIPTION.encode(), *rows]) + b"\n"
+    found = _inspect(tmp_path, content, _make_feed())
+    assert (found.records, found.refused_rows, found.is_rewritten) == (8, still_bad, True)
+    assert found.fingerprint.size == len(content)
+    sent = list(csv.reader(io.StringIO(found.path.read_text(encoding="utf-8"), newline="")))
+    assert sent[0] == HEADER.decode().split(",")
+    assert sent[1:] == [["Sold", "1700000000", f"user{n}", 'two\nlines, "Köln"'] for n in range(8)]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"source.csv", "good_rows.csv", *([FAILED_ROWS_NAME] if still_bad else [])}

@@ -18,6 +18,7 @@ from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Finding, Refused, Tally, get_tallies, list_findings
+from sftp_orchestrator.prepare.stopping import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Plan:
     rows: int | None
     """in the file; None where it cannot be read"""
     refused_rows: int | None
+    duplicate_rows: int
+    """left out because the same file has them before; what was sent earlier is not known here"""
     size: int
     parts: tuple[PlannedPart, ...]
     header_bytes: int
@@ -71,6 +74,7 @@ class Plan:
             "size": self.size,
             "rows": self.rows,
             "refused_rows": self.refused_rows,
+            "duplicate_rows": self.duplicate_rows,
             "rules": [
                 {"rule": found.rule, "severity": found.severity.value, "rows": found.rows} for found in self.tallies
             ],
@@ -116,9 +120,8 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
                 configuration.feeds[feed],
                 now=now,
                 outlet=Path(scratch),
-                spill_directory=Path(scratch),
                 retention_days=destination.retention_days,
-                progress=progress,
+                watch=Watch(progress=progress),
             )
             tallies, refused_rows = inspection.tallies, inspection.refused_rows
             ranges = planning.split_for(inspection, destination)
@@ -142,6 +145,7 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         encrypted=destination.encryption is not None,
         rows=inspection.original.records if inspection else None,
         refused_rows=refused_rows,
+        duplicate_rows=inspection.duplicate_rows if inspection else 0,
         size=path.stat().st_size,
         parts=tuple(parts),
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,

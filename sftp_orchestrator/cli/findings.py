@@ -10,6 +10,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.prepare.report import Tally
+from sftp_orchestrator.rehearsal import Plan
 
 PLACES = 3
 """How many places of a rule are shown; the report and ``--json`` have more."""
@@ -26,9 +27,12 @@ def print_tallies(console: Console, tallies: Sequence[Tally]) -> None:
             layout.say(console, f"    and {units.format_count(found.rows - PLACES)} more")
 
 
-def describe_rows(rows: int | None, refused: int | None) -> str:
-    """Return how many rows there are, and how many of them are refused. Pure."""
-    if rows is None:
+def describe_rows(found: Plan) -> str:
+    """Return how many rows there are, and how many of them are not sent. Pure."""
+    if found.rows is None:
         return "its rows were not counted"
-    said = f"{units.format_count(rows)} row{'' if rows == 1 else 's'}"
-    return f"{said}, {units.format_count(refused) if refused else 'none'} refused"
+    said = f"{units.format_count(found.rows)} row{'' if found.rows == 1 else 's'}"
+    said += f", {units.format_count(found.refused_rows) if found.refused_rows else 'none'} refused"
+    return (
+        f"{said}, {units.format_count(found.duplicate_rows)} left out as duplicates" if found.duplicate_rows else said
+    )

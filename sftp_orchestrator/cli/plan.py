@@ -35,7 +35,7 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
     secrecy = "encrypted" if found.encrypted else "plain"
     layout.say(console, f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}")
-    layout.say(console, f"  {findings.describe_rows(found.rows, found.refused_rows)}")
+    layout.say(console, f"  {findings.describe_rows(found)}")
     findings.print_tallies(console, found.tallies)
     if found.is_refused:
         layout.say(console, "  It would be quarantined.")

@@ -54,7 +54,7 @@ def render() -> str:
 
 def _render_key(key: Key, value: Any, depth: int) -> Iterator[_Line]:  # noqa: ANN401 - an example's value is of any type
     start = f"{_INDENT * depth}{key.path[-1]}:"
-    if key.model is None or key.model is SecretReference:
+    if key.model is None or key.model is SecretReference or value is None:
         yield _Line(code=f"{start} {_flow(value)}", comment=key.description)
         return
     yield _Line(code=start, comment=key.description)

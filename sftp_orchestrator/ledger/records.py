@@ -42,6 +42,7 @@ class InspectedFile:
     header_bytes: bytes
     earliest_ts: int | None
     refused_rows: int = 0
+    duplicate_rows: int = 0
     is_rewritten: bool = False
 
 
@@ -66,6 +67,8 @@ class Source:
     """rows to be sent, once it is inspected"""
     refused_rows: int
     """rows of it that break a rule and are not sent"""
+    duplicate_rows: int
+    """rows of it that are left out because they were there before"""
     is_rewritten: bool
     """what is sent is a file of ours, made of the original"""
     header_bytes: bytes | None

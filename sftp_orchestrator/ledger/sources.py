@@ -12,7 +12,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
-from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
 _LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
@@ -120,6 +120,22 @@ class Sources:
             SOURCE.c.state.in_([state.value for state in SOURCE_SENT]),
         )
         return found[0] if found else None
+
+    def list_sent(self, source: Source, *, since: datetime.datetime) -> list[Source]:
+        """Return the other sources of the same feed and destination that were sent, or are on their way to be.
+
+        Of those claimed ``since`` then, the newest first. One that is held counts where a manifest of it has left.
+        """
+        left = sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(_LEFT)).exists()
+        going = [state.value for state in SOURCE_SENT - SOURCE_ASIDE]
+        found = self._select(
+            SOURCE.c.feed == source.feed,
+            SOURCE.c.destination == source.destination,
+            SOURCE.c.id != source.id,
+            SOURCE.c.claimed_at >= since,
+            sa.or_(SOURCE.c.state.in_(going), sa.and_(SOURCE.c.state == SourceState.HELD.value, left)),
+        )
+        return found[::-1]
 
     def list_last_archived(self, limit: int) -> list[Source]:
         """Return the sources that were archived last, the newest first."""

@@ -75,6 +75,7 @@ SOURCE = sa.Table(
     sa.Column("sha256", sa.String(64), index=True),
     sa.Column("records", sa.BigInteger),
     sa.Column("refused_rows", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("duplicate_rows", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("is_rewritten", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("header_bytes", sa.LargeBinary),
     sa.Column("plan_key", sa.String(64)),

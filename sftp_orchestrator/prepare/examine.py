@@ -52,8 +52,8 @@ class Examination:
         stopped = terms.any_of(f"coalesce({check.screen}, false)" for check in checks)
         broken = " OR ".join(f"b{number} <> 0" for number in range(len(bits)))
         connection.execute(
-            f"CREATE TEMP TABLE broken AS SELECT * FROM (SELECT number, {columns} FROM"  # noqa: S608 - no input in it
-            f" (SELECT row_number() OVER () AS number, * FROM {source}) WHERE {stopped}) WHERE {broken}",
+            f"CREATE TEMP TABLE broken AS SELECT * FROM"  # noqa: S608 - no input in it
+            f" (SELECT number, {columns} FROM {source} WHERE {stopped}) WHERE {broken}",
             [path],
         )
 
@@ -91,6 +91,11 @@ class Examination:
                         if check.severity is Severity.ERROR and bits[place // _BITS] >> (place % _BITS) & 1
                     ),
                 )
+
+    @property
+    def condition(self) -> str:
+        """SQL for later statements of the same connection: whether the row of this ``number`` is refused."""
+        return f"number IN (SELECT number FROM broken WHERE {self._is_error()})"  # noqa: S608 - no input in it
 
     def _is_error(self) -> str:
         errors = [_has_bit(place) for place, check in enumerate(self._checks) if check.severity is Severity.ERROR]

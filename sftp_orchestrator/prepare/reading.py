@@ -13,19 +13,12 @@ from typing import TypeVar
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.report import Finding, Refused, refuse, tally
 from sftp_orchestrator.prepare.row_checks import Check
-from sftp_orchestrator.prepare.scan import Scan, Stopped, read_header, scan
+from sftp_orchestrator.prepare.scan import Scan, read_header, scan
+from sftp_orchestrator.prepare.stopping import Stopped, Watch
 from sftp_orchestrator.prepare.table import Table, TableFacts, open_table
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """Who says when to stop, and who is told how far it is."""
-
-    cancelled: Callable[[], bool] = lambda: False
-    progress: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +41,7 @@ class Reading:
         screens = [check.screen for check in checks]
         found = self._pool.submit(self.table.read, time_column=time_column, screens=screens)
         try:
-            scanned = scan(self.path, cancelled=self._watch.cancelled, progress=self._watch.progress)
+            scanned = scan(self.path, delimiter=self.header.delimiter, watch=self._watch)
         except BaseException:
             self._stop.set()
             raise
@@ -71,17 +64,17 @@ class Reading:
 
 
 @contextmanager
-def open_reading(path: Path, *, spill_directory: Path, watch: Watch) -> Iterator[Reading]:
-    """Open a file to both readers for the time of the context.
+def open_reading(path: Path, delimiter: str = ",", *, outlet: Path, watch: Watch) -> Iterator[Reading]:
+    """Open a file to both readers for the time of the context; what does not fit into memory goes to ``outlet``.
 
     Raises:
         Refused: it has no usable header, or the parser cannot go on.
         LocalFault: it cannot be read, or memory or disk ran out.
     """
-    header = read_header(path)
+    header = read_header(path, delimiter)
     stop = threading.Event()
     with (
-        open_table(path, header, spill_directory=spill_directory, stop=stop) as table,
+        open_table(path, header, outlet=outlet, stop=stop) as table,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspect") as pool,
     ):
         yield Reading(path=path, header=header, table=table, _watch=watch, _stop=stop, _pool=pool)

@@ -10,6 +10,7 @@ from typing import BinaryIO, Self
 
 from sftp_orchestrator import files
 from sftp_orchestrator.prepare.examine import BrokenRow
+from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
 from sftp_orchestrator.prepare.scan import Scan
 
@@ -41,7 +42,7 @@ def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, g
         for row in rows:
             start, end = source.locate(row.number)
             source.copy(cursor, start, kept)
-            bad.write(_describe_row(source.read(start, end), row, scan.header.newline))
+            bad.write(_describe_row(source.read(start, end), row, scan.header))
             cursor = end
             count += 1
         source.copy(cursor, scan.body_end, kept)
@@ -108,9 +109,12 @@ def _nowhere() -> Iterator[BinaryIO]:
 
 
 def _describe_header(scan: Scan) -> bytes:
-    return scan.header.header_bytes.removesuffix(scan.header.newline) + f",{DESCRIPTION}".encode() + scan.header.newline
+    header = scan.header
+    return (
+        header.header_bytes.removesuffix(header.newline) + f"{header.delimiter}{DESCRIPTION}".encode() + header.newline
+    )
 
 
-def _describe_row(record: bytes, row: BrokenRow, newline: bytes) -> bytes:
+def _describe_row(record: bytes, row: BrokenRow, header: Header) -> bytes:
     reasons = "; ".join(check.describe() for check in row.checks).replace('"', '""')
-    return record.removesuffix(newline) + f',"{reasons}"'.encode() + newline
+    return record.removesuffix(header.newline) + f'{header.delimiter}"{reasons}"'.encode() + header.newline

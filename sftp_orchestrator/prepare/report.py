@@ -106,22 +106,35 @@ def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefus
 
 
 def render_rejection(
-    *, source_id: str, file: str, feed: str, records: int, refused_rows: int, tallies: Sequence[Tally]
+    *,
+    source_id: str,
+    file: str,
+    feed: str,
+    records: int,
+    refused_rows: int,
+    duplicate_rows: int,
+    tallies: Sequence[Tally],
 ) -> bytes:
     """Return ``report.json`` of a source whose good rows are sent and whose bad ones are kept. Pure."""
+    came = records + refused_rows + duplicate_rows
+    reasons = [f"{refused_rows} of {came} rows break a rule"] if refused_rows or not duplicate_rows else []
+    reasons += [f"{duplicate_rows} of {came} rows were there before"] if duplicate_rows else []
     return _render(
         {
             "source": source_id,
             "file": file,
             "feed": feed,
-            "verdict": "rows refused",
-            "reason": f"{refused_rows} of {records + refused_rows} rows break a rule",
+            "verdict": "rows refused" if refused_rows else "rows left out",
+            "reason": "; ".join(reasons),
             "hint": None,
             "refused_rows": refused_rows,
+            "duplicate_rows": duplicate_rows,
             "sent_rows": records,
         },
         tallies,
-        "correct failed_rows.csv and drop it under staging; its last column is left out",
+        "correct failed_rows.csv and drop it under staging; its last column is left out"
+        if refused_rows
+        else "nothing: the rows that were there before are not sent again, and the original is kept in the archive",
     )
 
 

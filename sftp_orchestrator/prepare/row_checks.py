@@ -60,7 +60,7 @@ class Check:
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
         words = f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")
-        said = f"{self.column.header}: {words}" if self.column is not None else words
+        said = f"{self.column.original}: {words}" if self.column is not None else words
         return f"{said} ({self.rule.vendor})" if self.rule.vendor else said
 
 

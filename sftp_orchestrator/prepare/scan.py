@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +18,11 @@ import numpy.typing as npt
 
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
-from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, Header, parse_header
+from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, Header, parse_header, refuse_encoding
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.record_index import RecordIndex, find_record_ends
 from sftp_orchestrator.prepare.report import Refused, refuse
+from sftp_orchestrator.prepare.stopping import Watch
 
 CHUNK_BYTES = 1024 * 1024
 """Small enough for the processor's cache, where the passes over a chunk stay fast."""
@@ -30,22 +30,17 @@ MAX_RECORD_BYTES = 4_000_000
 """A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
 
 Positions = npt.NDArray[np.int64]
-_QUOTE, _LF, _CR, _COMMA = b'"\n\r,'
+_QUOTE, _LF, _CR = b'"\n\r'
 _EPOCH_TEXT = b"$D_"
+_NOT_UTF8 = "the text is not UTF-8"
+_SAMPLE_BYTES = 4096
+"""Of text that is not UTF-8, enough to guess what it is."""
 
 
 def _make_table(*allowed: int) -> npt.NDArray[np.bool_]:
     table = np.zeros(256, dtype=np.bool_)
     table[list(allowed)] = True
     return table
-
-
-_BEFORE_OPENING = _make_table(_COMMA, _LF, _QUOTE)
-_AFTER_CLOSING = _make_table(_COMMA, _LF, _CR, _QUOTE)
-
-
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The pass was asked to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +64,9 @@ class Scan:
 def scan(
     path: Path,
     *,
+    delimiter: str = ",",
     chunk_bytes: int = CHUNK_BYTES,
-    cancelled: Callable[[], bool] = lambda: False,
-    progress: Callable[[int], None] = lambda _: None,
+    watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Scan:
     """Read ``path`` once, from begin to end; may be repeated. Blocking; memory of a few chunks.
 
@@ -79,46 +74,48 @@ def scan(
         Refused: with the rule it breaks and the line.
         SourceChanged: it was written to meanwhile.
         LocalFault: it cannot be read.
-        Stopped: ``cancelled`` said so.
+        Stopped: ``watch`` said so.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
     try:
-        return _scan(descriptor, path, chunk_bytes, cancelled, progress)
+        return _scan(descriptor, path, delimiter, chunk_bytes, watch)
     except OSError as error:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
     finally:
         os.close(descriptor)
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, delimiter: str = ",") -> Header:
     """Return the header of ``path``, reading no more than it takes; raises as ``scan``."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0))
+            return parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
 
 
-def _scan(
-    descriptor: int, path: Path, chunk_bytes: int, cancelled: Callable[[], bool], progress: Callable[[int], None]
-) -> Scan:
+def _scan(descriptor: int, path: Path, delimiter: str, chunk_bytes: int, watch: Watch) -> Scan:
     before = get_fingerprint(descriptor)
-    header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0))
-    state = _State(path=path, header=header)
+    header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
+    separator = ord(delimiter)
+    state = _State(
+        path=path,
+        header=header,
+        before_opening=_make_table(separator, _LF, _QUOTE),
+        after_closing=_make_table(separator, _LF, _CR, _QUOTE),
+    )
     offset = 0
     try:
         while chunk := os.pread(descriptor, chunk_bytes, offset):
-            if cancelled():
-                raise Stopped
             state.take(offset, chunk)
             offset += len(chunk)
-            progress(len(chunk))
+            watch.advance(len(chunk))
         state.finish(offset)
     except Refused as refused:
         _require_same(descriptor, before, refused)
@@ -156,6 +153,10 @@ class _State:
 
     path: Path
     header: Header
+    before_opening: npt.NDArray[np.bool_]
+    """which bytes may stand before a quote that opens a field"""
+    after_closing: npt.NDArray[np.bool_]
+    """which bytes may follow a quote that closes one"""
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
     inside: bool = False
@@ -213,7 +214,7 @@ class _State:
         try:
             self.decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            raise self._refuse_encoding(self.lines + 1) from None
+            raise refuse_encoding(self.decoder.getstate()[0], _NOT_UTF8, line=self.lines + 1) from None
         self._require_length(size - self.last_end, self.last_end)
         has_rest = size > self.last_end
         if has_rest and self.blank_from is not None:
@@ -233,10 +234,11 @@ class _State:
             self.decoder.decode(chunk)
         except UnicodeDecodeError as error:
             at = max(0, error.start - len(pending))
-            raise self._refuse_encoding(self.lines + 1 + chunk.count(b"\n", 0, at)) from None
+            line = self.lines + 1 + chunk.count(b"\n", 0, at)
+            raise refuse_encoding(chunk[at : at + _SAMPLE_BYTES], _NOT_UTF8, line=line) from None
 
     def _check_quotes(self, array: npt.NDArray[np.uint8], chunk: bytes, quotes: Positions, skipped: int) -> None:
-        if self.previous == _QUOTE and not self.inside and not _AFTER_CLOSING[array[0]]:
+        if self.previous == _QUOTE and not self.inside and not self.after_closing[array[0]]:
             raise refuse("quote.stray", "text follows a closing quote", line=self.lines + 1)
         if not quotes.size:
             return
@@ -248,11 +250,11 @@ class _State:
             if openings[0] == skipped:
                 before[0] = _LF
             self._refuse_first(
-                chunk, openings[~_BEFORE_OPENING[before]], "a quote within a field that has none around it"
+                chunk, openings[~self.before_opening[before]], "a quote within a field that has none around it"
             )
         if closings.size:
             followed = closings[:-1] if closings[-1] == len(chunk) - 1 else closings
-            bad = followed[~_AFTER_CLOSING[array[followed + 1]]]
+            bad = followed[~self.after_closing[array[followed + 1]]]
             self._refuse_first(chunk, bad, "text follows a closing quote")
 
     def _refuse_first(self, chunk: bytes, bad: Positions, message: str) -> None:
@@ -317,6 +319,3 @@ class _State:
 
     def _refuse_lone_cr(self, line: int) -> Refused:
         return refuse("row.lone_cr", "a CR stands alone, outside quotes", line=line, hint="end rows with LF or CR LF")
-
-    def _refuse_encoding(self, line: int) -> Refused:
-        return refuse("text.not_utf8", "the text is not UTF-8", line=line, hint="save the file as UTF-8")

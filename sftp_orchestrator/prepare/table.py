@@ -11,21 +11,19 @@ from pathlib import Path
 
 import duckdb
 
-from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare.duck import SORTING_MEMORY, copy_to_csv, open_duckdb
+from sftp_orchestrator.prepare.duplicates import Repeated, find_repeated
 from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.report import SHOWN, refuse
+from sftp_orchestrator.prepare.report import SHOWN
 from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES
 
-MEMORY_LIMIT = "96MB"
-"""For DuckDB's own pool; with its buffers for reading it stays below the daemon's 300 MB, whatever the file's size."""
 BUFFER_BYTES = 8_000_000
 MAX_LINE_BYTES = MAX_RECORD_BYTES + 1
 """The scan refuses longer ones by name."""
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +32,22 @@ class RejectedRow:
 
     line: int
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewriting:
+    """What a file becomes where it is written anew."""
+
+    names: Sequence[str]
+    """its header"""
+    positions: Sequence[int]
+    """the columns that stay, in their order"""
+    constants: Sequence[str] = ()
+    """values of further columns, the same in every row"""
+    is_kept: str = "true"
+    """SQL; whether the row of this ``number`` stays"""
+    order: str = ""
+    """SQL; ORDER BY …; without it rows keep their order"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,40 +64,15 @@ class TableFacts:
 
 
 @contextmanager
-def open_table(path: Path, header: Header, *, spill_directory: Path, stop: threading.Event) -> Iterator[Table]:
+def open_table(path: Path, header: Header, *, outlet: Path, stop: threading.Event) -> Iterator[Table]:
     """Give the file as a table for the time of the context; what runs on it ends soon after ``stop`` is set.
 
     Raises:
         Refused: the parser cannot go on.
         LocalFault: memory or disk ran out.
     """
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(spill_directory),
-        "threads": "2",
-        "preserve_insertion_order": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    connection = duckdb.connect(":memory:", config=settings)
-    ended = threading.Event()
-    guard = threading.Thread(target=_interrupt_on, args=(connection, stop, ended), name="duckdb-guard")
-    guard.start()
-    try:
+    with open_duckdb(path.name, "reader.failed", folder=outlet, cancelled=stop.is_set) as connection:
         yield Table(connection, path, header)
-    except duckdb.OutOfMemoryException as error:
-        raise LocalFault("inspect", path.name, "DuckDB's memory or spill folder ran out") from error
-    except duckdb.IOException as error:
-        raise LocalFault("inspect", path.name, str(error).splitlines()[0]) from error
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        message = str(error).splitlines()[0]
-        raise refuse("reader.failed", f"it cannot be read as CSV: {message}") from error
-    except duckdb.Error as error:
-        raise LocalFault("inspect", path.name, f"DuckDB: {str(error).splitlines()[0]}") from error
-    finally:
-        ended.set()
-        guard.join()
-        connection.close()
 
 
 class Table:
@@ -92,6 +81,7 @@ class Table:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, header: Header) -> None:
         self._connection = connection
         self._path = path
+        self._delimiter = header.delimiter
         self._columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header.names)))
 
     def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
@@ -120,36 +110,45 @@ class Table:
 
     def examine(self, checks: Sequence[Check]) -> Examination:
         """Read it again and note exactly which rows break which of ``checks``; for files whose rows have one shape."""
-        return Examination(self._connection, self._from(rejects=False), str(self._path), checks)
+        return Examination(self._connection, self.numbered, str(self._path), checks)
 
-    def copy(self, names: Sequence[str], target: Path) -> None:
-        """Write the first columns, under ``names``, as CSV to ``target``; rows keep their order."""
-        columns = ", ".join(f"c{number} AS {_quote_name(name)}" for number, name in enumerate(names))
+    def rewrite(self, rewriting: Rewriting, target: Path) -> None:
+        """Write the file anew to ``target``, as CSV with commas and LF; values stay what they are."""
         self._connection.execute("SET preserve_insertion_order = true")
-        self._connection.execute(
-            f"COPY (SELECT {columns} FROM {self._from(rejects=False)})"  # noqa: S608 - names are quoted, see _from
-            f" TO {terms.quote(str(target))} (FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"')",
-            [str(self._path)],
+        if rewriting.order:
+            self._connection.execute(f"SET memory_limit = '{SORTING_MEMORY}'")
+        columns = ", ".join(f"c{position}" for position in rewriting.positions)
+        constants = "".join(f", {terms.quote(value)}" for value in rewriting.constants)
+        query = (
+            f"SELECT {columns}{constants} FROM {self.numbered}"  # noqa: S608 - literals are quoted, see _from
+            f" WHERE {rewriting.is_kept} {rewriting.order}"
         )
+        copy_to_csv(self._connection, query, rewriting.names, target, [str(self._path)])
+
+    def find_repeated(self, *, cells: Sequence[str], is_kept: str, earlier: Sequence[Path], target: Path) -> Repeated:
+        """Tell its rows apart; see ``duplicates.find_repeated``."""
+        return find_repeated(
+            self._connection,
+            self.numbered,
+            self._path,
+            cells=cells,
+            is_kept=is_kept,
+            earlier=earlier,
+            target=target,
+        )
+
+    @property
+    def numbered(self) -> str:
+        """The rows for FROM, each with its ``number`` from 1; the file's path is the parameter."""
+        return f"(SELECT row_number() OVER () AS number, * FROM {self._from(rejects=False)})"  # noqa: S608 - see _from
 
     def _from(self, *, rejects: bool = True) -> str:
         """Return the source for FROM: nothing of the input is in it, columns go by number, the path is a parameter."""
         # No new_line: set, DuckDB 2.0 finds no rows at all in a file with CR LF. The scan makes sure of that.
         lenient = f"ignore_errors = true, store_rejects = true, rejects_limit = {SHOWN * 50}, " if rejects else ""
         return f"""read_csv(?, auto_detect = false, header = true, columns = {{{self._columns}}},
-            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none', {lenient}
-            max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""
-
-
-def _interrupt_on(connection: duckdb.DuckDBPyConnection, stop: threading.Event, ended: threading.Event) -> None:
-    while not ended.wait(_POLL_SECONDS):
-        if stop.is_set():
-            connection.interrupt()
-
-
-def _quote_name(name: str) -> str:
-    """Return a header as a quoted identifier, which may hold anything."""
-    return '"' + name.replace('"', '""') + '"'
+            delim = {terms.quote(self._delimiter)}, quote = '"', escape = '"', strict_mode = true, {lenient}
+            compression = 'none', max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""
 
 
 def _choose_messages(rejects: list[tuple[int, str, str]]) -> dict[int, str]:

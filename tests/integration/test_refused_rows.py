@@ -37,7 +37,7 @@ def _make_feed(**changes: Any) -> Feed:
 
 def _inspect(folder: Path, content: bytes, feed: Feed) -> Inspection:
     (folder / "source.csv").write_bytes(content)
-    return inspect(folder / "source.csv", feed, now=NOW, outlet=folder, spill_directory=folder)
+    return inspect(folder / "source.csv", feed, now=NOW, outlet=folder)
 
 
 def _read_failed(folder: Path) -> list[dict[str, str]]:

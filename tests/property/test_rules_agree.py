@@ -130,7 +130,7 @@ def _ask_both(kind: str, rows: list[dict[str, str]]) -> tuple[set[str], set[str]
         path = folder / "a.csv"
         _write(path, kind, rows)
         try:
-            inspection = inspect(path, _make_feed(kind), now=NOW, outlet=folder, spill_directory=folder)
+            inspection = inspect(path, _make_feed(kind), now=NOW, outlet=folder)
             sent = inspection.path.read_bytes()
         except Refused as refused:
             # Every row is refused: no file of good rows is left.

@@ -244,7 +244,7 @@ def test_every_rule_that_is_refused_by_exists() -> None:
     """The ids that the code refuses by are those of rules; and every rule has code that finds it."""
     assert _list_rules() <= set(RULES)
     sources = "".join(
-        path.read_text(encoding="utf-8") for path in (ROOT / "sftp_orchestrator" / "prepare").glob("*.py")
+        path.read_text(encoding="utf-8") for path in (ROOT / "sftp_orchestrator" / "prepare").rglob("*.py")
     )
     typed = {f"type.{kind.lower()}" for kind in ("INTEGER", "LONG")}
     assert [rule for rule in RULES if f'"{rule}"' not in sources and rule not in typed] == []

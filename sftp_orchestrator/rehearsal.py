@@ -17,7 +17,7 @@ from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_fe
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.report import Finding, Refused, Tally, get_tallies, list_findings
+from sftp_orchestrator.prepare.report import Finding, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
 
 
@@ -111,6 +111,7 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     inspection: Inspection | None = None
     parts: list[PlannedPart] = []
     tallies: tuple[Tally, ...] = ()
+    rows: int | None = None
     refused_rows: int | None = None
     now = datetime.datetime.now(datetime.UTC)
     try:
@@ -123,7 +124,7 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
                 retention_days=destination.retention_days,
                 watch=Watch(progress=progress),
             )
-            tallies, refused_rows = inspection.tallies, inspection.refused_rows
+            tallies, rows, refused_rows = inspection.tallies, inspection.original.records, inspection.refused_rows
             ranges = planning.split_for(inspection, destination)
         parts = planning.plan_parts(
             feed,
@@ -136,14 +137,16 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         )
     except InputRefused as refused:
         tallies = (*tallies, *get_tallies(refused))
-        refused_rows = refused.refused_rows if isinstance(refused, Refused) else None
+        rows, refused_rows = (
+            (refused.records, refused.refused_rows) if isinstance(refused, RowsRefused) else (None, None)
+        )
     return Plan(
         file=display_path(os.fsencode(path)),
         feed=feed,
         type=configuration.feeds[feed].type.value,
         destination=destination_name,
         encrypted=destination.encryption is not None,
-        rows=inspection.original.records if inspection else None,
+        rows=rows,
         refused_rows=refused_rows,
         duplicate_rows=inspection.duplicate_rows if inspection else 0,
         size=path.stat().st_size,

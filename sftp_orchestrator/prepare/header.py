@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from sftp_orchestrator.prepare.report import Refused, refuse
 
+MAX_RECORD_BYTES = 4_000_000
+"""A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
+csv.field_size_limit(MAX_RECORD_BYTES)  # Python's own limit is 128 KiB, for the process as a whole
 MAX_HEADER_BYTES = 1024 * 1024
 """A header longer than this is none: some file that is no CSV, or one that lacks line breaks."""
 MAX_COLUMNS = 1000

@@ -49,10 +49,11 @@ def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, g
     return count
 
 
-def list_offsets(path: Path, scan: Scan, numbers: Iterable[int]) -> list[int]:
-    """Return where rows begin, given by their numbers, in rising order."""
+def read_rows(path: Path, scan: Scan, numbers: Iterable[int]) -> list[tuple[int, bytes]]:
+    """Return where rows begin, and their bytes, given by their numbers in rising order."""
     with _Source(path, scan) as source:
-        return [source.locate(number)[0] for number in numbers]
+        places = [source.locate(number) for number in numbers]
+        return [(start, source.read(start, end)) for start, end in places]
 
 
 class _Source:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
@@ -72,14 +72,25 @@ class _Draft:
     column: ImportedColumn | None = None
     hint: Hint | None = None
 
+    def is_on(self, feed: Feed) -> bool:
+        return get_severity(RULES[self.rule], feed) is not Severity.OFF
+
+    def unless(self, others: Sequence[_Draft]) -> _Draft:
+        """Return the same for rows that break none of ``others``: one mistake is told once."""
+        if not others:
+            return self
+        told = terms.any_of(f"coalesce({other.broken}, false)" for other in others)
+        return replace(self, screen=self.screen or self.broken, broken=f"({self.broken} AND NOT {told})")
+
 
 def list_checks(
     columns: Sequence[ImportedColumn], feed: Feed, *, now: datetime.datetime, retention_days: int | None
 ) -> list[Check]:
     """Return what each row is checked for; rules that the feed switched off are left out. Pure."""
     is_event = feed.type is FeedType.EVENT
-    drafts = [*_check_identity(columns), *_check_values(columns)]
-    drafts += _check_time(columns, now, retention_days if is_event else None)
+    drafts = list(_check_identity(columns))
+    times = [draft for draft in _check_time(columns, now, retention_days if is_event else None) if draft.is_on(feed)]
+    drafts += [*times, *_check_values(columns, times)]
     if is_event:
         drafts += _check_event_name(columns)
     else:
@@ -184,7 +195,7 @@ def _check_time(
         yield _Draft(rule=rule, column=column, screen=screen, broken=broken)
 
 
-def _check_values(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
+def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) -> Iterator[_Draft]:
     for column in columns:
         if not column.is_identity and column.property_name != clevertap.EVENT_NAME:
             yield _Draft(
@@ -193,7 +204,8 @@ def _check_values(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
                 broken=terms.is_longer(column.sql, clevertap.MAX_VALUE_CHARACTERS),
                 hint=Hint.LONG_RECORD,
             )
-        yield from _check_type(column)
+        is_time = column.property_name == clevertap.TIME
+        yield from (draft.unless(times if is_time else ()) for draft in _check_type(column))
 
 
 def _check_type(column: ImportedColumn) -> Iterator[_Draft]:

@@ -15,11 +15,10 @@ from sftp_orchestrator.prepare import terms
 from sftp_orchestrator.prepare.duck import SORTING_MEMORY, copy_to_csv, open_duckdb
 from sftp_orchestrator.prepare.duplicates import Repeated, find_repeated
 from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, Header
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.report import SHOWN
 from sftp_orchestrator.prepare.row_checks import Check
-from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES
 
 BUFFER_BYTES = 8_000_000
 MAX_LINE_BYTES = MAX_RECORD_BYTES + 1

@@ -42,6 +42,7 @@ _BINARY = {
     b"\x28\xb5\x2f\xfd": ("Zstandard", "give it a name that ends in .zst"),
     b"PAR1\x15": ("Parquet", "give it a name that ends in .parquet"),
     b"PK\x03\x04": ("a ZIP archive, or a workbook of a spreadsheet program", "save it as CSV"),
+    b"%PDF-": ("PDF", "save it as CSV"),
     b"\xd0\xcf\x11\xe0": ("a workbook of a spreadsheet program", "save it as CSV"),
 }
 """What files that are often called .csv by mistake begin with."""
@@ -60,6 +61,9 @@ def parse_header(start: bytes, delimiter: str = ",") -> Header:
             raise refuse("format.broken", f"it is no text, but {called}", hint=hint)
     if start.startswith(_UTF16):
         raise refuse("text.utf16", "the file is UTF-16", line=1, hint="save it as UTF-8, or set the feed's encoding")
+    nul = start.find(b"\0")
+    if nul >= 0:
+        raise refuse("text.nul", "there is a NUL byte: this is no text", line=start.count(b"\n", 0, nul) + 1)
     skipped = len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0
     end = _find_end(start, skipped)
     if end is None:
@@ -90,8 +94,6 @@ def _find_end(start: bytes, offset: int) -> int | None:
 
 
 def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
-    if b"\0" in header_bytes:
-        raise refuse("text.nul", "there is a NUL byte in the header: this is no text", line=1)
     try:
         text = header_bytes.decode("utf-8")
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))

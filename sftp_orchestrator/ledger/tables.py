@@ -144,3 +144,18 @@ TICK = sa.Table(
     sa.Column("taken_at", UtcDateTime, nullable=False),
     comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",
 )
+
+PROPERTY = sa.Table(
+    "property",
+    METADATA,
+    sa.Column("destination", sa.String(40), primary_key=True),
+    sa.Column("kind", sa.String(10), primary_key=True),
+    sa.Column("name", sa.String(120), primary_key=True),
+    sa.Column("type", sa.String(10), nullable=False),
+    sa.Column("date_format", sa.String(40)),
+    sa.Column("column", sa.Text, nullable=False),
+    sa.Column("source_id", sa.ForeignKey("source.id"), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("accepted_by", sa.String(80)),
+    comment="the type that a property has at a destination, by what was delivered first or accepted by a person",
+)

@@ -19,7 +19,7 @@ from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, Loca
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import planning, quarantine, report
+from sftp_orchestrator.prepare import planning, quarantine, report, types_kept
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
@@ -73,7 +73,7 @@ class Preparation:
         Raises:
             SourceChanged: the producer still writes.
             InputRefused: it breaks a rule.
-            DecisionNeeded: its feed or file is gone.
+            DecisionNeeded: its feed or file is gone, its content was sent before, or a property would change its type.
             LocalFault: this machine stood in the way.
         """
         feed, _ = planning.require_feed(self._configuration, source)
@@ -257,6 +257,8 @@ class Preparation:
                 earliest_ts=inspection.earliest_ts,
             ),
         )
+        header_bytes = inspection.header.header_bytes
+        types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
         sending = self._ledger.sources.take_sending(source.id)
         parts = planning.plan_parts(
             source.feed,

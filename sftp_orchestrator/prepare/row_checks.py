@@ -57,6 +57,12 @@ class Check:
     """SQL; whether the row breaks the rule"""
     hint: Hint | None = None
 
+    def can_fail(self, *, longest_record: int, has_epoch_text: bool) -> bool:
+        """Return whether it can fail in a file of which the scan says this much; else no cell need be looked at."""
+        if self.hint is Hint.LONG_RECORD:
+            return longest_record > clevertap.MAX_VALUE_CHARACTERS
+        return self.hint is not Hint.EPOCH_TEXT or has_epoch_text
+
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
         words = f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")

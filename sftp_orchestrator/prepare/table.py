@@ -25,6 +25,8 @@ MEMORY_LIMIT = "96MB"
 BUFFER_BYTES = 8_000_000
 MAX_LINE_BYTES = MAX_RECORD_BYTES + 1
 """The scan refuses longer ones by name."""
+COUNTED_COLUMNS = 200
+"""Of how many columns the cells are counted at once: those of so many fit in memory, whatever the trait."""
 _POLL_SECONDS = 0.1
 
 
@@ -47,6 +49,17 @@ class TableFacts:
     rejected: tuple[RejectedRow, ...]
     """the first of them"""
     rejected_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellCount:
+    """How many cells of one column have one trait."""
+
+    position: int
+    trait: int
+    cells: int
+    distinct: int
+    """about how many different ones"""
 
 
 @contextmanager
@@ -92,6 +105,7 @@ class Table:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, header: Header) -> None:
         self._connection = connection
         self._path = path
+        self._width = len(header.names)
         self._columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header.names)))
 
     def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
@@ -117,6 +131,31 @@ class Table:
             rejected=tuple(RejectedRow(line=lines[position], message=said[position]) for position in positions[:SHOWN]),
             rejected_count=len(positions),
         )
+
+    def count_cells(self, trait: str) -> list[CellCount]:
+        """Count the cells of every column by ``trait``, a whole number as SQL over ``cell``; for files of one shape.
+
+        The columns are laid below each other, so that the statement stays small however many there are; the file is
+        read once for every ``COUNTED_COLUMNS`` of them.
+        """
+        self._connection.execute("SET enable_progress_bar = true")
+        self._connection.execute("SET enable_progress_bar_print = false")
+        found = []
+        for start in range(0, self._width, COUNTED_COLUMNS):
+            places = range(start, min(start + COUNTED_COLUMNS, self._width))
+            cells = ", ".join(f"c{place}" for place in places)
+            rows = self._connection.execute(
+                f"SELECT place, {trait} AS trait, count(*), approx_count_distinct(cell)"  # noqa: S608 - see _from
+                f" FROM (SELECT unnest([{cells}]) AS cell, unnest(range({places.start}, {places.stop})) AS place"
+                f" FROM {self._from(rejects=False)}) GROUP BY place, trait ORDER BY place, trait",
+                [str(self._path)],
+            ).fetchall()
+            found += [CellCount(position=row[0], trait=row[1], cells=row[2], distinct=row[3]) for row in rows]
+        return found
+
+    def get_progress(self) -> float:
+        """Return about which share of the file ``count_cells`` has read by now, from another thread."""
+        return max(self._connection.query_progress(), 0.0) / 100
 
     def examine(self, checks: Sequence[Check]) -> Examination:
         """Read it again and note exactly which rows break which of ``checks``; for files whose rows have one shape."""

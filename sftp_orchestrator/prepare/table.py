@@ -13,7 +13,7 @@ import duckdb
 
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.prepare import terms
-from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.examine import Count, Examination
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.report import SHOWN, refuse
@@ -160,6 +160,22 @@ class Table:
     def examine(self, checks: Sequence[Check]) -> Examination:
         """Read it again and note exactly which rows break which of ``checks``; for files whose rows have one shape."""
         return Examination(self._connection, self._from(rejects=False), str(self._path), checks)
+
+    def find_first(self, checks: Sequence[Check]) -> list[Count]:
+        """Count the rows that break each of ``checks``, and find the first; where many do, this needs no space."""
+        # As in an examination: rows are numbered as they come, so the reader must keep their order.
+        self._connection.execute("SET preserve_insertion_order = true")
+        columns = ", ".join(
+            f"count_if({check.broken}), min(CASE WHEN {check.broken} THEN number END)" for check in checks
+        )
+        stopped = terms.any_of(f"coalesce({check.screen}, false)" for check in checks)
+        found = self._connection.execute(
+            f"SELECT {columns} FROM (SELECT row_number() OVER () AS number, * FROM"  # noqa: S608 - see _from
+            f" {self._from(rejects=False)}) WHERE {stopped}",
+            [str(self._path)],
+        ).fetchall()[0]
+        pairs = zip(checks, found[::2], found[1::2], strict=True)
+        return [Count(check=check, rows=int(rows), first=(int(first),)) for check, rows, first in pairs if rows]
 
     def copy(self, names: Sequence[str], target: Path) -> None:
         """Write the first columns, under ``names``, as CSV to ``target``; rows keep their order."""

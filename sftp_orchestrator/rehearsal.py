@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,12 +135,12 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     refused_rows: int | None = None
     now = datetime.datetime.now(datetime.UTC)
     try:
-        with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as scratch:
+        with open_scratch(configuration) as scratch:
             inspection = inspect(
                 path,
                 configuration.feeds[feed],
                 now=now,
-                outlet=Path(scratch),
+                outlet=scratch,
                 retention_days=destination.retention_days,
                 watch=Watch(progress=progress),
             )
@@ -174,6 +175,18 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         tallies=tallies,
         brings=read_declared(parts[0].manifest, inspection.header.header_bytes) if inspection and parts else (),
     )
+
+
+@contextlib.contextmanager
+def open_scratch(configuration: Configuration) -> Iterator[Path]:
+    """Give a folder for what is made on the way, gone afterwards: in the workspace, where its data is at home.
+
+    Where there is no workspace yet, or it is not ours, it is the system's folder for such.
+    """
+    workspace = configuration.workspace
+    parent = workspace if workspace.is_dir() and os.access(workspace, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=parent) as scratch:
+        yield Path(scratch)
 
 
 def compare_types(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:

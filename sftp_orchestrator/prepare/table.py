@@ -100,7 +100,7 @@ class Table:
     def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
         """Read the whole file with a strict parser, and count the rows that any of ``screens`` stops."""
         earliest = f"min(TRY_CAST(c{time_column} AS BIGINT))" if time_column is not None else "NULL"
-        stopped = f"count_if({terms.any_of(screens)})" if screens else "0"
+        stopped = f"count(*) FILTER ({terms.any_of(screens)})" if screens else "0"
         found = self._connection.execute(
             f"SELECT count(*), {earliest}, {stopped} FROM {self._from()}",  # noqa: S608 - see _from
             [str(self._path)],

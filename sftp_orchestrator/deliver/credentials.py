@@ -46,7 +46,8 @@ class PinnedHostKeys:
     def list_fingerprints(self, host: str, address: str, port: int) -> list[str]:
         """Return the SHA-256 fingerprints trusted for ``host``, as ``ssh-keygen -l`` shows them."""
         trusted = self.match(host, address, None if port == 22 else port)[0]
-        return [get_fingerprint(key) for key in trusted]
+        # A line of known_hosts may fit twice: by the host's name and by its address.
+        return list(dict.fromkeys(map(get_fingerprint, trusted)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,11 @@ class Receiver:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def known_as(self) -> str:
+        """What a line of a known_hosts file calls it (sshd(8)): the host, with any port but 22."""
+        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+
     def __str__(self) -> str:
         return f"{self.name} (sftp://{self.username}@{self.address})"
 

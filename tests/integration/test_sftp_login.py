@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ def hash_names(known_hosts: Path) -> None:
     """Hash the hosts' names in ``known_hosts``, as HashKnownHosts does."""
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known_hosts)], check=True, capture_output=True)
     assert "127.0.0.1" not in known_hosts.read_text()
+
+
+def run(command: str) -> bytes:
+    """Return what a command prints."""
+    return subprocess.run(command.split(), check=True, capture_output=True).stdout
 
 
 @pytest.fixture(params=[("rsa", "ed25519"), ("ecdsa", "rsa", "ed25519")], ids="+".join)
@@ -106,6 +112,19 @@ async def test_a_host_key_of_another_kind_is_shown_too(openssh: OpenSSH, tmp_pat
 async def test_a_host_that_known_hosts_does_not_name_is_refused(openssh: OpenSSH, tmp_path: Path) -> None:
     """An unknown host is never trusted on first use, and nothing is written."""
     known_hosts = tmp_path / "known_hosts"
+async def test_a_pinned_key_is_shown_once_and_the_command_that_shows_the_new_one(
+    openssh: OpenSSH, tmp_path: Path
+) -> None:
+    """A line of known_hosts that fits by name and by address is one pin; what to type has the port in it."""
+    other = make_key(tmp_path / "other")
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"[127.0.0.1]:{openssh.port} {read_public_key(other)}\n")
+    with pytest.raises(errors.LoginRefused) as caught:
+        await connect(openssh.get_destination(host_keys=[], known_hosts=known_hosts), "production")
+    assert caught.value.cause.count(get_fingerprint(other)) == 1
+    assert f"`ssh-keyscan -p {openssh.port} 127.0.0.1`" in str(caught.value.hint)
+
+
     known_hosts.write_text(f"other.example {openssh.host_key}\n")
     before = known_hosts.read_bytes()
     with pytest.raises(errors.LoginRefused, match="none for this host"):
@@ -124,6 +143,21 @@ async def test_a_revoked_host_key_is_refused(openssh: OpenSSH, tmp_path: Path) -
 async def test_an_unregistered_key_is_named_by_its_fingerprint(openssh: OpenSSH, tmp_path: Path) -> None:
     """Who has to register the key learns which, and for whom."""
     stranger = make_key(tmp_path / "stranger")
+async def test_what_is_said_of_an_unknown_host_lets_it_in(openssh: OpenSSH, tmp_path: Path) -> None:
+    """The command in the hint prints lines that begin as the hint says, and with them the host is known."""
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.touch()
+    destination = openssh.get_destination(host_keys=[], known_hosts=known_hosts)
+    with pytest.raises(errors.LoginRefused) as caught:
+        await connect(destination, "production")
+    found = re.fullmatch(r".*`(ssh-keyscan [^`]+)` prints: a line that begins with (\S+)", str(caught.value.hint))
+    assert found is not None
+    known_hosts.write_bytes(run(found[1]))
+    assert known_hosts.read_text().startswith(f"{found[2]} ")
+    async with connected(destination) as remote:
+        assert remote.is_usable
+
+
     with pytest.raises(errors.LoginRefused) as caught:
         await connect(openssh.get_destination(private_key={"file": stranger}), "production")
     assert get_fingerprint(stranger) in str(caught.value)

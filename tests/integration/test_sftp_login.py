@@ -30,6 +30,12 @@ def hash_names(known_hosts: Path) -> None:
     assert "127.0.0.1" not in known_hosts.read_text()
 
 
+def change_form(key: Path, form: str, *, passphrase: str) -> None:
+    """Write a private key anew as ssh-keygen's ``-m`` says, with the same passphrase."""
+    change = ["ssh-keygen", "-p", "-q", "-m", form, "-P", passphrase, "-N", passphrase, "-f", str(key)]
+    subprocess.run(change, check=True, capture_output=True)
+
+
 def run(command: str) -> bytes:
     """Return what a command prints."""
     return subprocess.run(command.split(), check=True, capture_output=True).stdout
@@ -101,17 +107,6 @@ async def test_a_changed_host_key_is_shown_beside_the_pinned_one(openssh: OpenSS
     assert "destinations.production.host_keys" in str(caught.value)
 
 
-async def test_a_host_key_of_another_kind_is_shown_too(openssh: OpenSSH, tmp_path: Path) -> None:
-    """Also when the server has no key of the pinned kind at all."""
-    other = make_key(tmp_path / "other", algorithm="ecdsa")
-    with pytest.raises(errors.LoginRefused) as caught:
-        await connect(openssh.get_destination(host_keys=[read_public_key(other)]), "production")
-    assert get_fingerprint(openssh.folder / "host_ed25519") in caught.value.cause
-
-
-async def test_a_host_that_known_hosts_does_not_name_is_refused(openssh: OpenSSH, tmp_path: Path) -> None:
-    """An unknown host is never trusted on first use, and nothing is written."""
-    known_hosts = tmp_path / "known_hosts"
 async def test_a_pinned_key_is_shown_once_and_the_command_that_shows_the_new_one(
     openssh: OpenSSH, tmp_path: Path
 ) -> None:
@@ -125,6 +120,17 @@ async def test_a_pinned_key_is_shown_once_and_the_command_that_shows_the_new_one
     assert f"`ssh-keyscan -p {openssh.port} 127.0.0.1`" in str(caught.value.hint)
 
 
+async def test_a_host_key_of_another_kind_is_shown_too(openssh: OpenSSH, tmp_path: Path) -> None:
+    """Also when the server has no key of the pinned kind at all."""
+    other = make_key(tmp_path / "other", algorithm="ecdsa")
+    with pytest.raises(errors.LoginRefused) as caught:
+        await connect(openssh.get_destination(host_keys=[read_public_key(other)]), "production")
+    assert get_fingerprint(openssh.folder / "host_ed25519") in caught.value.cause
+
+
+async def test_a_host_that_known_hosts_does_not_name_is_refused(openssh: OpenSSH, tmp_path: Path) -> None:
+    """An unknown host is never trusted on first use, and nothing is written."""
+    known_hosts = tmp_path / "known_hosts"
     known_hosts.write_text(f"other.example {openssh.host_key}\n")
     before = known_hosts.read_bytes()
     with pytest.raises(errors.LoginRefused, match="none for this host"):
@@ -132,17 +138,6 @@ async def test_a_pinned_key_is_shown_once_and_the_command_that_shows_the_new_one
     assert known_hosts.read_bytes() == before
 
 
-async def test_a_revoked_host_key_is_refused(openssh: OpenSSH, tmp_path: Path) -> None:
-    """@revoked in known_hosts outweighs a pin."""
-    known_hosts = tmp_path / "known_hosts"
-    known_hosts.write_text(f"@revoked * {openssh.host_key}\n")
-    with pytest.raises(errors.LoginRefused, match="revoked"):
-        await connect(openssh.get_destination(known_hosts=known_hosts), "production")
-
-
-async def test_an_unregistered_key_is_named_by_its_fingerprint(openssh: OpenSSH, tmp_path: Path) -> None:
-    """Who has to register the key learns which, and for whom."""
-    stranger = make_key(tmp_path / "stranger")
 async def test_what_is_said_of_an_unknown_host_lets_it_in(openssh: OpenSSH, tmp_path: Path) -> None:
     """The command in the hint prints lines that begin as the hint says, and with them the host is known."""
     known_hosts = tmp_path / "known_hosts"
@@ -158,6 +153,17 @@ async def test_what_is_said_of_an_unknown_host_lets_it_in(openssh: OpenSSH, tmp_
         assert remote.is_usable
 
 
+async def test_a_revoked_host_key_is_refused(openssh: OpenSSH, tmp_path: Path) -> None:
+    """@revoked in known_hosts outweighs a pin."""
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"@revoked * {openssh.host_key}\n")
+    with pytest.raises(errors.LoginRefused, match="revoked"):
+        await connect(openssh.get_destination(known_hosts=known_hosts), "production")
+
+
+async def test_an_unregistered_key_is_named_by_its_fingerprint(openssh: OpenSSH, tmp_path: Path) -> None:
+    """Who has to register the key learns which, and for whom."""
+    stranger = make_key(tmp_path / "stranger")
     with pytest.raises(errors.LoginRefused) as caught:
         await connect(openssh.get_destination(private_key={"file": stranger}), "production")
     assert get_fingerprint(stranger) in str(caught.value)
@@ -189,18 +195,40 @@ async def test_an_encrypted_key_opens_with_its_passphrase(openssh: OpenSSH, tmp_
         assert remote.is_usable
 
 
-@pytest.mark.parametrize("passphrase", [None, "wrong"])
+@pytest.mark.parametrize("form", ["OPENSSH", "PEM", "PKCS8"])
+@pytest.mark.parametrize(
+    ("passphrase", "said"),
+    [
+        (None, "it is locked with a passphrase; set destinations.production.private_key_passphrase"),
+        ("wrong", "the passphrase does not open it; check destinations.production.private_key_passphrase"),
+    ],
+)
 async def test_a_locked_key_is_a_configuration_error(
-    openssh: OpenSSH, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
+    openssh: OpenSSH, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, passphrase: str | None, said: str
 ) -> None:
-    """A missing or wrong passphrase is told with the key of the configuration, without the passphrase."""
-    key = make_key(tmp_path / "locked", passphrase="open sesame")
+    """A missing or wrong passphrase is told with the key of the configuration, whatever the key's form."""
+    key = make_key(tmp_path / "locked", algorithm="rsa", passphrase="open sesame")
+    if form != "OPENSSH":
+        change_form(key, form, passphrase="open sesame")
     monkeypatch.setenv("PASSPHRASE", passphrase or "")
     reference = {"env": "PASSPHRASE"} if passphrase else None
     destination = openssh.get_destination(private_key={"file": key}, private_key_passphrase=reference)
     with pytest.raises(errors.ConfigurationError, match=r"destinations\.production\.private_key") as caught:
         await connect(destination, "production")
-    assert "wrong" not in str(caught.value)
+    assert str(caught.value).endswith(said)
+
+
+async def test_a_file_that_is_no_private_key_is_a_configuration_error(openssh: OpenSSH, tmp_path: Path) -> None:
+    """The public half is told from something else, with what to do."""
+    public = tmp_path / "id_ed25519.pub"
+    public.write_bytes(openssh.private_key.with_name("id_ed25519.pub").read_bytes())
+    other = tmp_path / "id_other"
+    other.write_text("nonsense")
+    said = {public: "it is a public key, the private one is wanted; ", other: "it is no private SSH key; ssh-keygen "}
+    for path, cause in said.items():
+        path.chmod(0o600)
+        with pytest.raises(errors.ConfigurationError, match=cause):
+            await connect(openssh.get_destination(private_key={"file": path}), "production")
 
 
 async def test_malformed_pins_are_configuration_errors(openssh: OpenSSH, tmp_path: Path) -> None:
@@ -222,6 +250,8 @@ async def test_nobody_listens(openssh: OpenSSH) -> None:
         port = bound.getsockname()[1]
         with pytest.raises(errors.Unreachable) as caught:
             await connect(openssh.get_destination(port=port), "production")
+    assert caught.value.cause == f"nothing listens at 127.0.0.1:{port}"
+    assert "destinations.production.host and port" in str(caught.value.hint)
 
 
 async def test_a_name_that_does_not_resolve(openssh: OpenSSH) -> None:
@@ -271,5 +301,3 @@ async def test_a_cancelled_login_leaves_nothing(openssh: OpenSSH) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert caught.value.cause == f"nothing listens at 127.0.0.1:{port}"
-    assert "destinations.production.host and port" in str(caught.value.hint)

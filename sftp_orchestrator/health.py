@@ -68,8 +68,8 @@ async def check_receiver(name: str, destination: Destination) -> Result:
     return Result(
         subject=subject,
         said=f"logged in to {facts.server_version}, host key {facts.host_key}, {facts.cipher}; probe written"
-        + (" and removed" if facts.may_remove else "; it could not be removed"),
-        is_warning=not facts.may_remove,
+        + (" and removed" if left is None else f"; it could not be removed: {left} lies there"),
+        is_warning=left is not None,
     )
 
 
@@ -79,6 +79,7 @@ def _attempt(subject: str, look: Callable[[], str]) -> Result:
     except Failure as failure:
         return Result(subject=subject, said=str(failure), failure=failure)
 
+    left = facts.left_behind
 
 def _check_secrets(configuration: Configuration) -> str:
     credentials.require_secrets(configuration)

@@ -30,8 +30,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs inst
 
 
 def load_configuration(context: typer.Context, option: Path | None) -> Configuration:
-    """Return the configuration named after the command, before it, or by the environment; raises ConfigurationError."""
-    return loading.load(loading.find(option or context.find_root().params.get("config")))
+    """Return the configuration that is in effect; raises ConfigurationError."""
+    return loading.load(find_configuration(context, option))
+
+
+def find_configuration(context: typer.Context, option: Path | None) -> Path:
+    """Return the file named after the command, before it, or by the environment, or that lies in a usual place.
+
+    Raises ConfigurationError.
+    """
+    return loading.find(option or context.find_root().params.get("config"))
 
 
 def open_ledger(configuration: Configuration) -> Ledger:

@@ -1,9 +1,10 @@
-"""What would happen to a file, found out without writing or sending anything: ``plan``."""
+"""What would happen to a file, found out without writing or sending anything: ``plan`` and ``validate``."""
 
 from __future__ import annotations
 
 import datetime
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination import names
-from sftp_orchestrator.errors import ConfigurationError, InputRefused
+from sftp_orchestrator.errors import ConfigurationError, InputRefused, LocalFault
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import planning
@@ -92,20 +93,23 @@ class Plan:
         }
 
 
-def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[int], None] = lambda _: None) -> Plan:
+def rehearse(
+    configuration: Configuration, path: Path, *, operation: str, progress: Callable[[int], None] = lambda _: None
+) -> Plan:
     """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
+
+    ``operation`` is what errors call it.
 
     Raises:
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
-    if not path.is_file():
-        raise ConfigurationError("plan", display_path(os.fsencode(path)), "there is no such file")
-    _require_utf8(path)
+    _require_file(path, operation)
+    _require_utf8(path, operation)
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
-        raise ConfigurationError("plan", display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
+        raise ConfigurationError(operation, display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
     feed, destination_name = feeds[0], configuration.get_destination_name(feeds[0])
     destination = configuration.destinations[destination_name]
     inspection: Inspection | None = None
@@ -153,16 +157,30 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     )
 
 
-def _require_utf8(path: Path) -> None:
+def _require_file(path: Path, operation: str) -> None:
+    shown = display_path(os.fsencode(path))
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigurationError(operation, shown, "there is no such file") from error
+    except OSError as error:
+        raise LocalFault(operation, shown, error.strerror or type(error).__name__) from error
+    if stat.S_ISDIR(mode):
+        raise ConfigurationError(operation, shown, "it is a folder", hint="name the files in it")
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(operation, shown, "it is no plain file")
+
+
+def _require_utf8(path: Path, operation: str) -> None:
     """Raise where DuckDB could not open the file; in the workspace every file has a name of ours, so ``run`` can."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise ConfigurationError(
-            "plan",
+            operation,
             display_path(os.fsencode(path)),
             "its path is no UTF-8, and only `run` can read it so",
-            hint="plan a copy under another name",
+            hint="take a copy under another name",
         ) from error
 
 

@@ -22,13 +22,14 @@ def plan(
     as_json: options.JsonOption = False,
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
-    plans = options.rehearse_all(options.load_configuration(context, config), files)
-    if as_json:
-        typer.echo(json.dumps([found.to_json() for found in plans], indent=2, ensure_ascii=False))
-    else:
-        for found in plans:
-            _print(options.get_console(), found)
-    return ExitCode.NOT_ALL_DELIVERED if any(found.is_refused for found in plans) else ExitCode.DONE
+    found = options.rehearse_all(options.load_configuration(context, config), files, operation="plan")
+    if as_json and found.plans:
+        typer.echo(json.dumps([plan.to_json() for plan in found.plans], indent=2, ensure_ascii=False))
+    elif not as_json:
+        for plan in found.plans:
+            _print(options.get_console(), plan)
+    found.require_all()
+    return ExitCode.NOT_ALL_DELIVERED if any(plan.is_refused for plan in found.plans) else ExitCode.DONE
 
 
 def _print(console: Console, found: rehearsal.Plan) -> None:

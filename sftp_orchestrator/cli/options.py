@@ -29,7 +29,7 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help=f"The configuration file, else {loading.VARIABLE}."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
 
 
 def load_configuration(context: typer.Context, option: Path | None) -> Configuration:

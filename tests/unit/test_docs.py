@@ -455,6 +455,16 @@ def test_every_path_of_the_page_is_documented_and_no_other(place: Place) -> None
     assert set(listed) == served
 
 
+# Setting up.
+
+
+def test_the_guides_install_the_same_packages() -> None:
+    """README and the guide for systemd ask for the same system packages, whatever is added to one of them."""
+    pages = (ROOT / "README.md", DOCS / "how-to" / "install-systemd.md")
+    asked = [re.findall(r"apt-get install ([a-z0-9 -]+)", page.read_text(encoding="utf-8")) for page in pages]
+    assert asked[0] == asked[1] == ["git python3-venv gnupg openssh-client"]
+
+
 # Names and links.
 
 

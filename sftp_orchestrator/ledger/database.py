@@ -121,7 +121,8 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
 
 
 def _name(engine: sa.Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+    """Return the URL as a person writes it: without the driver, and without the password."""
+    return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
 
 
 def _open_sqlite(path: Path) -> sa.Engine:

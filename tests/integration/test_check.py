@@ -157,6 +157,7 @@ async def test_a_ledger_elsewhere_that_is_away_is_1_without_its_password(tmp_pat
     answer = await call(config, "check")
     assert answer.code == 1, answer
     (line,) = _get_failures(answer)
+    assert f"use ledger postgresql://someone:***@127.0.0.1:{closed_port}/ledger: " in line
     assert f"port {closed_port} failed: Connection refused; check ledger.url" in line
     assert "hunter2" not in answer.out + answer.errors
 

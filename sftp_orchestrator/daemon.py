@@ -22,6 +22,7 @@ from sftp_orchestrator import threads
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
+from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
@@ -54,9 +55,10 @@ def open_daemon(configuration: Configuration, board: Board, hurry: asyncio.Event
 
     Raises:
         LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
-        ConfigurationError: a key or secret is missing, loose, expired or of the wrong kind.
+        ConfigurationError: a key or secret is missing, loose, locked, expired or of the wrong kind.
     """
     credentials.require_secrets(configuration)
+    require_credentials(configuration)
     workspace = Workspace(root=configuration.workspace)
     with _private_files():
         workspace.prepare()

@@ -1,4 +1,4 @@
-"""What would happen to a file, found out without writing or sending anything: ``plan``."""
+"""What would happen to a file, found out without writing or sending anything: ``plan`` and ``validate``."""
 
 from __future__ import annotations
 
@@ -114,18 +114,22 @@ class Plan:
         }
 
 
-def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[int], None] = lambda _: None) -> Plan:
+def rehearse(
+    configuration: Configuration, path: Path, *, operation: str, progress: Callable[[int], None] = lambda _: None
+) -> Plan:
     """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
+
+    ``operation`` is what errors call it.
 
     Raises:
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
-    require_file("plan", path)
+    require_file(operation, path)
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
-        raise ConfigurationError("plan", display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
+        raise ConfigurationError(operation, display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
     feed, destination_name = feeds[0], configuration.get_destination_name(feeds[0])
     destination = configuration.destinations[destination_name]
     inspection: Inspection | None = None

@@ -20,6 +20,7 @@ from typer.core import TyperGroup, TyperOption
 
 from sftp_orchestrator.cli import execute
 from sftp_orchestrator.cli.app import app
+from sftp_orchestrator.cli.help import list_endings
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
@@ -141,15 +142,20 @@ def _list_known_names() -> set[str]:
 
 def _list_commands() -> dict[str, set[str]]:
     """Return the long options of every command that does something, by its full name."""
-    return dict(_walk(typer.main.get_command(app), ()))
+    return {name: _list_options(command) for name, command in _walk(typer.main.get_command(app), ())}
 
 
-def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, set[str]]]:  # noqa: ANN401 - typer's own click
+def _list_endings() -> dict[str, list[tuple[str, str]]]:
+    """Return the exit codes of every command that does something, and when it ends so, by its full name."""
+    return {name: list_endings(command) for name, command in _walk(typer.main.get_command(app), ())}
+
+
+def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - typer's own click
     if isinstance(command, TyperGroup):
         for name, below in command.commands.items():
             yield from _walk(below, (*path, name))
     else:
-        yield " ".join(path), _list_options(command)
+        yield " ".join(path), command
 
 
 def _list_options(command: Any) -> set[str]:  # noqa: ANN401 - typer's own click
@@ -184,6 +190,14 @@ def test_exit_codes_are_those_of_the_code() -> None:
     """commands.md lists every exit code with its name, and no other."""
     rows = _list_rows(_get_sections(_read("reference/commands.md"))["Exit codes"])
     assert [(code, name) for code, name, _ in rows] == [(f"`{code.value}`", f"`{code.name}`") for code in ExitCode]
+
+
+@pytest.mark.parametrize("command", sorted(_list_commands()))
+def test_how_a_command_ends_is_documented_as_its_help_says(command: str) -> None:
+    """A command's section has exactly the exit codes that its ``--help`` has, in the same words."""
+    rows = _list_rows(_get_sections(_read("reference/commands.md"))[command])
+    told = [(row[0].strip("`"), row[1]) for row in rows if re.fullmatch(r"`\d+`", row[0])]
+    assert told == _list_endings()[command]
 
 
 def test_exit_codes_of_a_pass_are_all_told() -> None:
@@ -446,6 +460,16 @@ def test_every_path_of_the_page_is_documented_and_no_other(place: Place) -> None
         served = {str(getattr(route, "path", "")) for route in place.make_app(ledger).routes}
     listed = _list_names(_read("reference/metrics.md").partition("## Metrics")[0])
     assert set(listed) == served
+
+
+# Setting up.
+
+
+def test_the_guides_install_the_same_packages() -> None:
+    """README and the guide for systemd ask for the same system packages, whatever is added to one of them."""
+    pages = (ROOT / "README.md", DOCS / "how-to" / "install-systemd.md")
+    asked = [re.findall(r"apt-get install ([a-z0-9 -]+)", page.read_text(encoding="utf-8")) for page in pages]
+    assert asked[0] == asked[1] == ["git python3-venv gnupg openssh-client"]
 
 
 # Names and links.

@@ -30,7 +30,7 @@ from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
@@ -45,7 +45,7 @@ _LOG = structlog.get_logger()
 SCAN_PAUSE_SECONDS = 0.5
 """Between two scans at least: inotify tells of every write of a big copy, and one look serves them all."""
 DECISIONS_POLL_SECONDS = 2.0
-"""How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
+"""How soon a person's ``retry``, ``release``, ``discard`` or ``resolve``, made in another process, is noticed."""
 FAULT_PAUSE_SECONDS = 10.0
 """After a fault of this machine, before the ledger is asked again."""
 STUCK_SECONDS = 300.0
@@ -103,6 +103,8 @@ class Daemon:
         self._pulse = Pulse()
         self._wake = asyncio.Event()
         self._seen = Seen()
+        self._discards = 0
+        """how many there were at the last look"""
         self._gathering = Gathering(configuration.feeds)
 
     async def recover(self) -> list[Source]:
@@ -111,8 +113,8 @@ class Daemon:
         Returns the sources that cannot go on by the configuration as it is now.
         """
         await asyncio.to_thread(self._intake.recover)
-        undone = await asyncio.to_thread(self._ledger.sources.list_in, set(SourceState) - SOURCE_DONE)
-        held = [source for source in undone if await asyncio.to_thread(self._stations.preparation.align, source)]
+        unfinished = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_OPEN)
+        held = [source for source in unfinished if await asyncio.to_thread(self._stations.preparation.align, source)]
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)
@@ -193,6 +195,7 @@ class Daemon:
             self._wake.clear()
             self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
             try:
+                await self._heed_discards()
                 if await self._run_if_due(ticks):
                     await self._tidy()
                     continue
@@ -203,6 +206,14 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DECISIONS_POLL_SECONDS):
                     await self._wake.wait()
+
+    async def _heed_discards(self) -> None:
+        """Put away what was discarded since the last look; events that waited for it are looked at again."""
+        discards = await asyncio.to_thread(self._ledger.discards.count)
+        if discards != self._discards:
+            self._discards = discards
+            self._seen = Seen()
+            await asyncio.to_thread(self._stations.archive.put_away_all)
 
     async def _run_if_due(self, ticks: Ticks | None) -> bool:
         """Run where a tick, an arrival or a wait that is over calls for it; return whether one did."""

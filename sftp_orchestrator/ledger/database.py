@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +98,24 @@ def _migrate(engine: sa.Engine) -> None:
         return
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
+    with engine.connect() as connection, _free_to_rebuild_tables(connection), connection.begin():
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
+
+
+@contextlib.contextmanager
+def _free_to_rebuild_tables(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite rebuild a table that others refer to: its only way to change a CHECK (lang_altertable.html, 7)."""
+    session = connection.connection.driver_connection
+    if not isinstance(session, sqlite3.Connection):
+        yield
+        return
+    # Within a transaction this pragma does nothing; it belongs to the connection, which others get after us.
+    session.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        session.execute("PRAGMA foreign_keys=ON")
 
 
 def get_file_system(folder: Path) -> str | None:

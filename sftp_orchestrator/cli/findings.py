@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -22,9 +23,13 @@ def print_tallies(console: Console, tallies: Sequence[Tally]) -> None:
         times = "once" if found.rows == 1 else f"{units.format_count(found.rows)} times"
         layout.say(console, f"  {found.severity}  {found.rule}, {times}")
         for finding in found.first[:PLACES]:
-            layout.say(console, f"    {finding}")
+            layout.say(console, f"    {finding}" + (f" (got {_show(finding.value)})" if finding.value else ""))
         if found.rows > PLACES:
             layout.say(console, f"    and {units.format_count(found.rows - PLACES)} more")
+
+
+def _show(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def describe_rows(found: Plan) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger import moves, properties
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
 
@@ -23,6 +23,8 @@ class Discards:
     def discard(self, source_id: str, *, by: str, reason: str | None = None) -> str:
         """quarantined, held → discarded; return, for people, how much of it was delivered before. Once for each source.
 
+        The register learns the properties of what was delivered in part: the receiver has them.
+
         Raises:
             ConfigurationError: it is in another state, what became of a part is not known, or there is none of this id.
         """
@@ -30,17 +32,19 @@ class Discards:
             _require_aside(connection, source_id)
             parts = list(connection.scalars(sa.select(PART.c.state).where(PART.c.source_id == source_id)))
             _require_known(source_id, parts)
-            delivered = describe_delivered(parts)
+            now, delivered = self._clock(), describe_delivered(parts)
             moves.move_source(
                 connection,
                 source_id,
                 SourceState.DISCARDED,
-                now=self._clock(),
+                now=now,
                 reason=": ".join(["given up by a person", *([reason] if reason else [])]) + f"; {delivered}",
                 by=by,
                 attempts=0,
                 retry_at=None,
             )
+            if PartState.DELIVERED.value in parts:
+                properties.add_delivered(connection, source_id, now=now)
         return delivered
 
     def count(self) -> int:

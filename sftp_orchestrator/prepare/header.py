@@ -9,8 +9,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sftp_orchestrator.prepare.report import Refused, refuse
+from sftp_orchestrator.prepare.report import Refused, refuse, show
 
+MAX_RECORD_BYTES = 4_000_000
+"""A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
+csv.field_size_limit(MAX_RECORD_BYTES)  # Python's own limit is 128 KiB, for the process as a whole
 MAX_HEADER_BYTES = 1024 * 1024
 """A header longer than this is none: some file that is no CSV, or one that lacks line breaks."""
 MAX_COLUMNS = 1000
@@ -39,6 +42,7 @@ _BINARY = {
     b"\x28\xb5\x2f\xfd": ("Zstandard", "give it a name that ends in .zst"),
     b"PAR1\x15": ("Parquet", "give it a name that ends in .parquet"),
     b"PK\x03\x04": ("a ZIP archive, or a workbook of a spreadsheet program", "save it as CSV"),
+    b"%PDF-": ("PDF", "save it as CSV"),
     b"\xd0\xcf\x11\xe0": ("a workbook of a spreadsheet program", "save it as CSV"),
 }
 """What files that are often called .csv by mistake begin with."""
@@ -57,6 +61,9 @@ def parse_header(start: bytes, delimiter: str = ",") -> Header:
             raise refuse("format.broken", f"it is no text, but {called}", hint=hint)
     if start.startswith(_UTF16):
         raise refuse("text.utf16", "the file is UTF-16", line=1, hint="save it as UTF-8, or set the feed's encoding")
+    nul = start.find(b"\0")
+    if nul >= 0:
+        raise refuse("text.nul", "there is a NUL byte: this is no text", line=start.count(b"\n", 0, nul) + 1)
     skipped = len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0
     end = _find_end(start, skipped)
     if end is None:
@@ -87,8 +94,6 @@ def _find_end(start: bytes, offset: int) -> int | None:
 
 
 def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
-    if b"\0" in header_bytes:
-        raise refuse("text.nul", "there is a NUL byte in the header: this is no text", line=1)
     try:
         text = header_bytes.decode("utf-8")
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
@@ -96,7 +101,10 @@ def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
         raise refuse_encoding(header_bytes, "the header is not UTF-8", line=1) from None
     except csv.Error as error:
         raise refuse("quote.stray", f"the header is no CSV: {error}", line=1) from error
-    return tuple(rows[0]) if rows and len(rows) == 1 else ()
+    if len(rows) > 1:
+        # Counted by quotes it is one record, by fields several: a quote stands where none may.
+        raise refuse("quote.stray", "a quote within a field that has none around it", line=1)
+    return tuple(rows[0]) if rows else ()
 
 
 def refuse_encoding(sample: bytes, message: str, *, line: int) -> Refused:
@@ -119,7 +127,7 @@ def check_names(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise refuse("header.duplicate_name", f"two columns are named '{name}'", line=1)
+            raise refuse("header.duplicate_name", f"two columns are named '{show(name)}'", line=1)
         seen.add(name)
 
 

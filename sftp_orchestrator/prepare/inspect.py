@@ -10,25 +10,24 @@ from pathlib import Path
 
 from sftp_orchestrator import files
 from sftp_orchestrator.config.model import BadRows, Feed
-from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
-from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME, Repeated
-from sftp_orchestrator.prepare.examine import Count, Examination
+from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
-from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.reading import Reading, open_reading
-from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, Tally, tally
+from sftp_orchestrator.prepare.report import Finding, Refused, RowsRefused, Tally, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
-from sftp_orchestrator.prepare.row_checks import Check, Hint, list_checks
+from sftp_orchestrator.prepare.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.scan import Scan, read_header
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.table import TableFacts
+from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
 from sftp_orchestrator.prepare.unpack.unpacking import Original, Text, unpack
 
 GOOD_ROWS_NAME = "good_rows.csv"
@@ -151,7 +150,10 @@ def _settle(job: _Job, text: Text, found: Inspection) -> Inspection:
     if found.is_rewritten:
         text.path.unlink()
     else:
-        text.path.replace(job.good_rows)
+        with files.as_local_fault("write", str(job.good_rows), hint="the workspace must be writable"):
+            files.fsync_file(text.path)
+            text.path.replace(job.good_rows)
+            files.fsync_directory(job.outlet)
     return dataclasses.replace(
         found,
         path=job.good_rows,
@@ -216,13 +218,20 @@ def _inspect(job: _Job, text: Text) -> Inspection:
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
     """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
     examination = reading.wait_for(lambda: reading.table.examine(checks))
-    tallies = (*found.tallies, *_tally_rows(reading.path, scanned, examination.count()))
+    counts, totals = examination.count(), examination.count_by_rule()
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, totals))
     refused = examination.count_refused()
     if not refused:
         return dataclasses.replace(found, tallies=tallies)
     if _is_too_bad(refused, scanned, job.feed):
         _reject(job, reading, scanned, examination, refused, good=None)
-        raise Refused(tallies, refused_rows=refused, hint=_explain_policy(job.feed))
+        raise RowsRefused(
+            tallies,
+            refused_rows=refused,
+            records=scanned.records,
+            policy=_explain_policy(job.feed, is_all=refused == scanned.records),
+            hint=f"no row of it is sent; failed_rows.csv has the refused ones, {rejecting.MOST_SHOWN_ROWS:,} at most",
+        )
     return dataclasses.replace(
         found,
         refused=refused,
@@ -247,7 +256,7 @@ def _find_repeated(
     )
     if not repeated.rows:
         return found
-    tallies = (*found.tallies, _tally_repeated(reading.path, scanned, repeated))
+    tallies = (*found.tallies, tally_repeated(reading.path, scanned, repeated.rows, repeated.first))
     if repeated.rows + found.refused == scanned.records:
         raise Refused(
             [*tallies, *tally([Finding(rule="file.no_rows", message="every row of it was there before")])],
@@ -303,26 +312,28 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
 
 
 def _must_examine(checks: Sequence[Check], scanned: Scan, facts: TableFacts) -> bool:
-    hints = {check.hint for check in checks}
-    return (
-        facts.stopped > 0
-        or (Hint.LONG_RECORD in hints and scanned.longest_record > clevertap.MAX_VALUE_CHARACTERS)
-        or (Hint.EPOCH_TEXT in hints and scanned.has_epoch_text)
+    return facts.stopped > 0 or any(
+        check.hint is not None
+        and check.can_fail(longest_record=scanned.longest_record, has_epoch_text=scanned.has_epoch_text)
+        for check in checks
     )
 
 
 def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:
+    # Divided, as the share is written: 29 of 100 are 0.29, but 0.29 of 100 are a little less than 29.
     return (
         feed.on_bad_rows is BadRows.QUARANTINE
-        or refused > feed.max_bad_rows * scanned.records
+        or refused / scanned.records > feed.max_bad_rows
         or refused == scanned.records
     )
 
 
-def _explain_policy(feed: Feed) -> str:
+def _explain_policy(feed: Feed, *, is_all: bool) -> str:
     if feed.on_bad_rows is BadRows.QUARANTINE:
-        return "on_bad_rows is quarantine: no row of it is sent; failed_rows.csv has the refused ones"
-    return f"more than max_bad_rows ({feed.max_bad_rows:.2%}) are refused: no row of it is sent; see failed_rows.csv"
+        return "and on_bad_rows is quarantine"
+    if is_all:
+        return "so none is left to send"
+    return f"more than max_bad_rows, {100 * feed.max_bad_rows:g} %"
 
 
 def _reject(
@@ -330,39 +341,7 @@ def _reject(
 ) -> None:
     """Write the refused rows, and the others to ``good`` where they are sent as they are."""
     failed = job.outlet / rejecting.FAILED_ROWS_NAME
-    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good)
+    watch = job.watch.without_progress()
+    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good, watch=watch)
     if count != refused:
         raise LocalFault("refuse rows of", job.path.name, f"{refused} were counted, {count} written: a defect of ours")
-
-
-def _tally_rows(path: Path, scanned: Scan, counts: Sequence[Count]) -> list[Tally]:
-    """Return the row rules that are broken, with physical lines; checks of one rule are one tally."""
-    numbers = sorted({number for count in counts for number in count.first})
-    offsets = dict(zip(numbers, rejecting.list_offsets(path, scanned, numbers), strict=True))
-    lines = count_lines(path, list(offsets.values()))
-    tallies = []
-    for rule in dict.fromkeys(count.check.rule.id for count in counts):
-        group = [count for count in counts if count.check.rule.id == rule]
-        places = sorted((number, count.check.describe()) for count in group for number in count.first)
-        severity = group[0].check.severity
-        findings = tuple(
-            Finding(rule=rule, message=message, line=lines[offsets[number]], severity=severity)
-            for number, message in places[:SHOWN]
-        )
-        tallies.append(Tally(rule=rule, severity=severity, rows=sum(count.rows for count in group), first=findings))
-    return tallies
-
-
-def _tally_repeated(path: Path, scanned: Scan, repeated: Repeated) -> Tally:
-    offsets = rejecting.list_offsets(path, scanned, repeated.first)
-    lines = count_lines(path, offsets)
-    findings = tuple(
-        Finding(
-            rule="row.duplicate",
-            message="a row that was there before is left out",
-            line=lines[offset],
-            severity=Severity.WARNING,
-        )
-        for offset in offsets
-    )
-    return Tally(rule="row.duplicate", severity=Severity.WARNING, rows=repeated.rows, first=findings)

@@ -12,14 +12,14 @@ from typing import Self, TypeVar
 
 import structlog
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, threads
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import planning, quarantine, report
+from sftp_orchestrator.prepare import planning, quarantine, report, types_kept
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
@@ -73,11 +73,13 @@ class Preparation:
         Raises:
             SourceChanged: the producer still writes.
             InputRefused: it breaks a rule.
-            DecisionNeeded: its feed or file is gone.
+            DecisionNeeded: its feed or file is gone, its content was sent before, or a property would change its type.
             LocalFault: this machine stood in the way.
         """
         feed, _ = planning.require_feed(self._configuration, source)
         path = await asyncio.to_thread(self._fetch, source)
+        # Read by other settings, rows that were refused may be sent now: what an earlier look kept is true no more.
+        await asyncio.to_thread(quarantine.forget_refused_rows, source, self._workspace)
         if source.state is SourceState.INSPECTED:
             await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
         async with self._inspecting:
@@ -257,6 +259,8 @@ class Preparation:
                 earliest_ts=inspection.earliest_ts,
             ),
         )
+        header_bytes = inspection.header.header_bytes
+        types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
         sending = self._ledger.sources.take_sending(source.id)
         parts = planning.plan_parts(
             source.feed,
@@ -364,15 +368,7 @@ class Preparation:
 async def _in_thread(function: Callable[[threading.Event], T]) -> T:
     """Call ``function`` in a thread; when we are cancelled it is told to stop, and waited for."""
     stop = threading.Event()
-    task = asyncio.ensure_future(asyncio.to_thread(function, stop))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
-        raise
+    return await threads.call(lambda: function(stop), stop)
 
 
 def _in_seconds(seconds: float) -> datetime.datetime:

@@ -9,8 +9,15 @@ from dataclasses import asdict, dataclass
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
+_LONGEST_NAME = 60
 SHOWN = 20
 """How many findings of one rule a report lists; their number is always told."""
+
+
+def show(name: str) -> str:
+    """Return a column's name as people can read it: nothing that a terminal obeys, and not too long. Pure."""
+    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
+    return shown if len(shown) <= _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +30,8 @@ class Finding:
     line: int | None = None
     """physical line in the file, the header being 1; None where it concerns the file"""
     severity: Severity = Severity.ERROR
+    value: str | None = None
+    """what stands there, shortened; for people who look at the file, never for the log"""
 
     def __str__(self) -> str:
         return self.message if self.line is None else f"line {self.line}: {self.message}"
@@ -42,18 +51,34 @@ class Tally:
 class Refused(InputRefused):
     """The input breaks rules: the first error is the message, all that is known is in ``tallies``."""
 
-    def __init__(self, tallies: Sequence[Tally], *, refused_rows: int | None = None, hint: str | None = None) -> None:
+    def __init__(self, tallies: Sequence[Tally], *, hint: str | None = None) -> None:
         self.tallies = tuple(tallies)
-        self.refused_rows = refused_rows
         errors = [tally for tally in self.tallies if tally.severity is Severity.ERROR]
+        super().__init__("inspect", "the file", self._summarize(errors), hint=hint)
+
+    def _summarize(self, errors: Sequence[Tally]) -> str:
         total = sum(tally.rows for tally in errors)
         more = f" (and {total - 1} more)" if total > 1 else ""
-        super().__init__("inspect", "the file", f"{errors[0].first[0]}{more}", hint=hint)
+        return f"{errors[0].first[0]}{more}"
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The first places of every rule."""
         return list_findings(self.tallies)
+
+
+class RowsRefused(Refused):
+    """Rows of it break rules, and more than its feed bears: none of them is sent."""
+
+    def __init__(self, tallies: Sequence[Tally], *, refused_rows: int, records: int, policy: str, hint: str) -> None:
+        self.refused_rows = refused_rows
+        self.records = records
+        self._policy = policy
+        super().__init__(tallies, hint=hint)
+
+    def _summarize(self, errors: Sequence[Tally]) -> str:
+        share = f"{self.refused_rows} of {self.records} rows ({self.refused_rows / self.records:.1%}) break a rule"
+        return f"{share}, {self._policy}; first {errors[0].first[0]}"
 
 
 def tally(findings: Sequence[Finding], *, total: int | None = None) -> list[Tally]:
@@ -98,10 +123,11 @@ def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefus
             "verdict": "quarantined",
             "reason": error.cause,
             "hint": error.hint,
-            "refused_rows": error.refused_rows if isinstance(error, Refused) else None,
+            "refused_rows": error.refused_rows if isinstance(error, RowsRefused) else None,
         },
         get_tallies(error),
-        f"correct it here, keep its name, and run `sftp-orchestrator retry {source_id}`; or drop a corrected file",
+        f"correct {file.rpartition('/')[2]} here, keep its name, and run `sftp-orchestrator retry {source_id}`; or"
+        " drop a corrected file. failed_rows.csv has copies of its rows, for reading: dropped too they are sent twice",
     )
 
 
@@ -132,7 +158,8 @@ def render_rejection(
             "sent_rows": records,
         },
         tallies,
-        "correct failed_rows.csv and drop it under staging; its last column is left out"
+        "correct failed_rows.csv and drop it under staging, under a name that fits a pattern of the feed; its last"
+        " column is left out"
         if refused_rows
         else "nothing: the rows that were there before are not sent again, and the original is kept in the archive",
     )

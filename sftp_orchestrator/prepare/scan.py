@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
-from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, Header, parse_header, refuse_encoding
+from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, MAX_RECORD_BYTES, Header, parse_header, refuse_encoding
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.record_index import RecordIndex, find_record_ends
 from sftp_orchestrator.prepare.report import Refused, refuse
@@ -26,8 +26,6 @@ from sftp_orchestrator.prepare.stopping import Watch
 
 CHUNK_BYTES = 1024 * 1024
 """Small enough for the processor's cache, where the passes over a chunk stay fast."""
-MAX_RECORD_BYTES = 4_000_000
-"""A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
 
 Positions = npt.NDArray[np.int64]
 _QUOTE, _LF, _CR = b'"\n\r'

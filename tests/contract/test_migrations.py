@@ -56,7 +56,7 @@ def old(ledger_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
     settings.set_main_option("script_location", str(database._MIGRATIONS))
     with engine.begin() as connection:
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "0003")
+        command.upgrade(settings, "0004")
         _insert(connection, "source", [{**_SOURCE, "number": 3, "id": "s3", "state": "quarantined"}])
         _insert(connection, "source", [{**_SOURCE, "number": 7, "id": "s7", "state": "held"}])
         _insert(connection, "part", [{**_PART, "source_id": "s7"}])

@@ -13,9 +13,9 @@ import pytest
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import Failure, SourceChanged
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

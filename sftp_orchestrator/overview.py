@@ -128,9 +128,18 @@ def _survey(configuration: Configuration) -> Survey:
 
 def list_done(ledger: Ledger, *, limit: int) -> list[SourceView]:
     """Return the sources that were archived last, the newest first, with their parts."""
+    return _list_last(ledger, SourceState.ARCHIVED, limit)
+
+
+def list_discarded(ledger: Ledger, *, limit: int) -> list[SourceView]:
+    """Return the sources that were discarded last, the newest first, with their parts."""
+    return _list_last(ledger, SourceState.DISCARDED, limit)
+
+
+def _list_last(ledger: Ledger, state: SourceState, limit: int) -> list[SourceView]:
     return [
         SourceView(source=source, parts=tuple(ledger.parts.list_of(source.id)), waits_for=None)
-        for source in ledger.sources.list_last_archived(limit)
+        for source in ledger.sources.list_last(state, limit)
     ]
 
 
@@ -174,12 +183,22 @@ def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datet
             "then correct the file beside it, and:",
             f"{command} retry {source.id}",
             "or drop a corrected file",
+            *_advise_to_discard(source),
         )
     if source.state is SourceState.HELD:
-        return ("once the reason is dealt with:", f"{command} retry {source.id}", f"{command} release {source.id}")
+        return (
+            "once the reason is dealt with:",
+            f"{command} retry {source.id}",
+            f"{command} release {source.id}",
+            *_advise_to_discard(source),
+        )
     if gate is not None and any(profiles.state in SOURCE_ASIDE for profiles in gate.waits_for):
         return ("deal with these profiles first; or send the events without them:", f"{command} release {source.id}")
     return _advise_to_wait(source, now)
+
+
+def _advise_to_discard(source: Source) -> tuple[str, ...]:
+    return ("or give it up, and nothing more of it is sent:", f"sftp-orchestrator discard {source.id}")
 
 
 def _advise_to_wait(source: Source, now: datetime.datetime) -> tuple[str, ...]:

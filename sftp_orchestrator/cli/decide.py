@@ -1,4 +1,4 @@
-"""``retry``, ``release`` and ``resolve``: what a person decides. A running daemon notices within seconds."""
+"""``retry``, ``release``, ``discard``, ``resolve``: what a person decides. A running daemon notices within seconds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from sftp_orchestrator.cli import options
+from sftp_orchestrator.deliver.archive import get_archive_folder
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.prepare.resending import resolve_delivered, resolve_resend
+from sftp_orchestrator.workspace import Workspace
 
 SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.")]
 
@@ -25,6 +27,27 @@ def release(context: typer.Context, source_id: SourceId, config: options.ConfigO
     with options.open_ledger(options.load_configuration(context, config)) as ledger:
         source = ledger.sources.release(source_id, by=options.get_person())
     typer.echo(f"{source.id} ({source.name}) is {source.state} and released.")
+
+
+def discard(
+    context: typer.Context,
+    source_id: SourceId,
+    config: options.ConfigOption = None,
+    *,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the history.")
+    ] = None,
+) -> None:
+    """Give a quarantined or held source up: nothing more of it is sent, and nobody waits for it. It is archived."""
+    configuration = options.load_configuration(context, config)
+    with options.open_ledger(configuration) as ledger:
+        ledger.sources.get(source_id)
+        why = " ".join((reason or "").split()) or None
+        delivered = ledger.discards.discard(source_id, by=options.get_person(), reason=why)
+        source = ledger.sources.get(source_id)
+    folder = get_archive_folder(Workspace(root=configuration.workspace), source, configuration.zone)
+    typer.echo(f"{source.id} ({source.name}) is discarded; {delivered}.")
+    typer.echo(f"A running daemon, or the next run, puts its file into {folder}.")
 
 
 def resolve(

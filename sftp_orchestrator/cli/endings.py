@@ -19,7 +19,7 @@ ALL = {
 _DECISION = {
     ExitCode.DONE: "it goes on",
     ExitCode.NOT_ALL_DELIVERED: f"it is held over an uncertain part: resolve comes first; or {_LEDGER}",
-    ExitCode.USAGE: f"it is delivered, or there is no such id; {_USAGE}",
+    ExitCode.USAGE: f"it is delivered or discarded, or there is no such id; {_USAGE}",
 }
 BY_COMMAND = {
     "run": {
@@ -76,6 +76,11 @@ BY_COMMAND = {
     },
     "retry": _DECISION,
     "release": _DECISION,
+    "discard": {
+        ExitCode.DONE: "it is given up",
+        ExitCode.NOT_ALL_DELIVERED: _LEDGER,
+        ExitCode.USAGE: f"it is neither quarantined nor held, or a part is uncertain, or there is no such id; {_USAGE}",
+    },
     "resolve": {
         ExitCode.DONE: "it goes on",
         ExitCode.NOT_ALL_DELIVERED: f"its feed or destination is not in the configuration any more; or {_LEDGER}",
@@ -91,8 +96,8 @@ BY_COMMAND = {
     },
     "demo": {
         ExitCode.DONE: "everything is as it should be",
-        ExitCode.NOT_ALL_DELIVERED: "something is not, or gpg cannot be used",
-        ExitCode.USAGE: "wrong usage",
+        ExitCode.NOT_ALL_DELIVERED: "something is not, your own file was kept back, or gpg cannot be used",
+        ExitCode.USAGE: "the options do not go together, or a column of your file is not known; wrong usage",
         ExitCode.INTERRUPTED: _INTERRUPTED,
     },
 }

@@ -1,4 +1,4 @@
-"""``history``: what was delivered, when runs took place, and every move of one source."""
+"""``history``: what was delivered or discarded, when runs took place, and every move of one source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Move, Run
-from sftp_orchestrator.overview import SourceView, list_done
+from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.overview import SourceView, list_discarded, list_done
 
 LIMIT = 50
 RUNS = 5
@@ -26,7 +27,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at the most, the newest last.")] = LIMIT,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Show what was delivered and how the last runs ended; with ID every move of that source."""
+    """Show what was delivered or discarded, and how the last runs ended; with ID every move of that source."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
         if source_id is not None:
@@ -43,6 +44,7 @@ def _to_json(ledger: Ledger, source_id: str | None, limit: int) -> dict[str, Any
     moves = ledger.list_history(source_id=source_id, limit=limit)
     return {
         "delivered": [view.to_json() for view in list_done(ledger, limit=limit)] if source_id is None else [],
+        "discarded": [view.to_json() for view in list_discarded(ledger, limit=limit)] if source_id is None else [],
         "runs": [_run_to_json(run) for run in ledger.runs.list_last(limit)] if source_id is None else [],
         "moves": [{**vars(move), "at": move.at.isoformat()} for move in moves],
     }
@@ -74,8 +76,9 @@ def _print_moves(moves: list[Move]) -> None:
 
 def _print_done(ledger: Ledger, limit: int) -> None:
     console = options.get_console()
-    views = list_done(ledger, limit=limit)
-    layout.print_entries(console, [_make_entry(view) for view in reversed(views)])
+    views = [*list_done(ledger, limit=limit), *list_discarded(ledger, limit=limit)]
+    views = sorted(views, key=lambda view: view.source.changed_at)[-limit:]
+    layout.print_entries(console, [_make_entry(view) for view in views])
     if not views:
         layout.say(console, "Nothing was delivered yet.")
     for run in reversed(ledger.runs.list_last(min(limit, RUNS))):
@@ -84,6 +87,12 @@ def _print_done(ledger: Ledger, limit: int) -> None:
 
 def _make_entry(view: SourceView) -> layout.Entry:
     source, parts = view.source, len(view.parts)
+    if source.state is SourceState.DISCARDED:
+        return layout.Entry(
+            cells=(f"{source.changed_at:%Y-%m-%d %H:%M:%S}", source.id),
+            name=source.name,
+            facts=f"({source.feed}, {units.format_bytes(source.size)}) discarded: {source.reason}",
+        )
     facts = f"{source.feed}, {units.format_count(source.records)} rows, {units.format_bytes(source.size)}"
     return layout.Entry(
         cells=(f"{source.changed_at:%Y-%m-%d %H:%M:%S}", source.id),

@@ -236,10 +236,10 @@ class Web(_Model):
 
 
 class Archive(_Model):
-    """What happens to delivered originals."""
+    """What happens to originals that were delivered, or discarded by a person."""
 
     keep_days: int | None = Field(default=30, ge=0)
-    """delivered originals are kept this many days; 0 = removed at once, null = for ever"""
+    """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
 
 
 class BadRows(enum.StrEnum):
@@ -383,7 +383,7 @@ class Configuration(_Model):
     web: Web = Web()
     """the status page and the probes"""
     archive: Archive = Archive()
-    """what happens to delivered originals"""
+    """what happens to originals at their end"""
     feeds: dict[Name, Feed] = Field(min_length=1, examples=[examples.FEEDS])
     """which files go where, and how; each under a name of your own, which the remote file names begin with"""
 

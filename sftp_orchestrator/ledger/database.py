@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,7 +220,7 @@ def _migrate(engine: sa.Engine) -> None:
         return
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
+    with engine.connect() as connection, _free_to_rebuild_tables(connection), connection.begin():
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
 
@@ -247,6 +249,21 @@ def _require_creatable(engine: sa.Engine) -> None:
             return
     hint = "a database owner grants it: GRANT CREATE ON SCHEMA public TO the user in ledger.url"
     raise LocalFault("use", f"ledger {_name(engine)}", "we may not make tables in it", hint=hint)
+
+
+@contextlib.contextmanager
+def _free_to_rebuild_tables(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite rebuild a table that others refer to: its only way to change a CHECK (lang_altertable.html, 7)."""
+    session = connection.connection.driver_connection
+    if not isinstance(session, sqlite3.Connection):
+        yield
+        return
+    # Within a transaction this pragma does nothing; it belongs to the connection, which others get after us.
+    session.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        session.execute("PRAGMA foreign_keys=ON")
 
 
 def get_file_system(folder: Path) -> str | None:

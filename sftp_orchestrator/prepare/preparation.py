@@ -282,12 +282,14 @@ class Preparation:
             return
         same = self._ledger.sources.find_same(source, inspection.sha256)
         if same is not None:
+            word = "discarded, with parts delivered," if same.state is SourceState.DISCARDED else same.state
             raise DecisionNeeded(
                 "send",
                 source.name,
-                f"its content is that of {same.name}, source {same.id}, {same.state} since"
+                f"its content is that of {same.name}, source {same.id}, {word} since"
                 f" {same.changed_at:%Y-%m-%d %H:%M} UTC",
-                hint=f"`sftp-orchestrator release {source.id}` sends it all the same",
+                hint=f"`sftp-orchestrator discard {source.id}` where it is a copy, `sftp-orchestrator release"
+                f" {source.id}` where it is to be sent all the same",
             )
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:

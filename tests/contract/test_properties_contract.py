@@ -252,3 +252,14 @@ def test_a_ledger_from_before_the_register_has_it_filled(ledger: Ledger, ledger_
 
 def _zip(properties: list[Property]) -> list[tuple[Property, tuple[str, str, str]]]:
     return list(zip(properties, _tell(properties), strict=True))
+
+
+def test_what_was_delivered_of_a_source_that_is_given_up_is_registered(ledger: Ledger) -> None:
+    """The receiver has the properties of each part that it took, and none of a source of which it took nothing."""
+    _plan(ledger, "s1", FLOAT)
+    _plan(ledger, "s2", {"count": "LONG"})
+    _send_part(ledger, "s1", 1)
+    for source_id in ("s1", "s2"):
+        ledger.sources.hold(source_id, "why")
+        ledger.discards.discard(source_id, by="anna")
+    assert _tell(ledger.properties.list_all()) == [("Amount", "FLOAT", "s1"), ("note", "STRING", "s1")]

@@ -304,7 +304,7 @@ def _fresh_log() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, _fresh_log: None) -> Place:
-    """One file delivered, one planned, one arriving, one left alone, one run ended."""
+    """One file delivered, one planned, one discarded, one arriving, one left alone, one run ended."""
     place = Place(written=write_configuration(tmp_path))
     staging = place.configuration.staging
     workspace = Workspace(root=place.configuration.workspace)
@@ -313,11 +313,13 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
     with place.open_ledger() as ledger:
         intake = Intake(place.configuration, workspace, ledger)
         preparation = Preparation.open(place.configuration, workspace, ledger, Board())
-        for name in ("purchases_1.csv", "purchases_2.csv"):
+        for name in ("purchases_1.csv", "purchases_2.csv", "purchases_4.csv"):
             (staging / name).write_text(rows.replace("u1", name[:11]), encoding="utf-8")
         claimed = [source for _ in range(2) for source in intake.scan().claimed]
-        first, _ = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
+        first, _, last = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
         _deliver(ledger, first)
+        ledger.sources.hold(last.id, "its settings changed")
+        ledger.discards.discard(last.id, by="anna")
         ledger.runs.finish(ledger.runs.start("once"), verdict="done", delivered=1, not_delivered=1)
     (staging / "purchases_3.csv").write_text(rows, encoding="utf-8")
     (staging / "other.csv").write_text(rows, encoding="utf-8")
@@ -414,7 +416,8 @@ def test_every_field_of_status_is_documented_and_no_other(place: Place, capsys: 
 def test_every_field_of_history_is_documented_and_no_other(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """json.md lists exactly the fields that ``history --json`` prints."""
     fields = _list_fields(_call(place, capsys, "history", "--json"))
-    assert fields == _list_documented_fields("history --json", sources="delivered")
+    documented = [_list_documented_fields("history --json", sources=name) for name in ("delivered", "discarded")]
+    assert fields == set().union(*documented)
 
 
 def test_every_field_of_plan_is_documented_and_no_other(

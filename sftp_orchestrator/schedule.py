@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sftp_orchestrator.config.cron import get_trigger
-from sftp_orchestrator.config.model import ON_ARRIVAL
+from sftp_orchestrator.config.model import ON_ARRIVAL, Configuration
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.runs import Runs
 
@@ -41,9 +41,19 @@ class Ticks:
         """
         return get_newest_due(self.line, self.zone, last=self.runs.get_last_tick(self._key) or now, now=now)
 
+    def find_next(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the next run starts: in the past where a tick is due and its run has not ended yet."""
+        return self.find_due(now) or get_next_due(self.line, self.zone, after=now)
+
     def take(self, due: datetime.datetime) -> None:
         """Note that the run of a tick, and of all before it, has ended."""
         self.runs.take_tick(self._key, due)
+
+
+def make_ticks(configuration: Configuration, runs: Runs) -> Ticks | None:
+    """Return the ticks of the configuration's schedule; None where files are delivered on arrival."""
+    line = configuration.schedule.deliver
+    return None if line == ON_ARRIVAL else Ticks(line=line, zone=configuration.zone, runs=runs)
 
 
 def get_newest_due(
@@ -53,16 +63,17 @@ def get_newest_due(
     newest = None
     # Begin near now: a daemon that was off for a year need not count every minute of it.
     for start in (max(last, now - _RECENT), last):
-        tick = _get_next(line, zone, start)
+        tick = get_next_due(line, zone, after=start)
         while tick is not None and tick <= now:
             newest = tick
-            tick = _get_next(line, zone, tick)
+            tick = get_next_due(line, zone, after=tick)
         if newest is not None:
             break
     return newest
 
 
-def _get_next(line: str, zone: ZoneInfo, after: datetime.datetime) -> datetime.datetime | None:
+def get_next_due(line: str, zone: ZoneInfo, *, after: datetime.datetime) -> datetime.datetime | None:
+    """Return the first tick after ``after``, in UTC; None where there is none any more. Pure."""
     trigger = get_trigger(line, zone)
     at_fixed_hours = "*" not in line.split()[1]
     start = after
@@ -78,11 +89,6 @@ def _get_next(line: str, zone: ZoneInfo, after: datetime.datetime) -> datetime.d
         if in_utc > after and not repeated:
             return in_utc
         start = max(in_utc, start)
-
-
-def is_on_arrival(line: str) -> bool:
-    """Return whether a schedule line means "as soon as something is there"."""
-    return line == ON_ARRIVAL
 
 
 class Seen:

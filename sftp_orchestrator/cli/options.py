@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.workspace import Workspace
 
 ConfigOption = Annotated[
@@ -32,6 +34,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs inst
 def load_configuration(context: typer.Context, option: Path | None) -> Configuration:
     """Return the configuration named after the command, before it, or by the environment; raises ConfigurationError."""
     return loading.load(loading.find(option or context.find_root().params.get("config")))
+
+
+def get_command(context: typer.Context, option: Path | None, *, elsewhere: bool = False) -> str:
+    """Return how to call us once more with the same configuration; with ``elsewhere`` from any folder."""
+    named: Path | None = option or context.find_root().params.get("config")
+    if named is None:
+        return COMMAND
+    return f"{COMMAND} --config {shlex.quote(str(named.absolute() if elsewhere else named))}"
 
 
 def open_ledger(configuration: Configuration) -> Ledger:

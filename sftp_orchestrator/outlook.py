@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sftp_orchestrator import units
@@ -14,12 +14,11 @@ from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Run, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
-from sftp_orchestrator.schedule import get_next_due, make_ticks
+from sftp_orchestrator.schedule import Ticks, get_next_due
 from sftp_orchestrator.workspace import Workspace
 
 NOBODY = "no daemon runs"
-_WHOLE_RUNS = frozenset({"schedule", "once"})
-"""What starts runs over everything that is on its way; the others take what is to be tried again."""
+_EVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 _VERDICTS = {
     ExitCode.USAGE: ": the configuration or a key could not be used",
@@ -37,10 +36,12 @@ class Outlook:
     holder: Holder | None = None
     """the process that owns the workspace"""
     last_run: Run | None = None
-    due_at: datetime.datetime | None = None
-    """when the schedule starts its next run, in the past where that is overdue; None on arrival"""
+    under_way: tuple[Run, ...] = ()
+    """the runs of that process that have no end yet, the newest first"""
+    due: Mapping[str, datetime.datetime] = field(default_factory=dict)
+    """by destination, when the schedule starts its next run, in the past where that is overdue; empty on arrival"""
     following_at: datetime.datetime | None = None
-    """its first tick that is still to come"""
+    """the schedule's first tick that is still to come"""
     replacements: Replacements = field(default_factory=dict)
 
     @property
@@ -54,41 +55,49 @@ class Outlook:
         return self.holder is not None and not self.holder.is_pass
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether the last run still goes on; one that a crash cut short never ends."""
-        if self.holder is None or self.last_run is None or self.last_run.finished_at is not None:
-            return False
-        return self.holder.since is None or self.last_run.started_at >= self.holder.since
-
-    @property
     def next_delivery_at(self) -> datetime.datetime | None:
-        """When the schedule starts a run after the one under way; None on arrival."""
-        return self.following_at if self.is_under_way else self.due_at
+        """When the schedule starts a run after those under way; None on arrival."""
+        return min((self._get_next(due) for due in self.due.values()), default=None)
 
     def get_start(self, source: Source) -> datetime.datetime | None:
         """Return when the schedule lets ``source`` go; None where that is not what it waits for."""
-        run = self.last_run
-        if not self.has_daemon or self.due_at is None:
+        due = self.due.get(source.destination)
+        if not self.has_daemon or due is None:
             return None
         if source.state not in SOURCE_ON_ITS_WAY or source.retry_at is not None:
             return None
-        if run is not None and self.is_under_way and run.trigger in _WHOLE_RUNS:
-            return self.following_at if source.claimed_at > run.started_at else None
-        return self.due_at
+        run = self._find_run(due)
+        if run is not None and source.claimed_at <= run.started_at:
+            return None
+        return self._get_next(due)
+
+    def _find_run(self, due: datetime.datetime) -> Run | None:
+        """Return the run that serves a tick that came due; it stays due until its run has ended."""
+        if due > self.at:
+            return None
+        return next((run for run in self.under_way if run.trigger == "schedule"), None)
+
+    def _get_next(self, due: datetime.datetime) -> datetime.datetime:
+        return due if self._find_run(due) is None or self.following_at is None else self.following_at
 
 
 def look_out(
     configuration: Configuration, ledger: Ledger, sources: Sequence[Source], now: datetime.datetime
 ) -> Outlook:
     """Return what can be expected for ``sources``, all those that wait; raises ``LocalFault``."""
-    ticks = make_ticks(configuration, ledger.runs)
+    ticks = [Ticks.make(configuration, ledger.runs, name) for name in configuration.destinations]
+    due = {one.destination: at for one in ticks if one is not None and (at := one.find_next(now)) is not None}
+    line = configuration.schedule.deliver
+    holder = find_holder(Workspace(root=configuration.workspace).lock)
     quarantined = [source for source in list_profiles(sources) if source.state is SourceState.QUARANTINED]
     return Outlook(
         at=now,
-        holder=find_holder(Workspace(root=configuration.workspace).lock),
+        holder=holder,
         last_run=next(iter(ledger.runs.list_last(1)), None),
-        due_at=ticks.find_next(now) if ticks is not None else None,
-        following_at=get_next_due(ticks.line, ticks.zone, after=now) if ticks is not None else None,
+        # What began before this process did was cut short, and never ends.
+        under_way=tuple(ledger.runs.list_unfinished(since=holder.since or _EVER)) if holder is not None else (),
+        due=due,
+        following_at=get_next_due(line, configuration.zone, after=now) if due else None,
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
     )
 
@@ -122,6 +131,6 @@ def describe_run(run: Run, outlook: Outlook) -> str:
     if run.finished_at is not None:
         worst = next((said for code, said in _VERDICTS.items() if code.name.lower() == run.verdict), "")
         return f"{run.delivered} delivered, {run.not_delivered} not{worst}"
-    if outlook.is_under_way and outlook.last_run is not None and outlook.last_run.number == run.number:
+    if run.number in {one.number for one in outlook.under_way}:
         return "under way"
     return "cut short: what it had begun was left to the next run"

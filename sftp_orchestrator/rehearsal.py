@@ -21,6 +21,7 @@ from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_fe
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import planning, types_kept
+from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Finding, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
@@ -119,9 +120,7 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
-    if not path.is_file():
-        raise ConfigurationError("plan", display_path(os.fsencode(path)), "there is no such file")
-    _require_utf8(path)
+    require_file("plan", path)
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
@@ -197,19 +196,6 @@ def _compare(plan: Plan, ledger: Ledger) -> Plan:
     found = types_kept.list_contradictions(ledger.properties, plan.brings, plan.destination, FeedType(plan.type))
     held_for = types_kept.explain(found, plan.feed) if found else None
     return replace(plan, are_types_compared=True, held_for=held_for)
-
-
-def _require_utf8(path: Path) -> None:
-    """Raise where DuckDB could not open the file; in the workspace every file has a name of ours, so ``run`` can."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise ConfigurationError(
-            "plan",
-            display_path(os.fsencode(path)),
-            "its path is no UTF-8, and only `run` can read it so",
-            hint="plan a copy under another name",
-        ) from error
 
 
 def get_relative_path(configuration: Configuration, path: Path) -> bytes:

@@ -86,7 +86,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     said = ", ".join(f"{count} {what}" for what, count in told.items() if count)
     lines = [f"{said or 'Nothing waits'}. {describe_delivered(overview)}"]
     outlook = overview.outlook
-    if outlook.has_daemon and outlook.is_under_way and page is not None and not page.endswith(":0"):
+    if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
     if outlook.has_daemon and outlook.next_delivery_at is not None:
         lines.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")

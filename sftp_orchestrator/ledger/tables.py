@@ -20,6 +20,9 @@ METADATA = sa.MetaData(
 )
 
 
+MAX_SCHEDULE_CHARACTERS = 100
+
+
 class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
     """A moment in UTC: aware in Python, stored without a zone, so that both databases read the same."""
 
@@ -144,7 +147,7 @@ RUN = sa.Table(
 TICK = sa.Table(
     "tick",
     METADATA,
-    sa.Column("schedule", sa.String(100), primary_key=True),
+    sa.Column("schedule", sa.String(MAX_SCHEDULE_CHARACTERS), primary_key=True),
     sa.Column("due_at", UtcDateTime, primary_key=True),
     sa.Column("taken_at", UtcDateTime, nullable=False),
     comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",

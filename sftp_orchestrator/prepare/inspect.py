@@ -10,7 +10,6 @@ from pathlib import Path
 
 from sftp_orchestrator import files
 from sftp_orchestrator.config.model import BadRows, Feed
-from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
@@ -24,7 +23,7 @@ from sftp_orchestrator.prepare.reading import Reading, open_reading
 from sftp_orchestrator.prepare.report import Finding, Refused, RowsRefused, Tally, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
-from sftp_orchestrator.prepare.row_checks import Check, Hint, list_checks
+from sftp_orchestrator.prepare.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.scan import Scan, read_header
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.table import TableFacts
@@ -309,11 +308,10 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
 
 
 def _must_examine(checks: Sequence[Check], scanned: Scan, facts: TableFacts) -> bool:
-    hints = {check.hint for check in checks}
-    return (
-        facts.stopped > 0
-        or (Hint.LONG_RECORD in hints and scanned.longest_record > clevertap.MAX_VALUE_CHARACTERS)
-        or (Hint.EPOCH_TEXT in hints and scanned.has_epoch_text)
+    return facts.stopped > 0 or any(
+        check.hint is not None
+        and check.can_fail(longest_record=scanned.longest_record, has_epoch_text=scanned.has_epoch_text)
+        for check in checks
     )
 
 

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, threads
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
@@ -364,15 +364,7 @@ class Preparation:
 async def _in_thread(function: Callable[[threading.Event], T]) -> T:
     """Call ``function`` in a thread; when we are cancelled it is told to stop, and waited for."""
     stop = threading.Event()
-    task = asyncio.ensure_future(asyncio.to_thread(function, stop))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
-        raise
+    return await threads.call(lambda: function(stop), stop)
 
 
 def _in_seconds(seconds: float) -> datetime.datetime:

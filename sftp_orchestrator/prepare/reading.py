@@ -49,18 +49,26 @@ class Reading:
         _require_agreement(scanned, facts)
         return scanned, facts
 
-    def wait_for(self, work: Callable[[], T]) -> T:
-        """Do ``work`` on the table; told to stop, have DuckDB interrupted and raise ``Stopped``."""
+    def wait_for(self, work: Callable[[], T], *, look: Callable[[], None] = lambda: None) -> T:
+        """Do ``work`` on the table, and ``look`` from time to time; whatever ends the wait early interrupts DuckDB.
+
+        Raises:
+            Stopped: ``cancelled`` said so.
+        """
         future = self._pool.submit(work)
-        while True:
-            try:
-                return future.result(_POLL_SECONDS)
-            except TimeoutError:
-                if future.done():
-                    raise
-                if self._watch.cancelled():
-                    self._stop.set()
-                    raise Stopped from None
+        try:
+            while True:
+                try:
+                    return future.result(_POLL_SECONDS)
+                except TimeoutError:
+                    if future.done():
+                        raise
+                    if self._watch.cancelled():
+                        raise Stopped from None
+                    look()
+        except BaseException:
+            self._stop.set()
+            raise
 
 
 @contextmanager

@@ -15,22 +15,22 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import RULES, Rule, Severity
-from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare import cells, terms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
 from sftp_orchestrator.prepare.severities import get_severity
 
 FUTURE_SECONDS = 86400
 """How far ahead of our clock an event may lie: time zones and clocks that are a little off."""
-_MILLISECONDS_DIGITS = 13
+TYPE_RULES = {
+    DataType.STRING: "type.epoch_text",
+    DataType.INTEGER: "type.integer",
+    DataType.LONG: "type.long",
+    DataType.FLOAT: "type.float",
+    DataType.BOOLEAN: "type.boolean",
+    DataType.DATE: "type.date",
+}
+"""Which rule a cell breaks that is not of its column's type."""
 _OBJECT_ID = r"[A-Za-z0-9()!:@$_-]{1,64}"
-_WHOLE = "-?[0-9]+"
-_SURE_INTEGER = "-?([0-9]{1,9}|1[0-9]{9}|20[0-9]{8})"
-"""Most of what 32 bits hold, epoch seconds of today among it."""
-_DECIMAL = "-?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
-_BOOLEAN = "true|false|1|0"
-_EPOCH_TEXT = r"\$D_-?[0-9]{1,12}"
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-"""The years 1 to 9999: a later one is milliseconds, and no date."""
 _PHONE = r"\+[1-9][0-9]{6,14}"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
@@ -56,6 +56,12 @@ class Check:
     broken: str
     """SQL; whether the row breaks the rule"""
     hint: Hint | None = None
+
+    def can_fail(self, *, longest_record: int, has_epoch_text: bool) -> bool:
+        """Return whether it can fail in a file of which the scan says this much; else no cell need be looked at."""
+        if self.hint is Hint.LONG_RECORD:
+            return longest_record > clevertap.MAX_VALUE_CHARACTERS
+        return self.hint is not Hint.EPOCH_TEXT or has_epoch_text
 
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
@@ -175,14 +181,14 @@ def _check_time(
     seconds = f"TRY_CAST({column.sql} AS HUGEINT)"
     latest = int(now.timestamp()) + FUTURE_SECONDS
     earliest = int(now.timestamp()) - retention_days * 86400 if retention_days is not None else 0
-    whole = terms.matches(column.sql, "-?[0-9]+")
-    milliseconds = terms.matches(column.sql, f"[0-9]{{{_MILLISECONDS_DIGITS}}}")
+    whole = cells.is_whole(column.sql)
+    milliseconds = terms.matches(column.sql, f"[0-9]{{{cells.MILLISECONDS_DIGITS}}}")
     screen = (
         f"({terms.is_not(column.sql, '[0-9]{9,10}')}"
         f" OR TRY_CAST({column.sql} AS BIGINT) NOT BETWEEN {max(0, earliest)} AND {latest})"
     )
     conditions = {
-        "ts.form": terms.is_not(column.sql, "-?[0-9]+"),
+        "ts.form": f"({terms.is_filled(column.sql)} AND NOT {whole})",
         "ts.milliseconds": milliseconds,
         "ts.before_1970": f"({whole} AND starts_with({column.sql}, '-'))",
         # A whole number too long for HUGEINT lies in the future, too.
@@ -209,54 +215,19 @@ def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) ->
 
 
 def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
-    c = column.sql
-    if column.type is DataType.STRING and not column.is_identity:
-        seconds = f"TRY_CAST(substr({c}, 4) AS BIGINT)"
-        fits = f"({terms.matches(c, _EPOCH_TEXT)} AND {seconds} BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND})"
-        broken = f"(starts_with({c}, '$D_') AND NOT coalesce({fits}, false))"
-        screen = f"starts_with({c}, '$D_')"
-        yield _Draft(rule="type.epoch_text", column=column, screen=screen, broken=broken, hint=Hint.EPOCH_TEXT)
-    elif column.type in {DataType.INTEGER, DataType.LONG}:
-        kind, sure = ("INTEGER", _SURE_INTEGER) if column.type is DataType.INTEGER else ("BIGINT", "-?[0-9]{1,18}")
-        fits = f"({terms.matches(c, _WHOLE)} AND TRY_CAST({c} AS {kind}) IS NOT NULL)"
-        yield _Draft(
-            rule=f"type.{column.type.lower()}",
-            column=column,
-            screen=terms.is_not(c, sure),
-            broken=f"({terms.is_filled(c)} AND NOT {fits})",
-        )
-    elif column.type is DataType.FLOAT:
-        fits = f"({terms.matches(c, _DECIMAL)} AND coalesce(isfinite(TRY_CAST({c} AS DOUBLE)), false))"
-        yield _Draft(
-            rule="type.float",
-            column=column,
-            screen=terms.is_not(c, "-?[0-9]{1,15}([.][0-9]{1,15})?"),
-            broken=f"({terms.is_filled(c)} AND NOT {fits})",
-        )
-    elif column.type is DataType.BOOLEAN:
-        yield _Draft(rule="type.boolean", column=column, broken=terms.is_not(c, _BOOLEAN, ignore_case=True))
-    elif column.date_format is not None:
-        yield from _check_date(column, column.date_format)
-
-
-def _check_date(column: ImportedColumn, date_format: str) -> Iterator[_Draft]:
-    c = column.sql
-    if date_format == "UNIX":
-        seconds = f"coalesce(TRY_CAST({c} AS BIGINT) BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND}, false)"
-        fits = f"({terms.matches(c, _WHOLE)} AND {seconds})"
-        sure = "[0-9]{1,10}"
-        odd = f"TRY_CAST({c} AS BIGINT) NOT BETWEEN -2208988800 AND 5000000000"
-    else:
-        moment = f"try_strptime({c}, {terms.quote(terms.get_strptime(date_format))})"
-        shape = terms.get_date_shape(date_format)
-        fits = f"({terms.matches(c, shape)} AND coalesce(year({moment}) >= 1, false))"
-        sure = terms.get_sure_date(date_format)
-        odd = f"coalesce(year({moment}) NOT BETWEEN 1900 AND 2125, false)"
-    screen = terms.is_not(c, sure)
+    if column.type is DataType.STRING and column.is_identity:
+        return
+    c, form = column.sql, cells.get_form(column.sql, column.type, column.date_format)
     yield _Draft(
-        rule="type.date", column=column, screen=screen, broken=f"({terms.is_filled(c)} AND NOT coalesce({fits}, false))"
+        rule=TYPE_RULES[column.type],
+        column=column,
+        screen=form.screen,
+        broken=f"({terms.is_filled(c)} AND NOT {form.fits})",
+        hint=Hint.EPOCH_TEXT if column.type is DataType.STRING else None,
     )
-    yield _Draft(rule="date.range", column=column, screen=screen, broken=f"({fits} AND {odd})")
+    if column.date_format is not None:
+        broken = cells.is_odd_date(c, column.date_format)
+        yield _Draft(rule="date.range", column=column, screen=form.screen, broken=broken)
 
 
 def _check_operations(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
@@ -277,4 +248,4 @@ def _check_profile(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
             known = "|".join(clevertap.KNOWN_VALUES[name])
             yield _Draft(rule="profile.value", column=column, broken=terms.is_not(c, known, ignore_case=True))
         elif name.startswith(clevertap.FLAG_PREFIX):
-            yield _Draft(rule="profile.flag", column=column, broken=terms.is_not(c, _BOOLEAN, ignore_case=True))
+            yield _Draft(rule="profile.flag", column=column, broken=cells.get_form(c, DataType.BOOLEAN).screen)

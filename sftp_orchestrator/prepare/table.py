@@ -14,7 +14,7 @@ import duckdb
 from sftp_orchestrator.prepare import terms
 from sftp_orchestrator.prepare.duck import SORTING_MEMORY, copy_to_csv, open_duckdb
 from sftp_orchestrator.prepare.duplicates import Repeated, find_repeated
-from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.examine import Count, Examination
 from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, Header
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.report import SHOWN
@@ -23,6 +23,8 @@ from sftp_orchestrator.prepare.row_checks import Check
 BUFFER_BYTES = 8_000_000
 MAX_LINE_BYTES = MAX_RECORD_BYTES + 1
 """The scan refuses longer ones by name."""
+COUNTED_COLUMNS = 200
+"""Of how many columns the cells are counted at once: those of so many fit in memory, whatever the trait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,17 @@ class TableFacts:
     rejected_count: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class CellCount:
+    """How many cells of one column have one trait."""
+
+    position: int
+    trait: int
+    cells: int
+    distinct: int
+    """about how many different ones"""
+
+
 @contextmanager
 def open_table(path: Path, header: Header, *, outlet: Path, stop: threading.Event) -> Iterator[Table]:
     """Give the file as a table for the time of the context; what runs on it ends soon after ``stop`` is set.
@@ -81,6 +94,7 @@ class Table:
         self._connection = connection
         self._path = path
         self._delimiter = header.delimiter
+        self._width = len(header.names)
         self._columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header.names)))
 
     def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
@@ -107,9 +121,49 @@ class Table:
             rejected_count=len(positions),
         )
 
+    def count_cells(self, trait: str) -> list[CellCount]:
+        """Count the cells of every column by ``trait``, a whole number as SQL over ``cell``; for files of one shape.
+
+        The columns are laid below each other, so that the statement stays small however many there are; the file is
+        read once for every ``COUNTED_COLUMNS`` of them.
+        """
+        self._connection.execute("SET enable_progress_bar = true")
+        self._connection.execute("SET enable_progress_bar_print = false")
+        found = []
+        for start in range(0, self._width, COUNTED_COLUMNS):
+            places = range(start, min(start + COUNTED_COLUMNS, self._width))
+            cells = ", ".join(f"c{place}" for place in places)
+            rows = self._connection.execute(
+                f"SELECT place, {trait} AS trait, count(*), approx_count_distinct(cell)"  # noqa: S608 - see _from
+                f" FROM (SELECT unnest([{cells}]) AS cell, unnest(range({places.start}, {places.stop})) AS place"
+                f" FROM {self._from(rejects=False)}) GROUP BY place, trait ORDER BY place, trait",
+                [str(self._path)],
+            ).fetchall()
+            found += [CellCount(position=row[0], trait=row[1], cells=row[2], distinct=row[3]) for row in rows]
+        return found
+
+    def get_progress(self) -> float:
+        """Return about which share of the file ``count_cells`` has read by now, from another thread."""
+        return max(self._connection.query_progress(), 0.0) / 100
+
     def examine(self, checks: Sequence[Check]) -> Examination:
         """Read it again and note exactly which rows break which of ``checks``; for files whose rows have one shape."""
         return Examination(self._connection, self.numbered, str(self._path), checks)
+
+    def find_first(self, checks: Sequence[Check]) -> list[Count]:
+        """Count the rows that break each of ``checks``, and find the first; where many do, this needs no space."""
+        # As in an examination: rows are numbered as they come, so the reader must keep their order.
+        self._connection.execute("SET preserve_insertion_order = true")
+        columns = ", ".join(
+            f"count_if({check.broken}), min(CASE WHEN {check.broken} THEN number END)" for check in checks
+        )
+        stopped = terms.any_of(f"coalesce({check.screen}, false)" for check in checks)
+        found = self._connection.execute(
+            f"SELECT {columns} FROM {self.numbered} WHERE {stopped}",  # noqa: S608 - see _from
+            [str(self._path)],
+        ).fetchall()[0]
+        pairs = zip(checks, found[::2], found[1::2], strict=True)
+        return [Count(check=check, rows=int(rows), first=(int(first),)) for check, rows, first in pairs if rows]
 
     def rewrite(self, rewriting: Rewriting, target: Path) -> None:
         """Write the file anew to ``target``, as CSV with commas and LF; values stay what they are."""

@@ -60,6 +60,12 @@ def tally_repeated(path: Path, scanned: Scan, total: int, first: Sequence[int]) 
     return Tally(rule="row.duplicate", severity=Severity.WARNING, rows=total, first=findings)
 
 
+def split_record(record: bytes, delimiter: str) -> list[str]:
+    """Return the cells of a record that the scan let pass. Pure."""
+    (cells,) = csv.reader(io.StringIO(record.decode(), newline=""), delimiter=delimiter)
+    return cells
+
+
 class _Rows:
     """Some rows of a file, given by their numbers: where they begin, and their cells."""
 
@@ -77,7 +83,5 @@ class _Rows:
         """Return what stands in a column of a row, shortened; None where the rule is about the row as a whole."""
         if column is None:
             return None
-        text = self._records[number][1].decode()
-        (cells,) = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter)
-        value = cells[column.position]
+        value = split_record(self._records[number][1], self._delimiter)[column.position]
         return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"

@@ -37,7 +37,10 @@ def _make_run(**changes: Any) -> Run:
 
 
 def _make_outlook(**changes: Any) -> Outlook:
-    return Outlook(**{"at": NOW, "holder": DAEMON, "due_at": TICK, "following_at": TICK, **changes})
+    """Return what a nightly schedule promises to ``production``, with ``changes``; ``due_at`` is its next tick."""
+    due_at = changes.pop("due_at", TICK)
+    due = {"production": due_at} if due_at is not None else {}
+    return Outlook(**{"at": NOW, "holder": DAEMON, "due": due, "following_at": TICK, **changes})
 
 
 def test_what_came_since_the_last_run_waits_for_the_schedule() -> None:
@@ -68,30 +71,31 @@ def test_what_is_tried_again_by_itself_waits_for_no_tick() -> None:
     assert explain_wait(make_source(), None, _make_outlook(due_at=None, following_at=None)) is None
 
 
-@pytest.mark.parametrize("trigger", ["schedule", "once"])
-def test_what_the_run_under_way_takes_is_on_its_way(trigger: str) -> None:
-    """Claimed before it began it goes now; claimed since then, with the tick after it."""
-    outlook = _make_outlook(last_run=_make_run(trigger=trigger), due_at=NOW - HOUR / 2)
+def test_what_the_run_under_way_takes_is_on_its_way() -> None:
+    """Its tick is due until it ends: claimed before it began it goes now, claimed since then with the next tick."""
+    outlook = _make_outlook(under_way=(_make_run(),), due_at=NOW - HOUR / 2)
     assert explain_wait(make_source(claimed_at=NOW - HOUR), None, outlook) is None
     assert explain_wait(make_source(claimed_at=NOW), None, outlook) == SOON
     assert outlook.next_delivery_at == TICK
 
 
-def test_a_run_over_what_is_tried_again_takes_nothing_else() -> None:
-    """A retry under way does not keep the others from waiting for the schedule."""
-    outlook = _make_outlook(last_run=_make_run(trigger="retry"))
-    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, outlook) == SOON
+def test_a_run_that_serves_no_tick_of_a_destination_takes_nothing_else_to_it() -> None:
+    """A retry under way, or another destination's run, does not keep a source from waiting for the schedule."""
+    retrying = _make_outlook(under_way=(_make_run(trigger="retry"),))
+    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, retrying) == SOON
+    others = _make_outlook(under_way=(_make_run(),))
+    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, others) == SOON
+    assert explain_wait(make_source(destination="unknown"), None, others) is None
+    both = _make_outlook(due={"production": TICK, "other": NOW - HOUR})
+    assert both.next_delivery_at == NOW - HOUR
 
 
-def test_a_run_that_a_crash_cut_short_is_not_under_way() -> None:
-    """It never ended in the ledger, and began before the process that is at work now, or nobody is."""
-    cut = _make_run(started_at=NOW - 2 * HOUR)
-    for holder in (DAEMON, None):
-        outlook = _make_outlook(last_run=cut, holder=holder)
-        assert not outlook.is_under_way
-        assert describe_run(cut, outlook) == "cut short: what it had begun was left to the next run"
-    assert describe_run(_make_run(), _make_outlook(last_run=_make_run())) == "under way"
-    assert describe_run(_make_run(number=6), _make_outlook(last_run=_make_run())).startswith("cut short")
+def test_a_run_that_is_not_under_way_and_has_no_end_was_cut_short() -> None:
+    """It says so of itself, where another process began it."""
+    running, cut = _make_run(), _make_run(number=6)
+    outlook = _make_outlook(last_run=running, under_way=(running,))
+    assert describe_run(running, outlook) == "under way"
+    assert describe_run(cut, outlook) == "cut short: what it had begun was left to the next run"
 
 
 @pytest.mark.parametrize(

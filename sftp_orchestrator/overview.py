@@ -239,7 +239,7 @@ def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime)
         return ()
     if view.scheduled_at is not None:
         first = ", its profiles first" if gate is not None and not gate.is_open else ""
-        return (f"to send it now{first}: {COMMAND} retry {source.id}",)
+        return (f"to send it now{first}:", f"{COMMAND} retry {source.id}")
     if source.retry_at is None:
         return ()
     if source.retry_at <= now or not view.is_attended:

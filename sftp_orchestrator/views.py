@@ -32,7 +32,7 @@ class SourceView:
     parts: tuple[Part, ...]
     waits_for: str | None
     next_steps: tuple[str, ...] = ()
-    """for people, what to do first; a command ends its line. Empty where it goes on by itself"""
+    """for people, what to do first; commands stand alone. Empty where it goes on by itself"""
     scheduled_at: datetime.datetime | None = None
     """when the schedule lets it go, where that is what it waits for"""
     is_attended: bool = True

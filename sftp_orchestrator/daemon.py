@@ -36,6 +36,7 @@ from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, Sour
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.server import open_socket, serve_page
@@ -48,10 +49,18 @@ SCAN_PAUSE_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def open_daemon(configuration: Configuration, board: Board, hurry: asyncio.Event | None = None) -> Iterator[Daemon]:
+def open_daemon(
+    configuration: Configuration,
+    board: Board,
+    hurry: asyncio.Event | None = None,
+    *,
+    once: bool = False,
+    command: str = COMMAND,
+) -> Iterator[Daemon]:
     """Lock the workspace, open the ledger and import the keys; give all of it back at the end.
 
     Once ``hurry`` is set, a stop waits for nothing any more: what is under way is left for the next start to find out.
+    ``once`` says that it is for one pass, ``command`` how a person calls us with this configuration.
 
     Raises:
         LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
@@ -62,7 +71,8 @@ def open_daemon(configuration: Configuration, board: Board, hurry: asyncio.Event
     workspace = Workspace(root=configuration.workspace)
     with _private_files():
         workspace.prepare()
-        with WorkspaceLock(workspace.lock), Ledger.open(configuration.ledger.url, workspace.root) as ledger:
+        lock = WorkspaceLock(workspace.lock, is_pass=once)
+        with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger:
             preparation = Preparation.open(configuration, workspace, ledger, board)
             archive = Archive(workspace, ledger, configuration.zone, keep_days=configuration.archive.keep_days)
             stations = Stations(
@@ -72,7 +82,7 @@ def open_daemon(configuration: Configuration, board: Board, hurry: asyncio.Event
                 board=board,
                 hurry=hurry or asyncio.Event(),
             )
-            yield Daemon(configuration, workspace, stations)
+            yield Daemon(configuration, workspace, stations, command=command)
 
 
 @contextlib.contextmanager
@@ -88,8 +98,11 @@ def _private_files() -> Iterator[None]:
 class Daemon:
     """The service: everything it does is a pass of intake or a run; what it knows is in the ledger."""
 
-    def __init__(self, configuration: Configuration, workspace: Workspace, stations: Stations) -> None:
+    def __init__(
+        self, configuration: Configuration, workspace: Workspace, stations: Stations, *, command: str = COMMAND
+    ) -> None:
         self._configuration = configuration
+        self._command = command
         self._workspace = workspace
         self._stations = stations
         self._ledger = stations.ledger
@@ -166,7 +179,12 @@ class Daemon:
         await self._runner.run("start", lost)
 
     def _make_app(self) -> Starlette:
-        return make_app(lambda: get_overview(self._configuration, self._ledger), self._stations.board, self._pulse)
+        return make_app(
+            lambda: get_overview(self._configuration, self._ledger),
+            self._stations.board,
+            self._pulse,
+            command=self._command,
+        )
 
     async def _take_in(self, changed: asyncio.Event, dispatchers: Sequence[Dispatcher]) -> None:
         rescan_seconds = self._configuration.intake.rescan_seconds
@@ -208,21 +226,27 @@ class Daemon:
 
 
 async def serve(
-    configuration: Configuration, *, once: bool, board: Board, conclude: Callable[[Verdict], None] = lambda _: None
+    configuration: Configuration,
+    *,
+    once: bool,
+    board: Board,
+    conclude: Callable[[Verdict], None] = lambda _: None,
+    command: str = COMMAND,
 ) -> ExitCode:
     """Run the daemon until a signal, or one pass with ``once``; return the exit code.
 
-    ``conclude`` is told how the pass ended.
+    ``conclude`` is told how the pass ended; ``command`` is how a person calls us with this configuration.
     SIGTERM and SIGINT finish or release the step at hand; a second one hurries.
     """
     hurry = asyncio.Event()
     async with _stopped_by_signals(hurry) as received:
-        with open_daemon(configuration, board, hurry) as daemon:
+        with open_daemon(configuration, board, hurry, once=once, command=command) as daemon:
             if once:
                 verdict = await daemon.run_once()
                 conclude(verdict)
                 return verdict.exit_code
             await daemon.run()
+    _LOG.info("stopped", signal=received[0].name)
     if received[0] is signal.SIGTERM and not once:
         return ExitCode.DONE
     return ExitCode.INTERRUPTED

@@ -146,6 +146,7 @@ class Dispatcher:
         """Start runs as they come due."""
         if self._ticks is not None:
             await asyncio.to_thread(self._ticks.begin, _now())
+            await self._tell_of_next(self._ticks)
         while True:
             self._wake.clear()
             self._beat()
@@ -184,7 +185,18 @@ class Dispatcher:
         if self._ticks is not None and start.tick is not None:
             await asyncio.to_thread(self._ticks.take, start.tick)
         self._seen.note(start.sources, self._list_due(await self._list_waiting()), started=started)
+        if self._ticks is not None:
+            await self._tell_of_next(self._ticks)
         return True
+
+    async def _tell_of_next(self, ticks: Ticks) -> None:
+        at = await asyncio.to_thread(ticks.find_next, _now())
+        _LOG.info(
+            "delivery_scheduled",
+            destination=self._destination,
+            at=at.isoformat() if at is not None else None,
+            schedule=ticks.line,
+        )
 
     async def _look(self, now: datetime.datetime) -> Moment:
         tick = await asyncio.to_thread(self._ticks.find_due, now) if self._ticks is not None else None

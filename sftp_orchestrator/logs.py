@@ -1,7 +1,8 @@
-"""How the log looks: JSON lines, or colours on a terminal; always on stderr, for stdout is for answers."""
+"""How the log looks: JSON lines, or short coloured ones on a terminal; always on stderr, for stdout is for answers."""
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import sys
@@ -14,18 +15,11 @@ _LOG = structlog.get_logger()
 def configure(*, debug: bool = False, quiet: bool = False) -> None:
     """Set structlog up for the process; ``quiet`` keeps all but warnings back, for commands that show progress."""
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
-    on_terminal = sys.stderr.isatty()
-    colours = on_terminal and "NO_COLOR" not in os.environ
-    shown: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=colours)]
-        if on_terminal
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    )
+    shown = _for_terminal() if sys.stderr.isatty() else _for_programs()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             *shown,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -37,6 +31,26 @@ def configure(*, debug: bool = False, quiet: bool = False) -> None:
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     # What gpg ends with is looked at by us, and told with the file it was about.
     logging.getLogger("gnupg").setLevel(logging.CRITICAL)
+
+
+def _for_terminal() -> list[structlog.typing.Processor]:
+    """Time of day, level and event first, then the fields in their order: a line should fit where somebody looks on."""
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%SZ", utc=True),
+        structlog.dev.ConsoleRenderer(
+            colors="NO_COLOR" not in os.environ, pad_event_to=0, pad_level=False, sort_keys=False
+        ),
+    ]
+
+
+def _for_programs() -> list[structlog.typing.Processor]:
+    """JSON in UTF-8, so that one can look for a name by ``grep``; in ASCII where stderr is of another encoding."""
+    is_utf8 = codecs.lookup(sys.stderr.encoding or "ascii").name == "utf-8"
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(ensure_ascii=not is_utf8),
+    ]
 
 
 class _Forward(logging.Handler):

@@ -6,10 +6,12 @@ The JSON made of these is a promise (``docs/reference/json.md``): fields are add
 from __future__ import annotations
 
 import datetime
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from sftp_orchestrator import units
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.order import Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
@@ -17,80 +19,43 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Part, Source, display_path
-from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, PartState, SourceState
+from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Part, RowsLeftOut, Run, Source, display_path
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
+from sftp_orchestrator.outlook import NOBODY, Outlook, explain_wait, look_out
+from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
+from sftp_orchestrator.views import COMMAND, UNCERTAIN, SourceView, to_text
 from sftp_orchestrator.workspace import Workspace
 
-UNCERTAIN = "uncertain"
-WAITING = "waiting"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceView:
-    """A source with its parts, what it waits for, and what a person may do about it."""
-
-    source: Source
-    parts: tuple[Part, ...]
-    waits_for: str | None
-    next_steps: tuple[str, ...] = ()
-    """for people, what to do first; commands stand alone. Empty where it goes on by itself"""
-
-    @property
-    def word(self) -> str:
-        """How people call its state: that of the ledger, or ``uncertain``, or ``waiting`` for profiles."""
-        if any(part.state is PartState.UNCERTAIN for part in self.parts):
-            return UNCERTAIN
-        return WAITING if self.waits_for else self.source.state.value
-
-    @property
-    def reason(self) -> str | None:
-        """Why it does not go on, for people."""
-        return self.waits_for or self.source.reason
-
-    @property
-    def needs_person(self) -> bool:
-        """Whether it stands still until a person decides."""
-        return self.source.state in SOURCE_ASIDE
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented fields."""
-        source = self.source
-        return {
-            "id": source.id,
-            "file": source.name,
-            "feed": source.feed,
-            "type": source.type.value,
-            "destination": source.destination,
-            "state": source.state.value,
-            "size": source.size,
-            "sha256": source.sha256,
-            "records": source.records,
-            "refused_rows": source.refused_rows,
-            "duplicate_rows": source.duplicate_rows,
-            "earliest_ts": source.earliest_ts,
-            "claimed_at": _to_text(source.claimed_at),
-            "changed_at": _to_text(source.changed_at),
-            "reason": self.reason,
-            "attempts": source.attempts,
-            "retry_at": _to_text(source.retry_at),
-            "released": source.released,
-            "parts": [_part_to_json(part) for part in self.parts],
-        }
+REFUSED_ROWS_SHOWN = datetime.timedelta(days=7)
+"""How long refused rows of what was delivered are shown, where nobody fetches them."""
+_OR_DROP_PROFILES = "or drop a corrected file under the same name: once it is delivered, no events wait for this one"
+_NEEDS_RUN = f"it is tried again with the next run, but {NOBODY}"
+_MOST_NAMED = 3
+"""Profile sources whose commands are spelled out for events that wait for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Everything that is not done, and how much is."""
+    """Everything that is not done, how much is, and what is to be expected."""
 
     at: datetime.datetime
     staging: Survey
     counts: dict[str, int]
     sources: tuple[SourceView, ...]
+    with_refused_rows: tuple[SourceView, ...]
+    """archived of late, and rows of theirs lie where refused rows are kept"""
+    outlook: Outlook
+    last_delivery: tuple[Source, datetime.datetime] | None
+    receivers: tuple[str, ...]
+    """name and address of each"""
+    rows_left_out: Mapping[str, RowsLeftOut] = field(default_factory=dict)
+    """of everything that was delivered, by feed; 0 for every other feed of the configuration"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented fields."""
+        holder, run = self.outlook.holder, self.outlook.last_run
         return {
-            "at": _to_text(self.at),
+            "at": to_text(self.at),
             "staging": {
                 "arriving": [
                     {"file": display_path(candidate.relative_path), "feed": feed, "size": candidate.size}
@@ -103,6 +68,15 @@ class Overview:
             },
             "counts": {state.value: self.counts.get(state.value, 0) for state in SourceState},
             "sources": [view.to_json() for view in self.sources],
+            "with_refused_rows": [view.to_json() for view in self.with_refused_rows],
+            "daemon": {
+                "running": self.outlook.has_daemon,
+                "pid": holder.pid if holder is not None else None,
+                "host": holder.host if holder is not None else None,
+            },
+            "next_delivery_at": to_text(self.outlook.next_delivery_at),
+            "last_delivery_at": to_text(self.last_delivery[1] if self.last_delivery is not None else None),
+            "last_run": run_to_json(run) if run is not None else None,
         }
 
 
@@ -110,11 +84,21 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
     """Return what waits, runs, is quarantined, held or uncertain now. Raises ``LocalFault``."""
     waiting = ledger.sources.list_in(SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED})
     now = datetime.datetime.now(datetime.UTC)
+    outlook = look_out(configuration, ledger, waiting, now)
+    workspace = Workspace(root=configuration.workspace)
+    refused = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
+    seen = [_look_at(source, ledger, workspace) for source in refused]
     return Overview(
         at=now,
         staging=_survey(configuration),
         counts=ledger.count_sources(),
-        sources=tuple(_view(source, configuration, ledger, now) for source in waiting),
+        sources=tuple(_view(source, configuration, ledger, outlook) for source in waiting),
+        with_refused_rows=tuple(_advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
+        outlook=outlook,
+        last_delivery=ledger.outcomes.find_last_delivery(),
+        receivers=tuple(f"{name} ({one.host}:{one.port})" for name, one in configuration.destinations.items()),
+        # A feed without such rows counts 0: what first shows as 20 would look like no rise to a monitor.
+        rows_left_out={**dict.fromkeys(configuration.feeds, NONE_LEFT_OUT), **ledger.outcomes.count_rows_left_out()},
     )
 
 
@@ -126,104 +110,166 @@ def _survey(configuration: Configuration) -> Survey:
         return Survey(matched=(), left_alone=(Obstacle(relative_path=b".", reason=str(error)),))
 
 
-def list_done(ledger: Ledger, *, limit: int) -> list[SourceView]:
+def list_done(ledger: Ledger, workspace: Workspace, *, limit: int) -> list[SourceView]:
     """Return the sources that were archived last, the newest first, with their parts."""
-    return _list_last(ledger, SourceState.ARCHIVED, limit)
+    return _list_last(ledger, workspace, SourceState.ARCHIVED, limit)
 
 
-def list_discarded(ledger: Ledger, *, limit: int) -> list[SourceView]:
+def list_discarded(ledger: Ledger, workspace: Workspace, *, limit: int) -> list[SourceView]:
     """Return the sources that were discarded last, the newest first, with their parts."""
-    return _list_last(ledger, SourceState.DISCARDED, limit)
+    return _list_last(ledger, workspace, SourceState.DISCARDED, limit)
 
 
-def _list_last(ledger: Ledger, state: SourceState, limit: int) -> list[SourceView]:
-    return [
-        SourceView(source=source, parts=tuple(ledger.parts.list_of(source.id)), waits_for=None)
-        for source in ledger.sources.list_last(state, limit)
-    ]
+def _list_last(ledger: Ledger, workspace: Workspace, state: SourceState, limit: int) -> list[SourceView]:
+    return [_look_at(source, ledger, workspace) for source in ledger.sources.list_last(state, limit)]
 
 
-def summarize_parts(parts: tuple[Part, ...]) -> str:
-    """Return how the parts of a source stand, in one short line. Pure."""
-    if not parts:
-        return "-"
-    counts = Counter(part.state for part in parts)
-    done = counts.pop(PartState.DELIVERED, 0)
-    others = [f"{number} {state}" for state, number in counts.items()]
-    return ", ".join([f"{done}/{len(parts)} delivered", *others])
+def describe_delivered(overview: Overview) -> str:
+    """Return how much was delivered so far, and when the last of it. Pure."""
+    done = sum(overview.counts.get(state.value, 0) for state in SOURCE_DONE)
+    said = f"{done:,} file{' was' if done == 1 else 's were'} delivered so far"
+    if overview.last_delivery is None:
+        return f"{said}."
+    source, at = overview.last_delivery
+    return f"{said}, the last one {units.format_age(at, overview.at)}: {source.name}."
 
 
-def _view(source: Source, configuration: Configuration, ledger: Ledger, now: datetime.datetime) -> SourceView:
+def get_view(source_id: str, configuration: Configuration, ledger: Ledger) -> SourceView:
+    """Return one source, whatever its state, without what it waits for; raises ``ConfigurationError``."""
+    return _look_at(ledger.sources.get(source_id), ledger, Workspace(root=configuration.workspace))
+
+
+def _view(source: Source, configuration: Configuration, ledger: Ledger, outlook: Outlook) -> SourceView:
     gate: Gate | None = None
     destination = configuration.destinations.get(source.destination)
     if source.type is FeedType.EVENT and source.state in SOURCE_ON_ITS_WAY and destination is not None:
         earlier = ledger.sources.list_blocking_profiles(source.destination, before=source.number)
-        gate = decide_gate(source, earlier, destination.blocked_profiles)
-    view = SourceView(
-        source=source,
-        parts=tuple(ledger.parts.list_of(source.id)),
-        waits_for=gate.explain() if gate is not None else None,
+        gate = decide_gate(source, earlier, destination.blocked_profiles, outlook.replacements)
+    workspace = Workspace(root=configuration.workspace)
+    view = replace(
+        _look_at(source, ledger, workspace),
+        waits_for=explain_wait(source, gate, outlook),
+        scheduled_at=outlook.get_start(source),
+        is_attended=outlook.is_attended,
+        replaced_by=outlook.replacements.get(source.id),
+        missing=_find_missing(source, workspace),
     )
-    return replace(view, next_steps=advise(view, gate, Workspace(root=configuration.workspace), now))
+    return replace(view, next_steps=advise(view, gate, workspace, outlook.at))
+
+
+def _look_at(source: Source, ledger: Ledger, workspace: Workspace) -> SourceView:
+    parts = tuple(ledger.parts.list_of(source.id))
+    refused_rows = workspace.get_rejected(source.id) / FAILED_ROWS_NAME
+    return SourceView(
+        source=source,
+        parts=parts,
+        waits_for=None,
+        refused_rows=refused_rows if source.refused_rows and refused_rows.exists() else None,
+        seen=_list_seen(parts, ledger),
+    )
+
+
+def _list_seen(parts: tuple[Part, ...], ledger: Ledger) -> tuple[str, ...]:
+    """Return what the receiver showed of uncertain parts when they became so."""
+    doubtful = {part.number: part for part in parts if part.state is PartState.UNCERTAIN}
+    if not doubtful:
+        return ()
+    said = {
+        move.part: move.reason
+        for move in ledger.list_history(source_id=parts[0].source_id)
+        if move.part in doubtful and move.after == PartState.UNCERTAIN.value
+    }
+    return tuple(
+        f"part {number}/{part.of}: {said.get(number)}; {part.manifest_name}" for number, part in doubtful.items()
+    )
+
+
+def _find_missing(source: Source, workspace: Workspace) -> Path | None:
+    """Return where the file of a held source should lie, where it is not there."""
+    if source.state is not SourceState.HELD:
+        return None
+    places = (workspace.get_source(source.id), workspace.get_quarantine(source.id) / source.file_name)
+    return None if any(place.exists() for place in places) else places[0]
 
 
 def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datetime.datetime) -> tuple[str, ...]:
     """Return what a person may do about a source, commands ready to be typed. Pure."""
-    source, command = view.source, "sftp-orchestrator"
+    source, command = view.source, COMMAND
     if view.word == UNCERTAIN:
         return (
             "look there whether the receiver took it; then say so:",
             f"{command} resolve {source.id} --delivered",
             f"{command} resolve {source.id} --resend",
         )
+    if source.state is SourceState.QUARANTINED and view.replaced_by is not None:
+        return ("nothing has to be done: sent all the same, its older rows would go over the newer ones",)
     if source.state is SourceState.QUARANTINED:
         folder = workspace.get_quarantine(source.id)
         return (
             f"read {folder}/report.json",
             "then correct the file beside it, and:",
             f"{command} retry {source.id}",
-            "or drop a corrected file",
+            _OR_DROP_PROFILES if source.type is FeedType.PROFILE else "or drop a corrected file",
             *_advise_to_discard(source),
         )
     if source.state is SourceState.HELD:
+        if view.missing is not None:
+            back = (f"put the file back as {view.missing}, then:", f"{command} retry {source.id}")
+            return (*back, *_advise_to_discard(source))
         return (
             "once the reason is dealt with:",
             f"{command} retry {source.id}",
             f"{command} release {source.id}",
             *_advise_to_discard(source),
         )
-    if gate is not None and any(profiles.state in SOURCE_ASIDE for profiles in gate.waits_for):
-        return ("deal with these profiles first; or send the events without them:", f"{command} release {source.id}")
-    return _advise_to_wait(source, now)
+    return _advise_to_wait(view, gate, now)
 
 
 def _advise_to_discard(source: Source) -> tuple[str, ...]:
-    return ("or give it up, and nothing more of it is sent:", f"sftp-orchestrator discard {source.id}")
+    return ("or give it up, and nothing more of it is sent:", f"{COMMAND} discard {source.id}")
 
 
-def _advise_to_wait(source: Source, now: datetime.datetime) -> tuple[str, ...]:
-    if source.retry_at is None or source.state not in SOURCE_ON_ITS_WAY:
-        return ()
-    if source.retry_at <= now:
-        return ("it is tried again by itself, with the next run",)
+def _advise_on_rows(view: SourceView, rows: Path) -> SourceView:
+    steps = (
+        f"read {rows.parent}/report.json",
+        f"then correct the rows and move {rows.name} into staging, under a name that fits feed {view.source.feed}",
+        "or, where nobody wants them:",
+        f"rm -r {rows.parent}",
+    )
+    return replace(view, next_steps=steps)
+
+
+def _advise_on_profiles(events: Source, gate: Gate) -> tuple[str, ...]:
+    aside = [source for source in gate.waits_for if source.state in SOURCE_ASIDE]
+    more = [f"and {len(aside) - _MOST_NAMED} more"] if len(aside) > _MOST_NAMED else []
     return (
-        f"it is tried again by itself at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
-        f"sftp-orchestrator retry {source.id}",
+        "deal with these profiles, as it is said beside them; or try them once more and wait no longer for them:",
+        *(f"{COMMAND} release {source.id}" for source in aside[:_MOST_NAMED]),
+        *more,
+        "or send these events without them:",
+        f"{COMMAND} release {events.id}",
     )
 
 
-def _part_to_json(part: Part) -> dict[str, Any]:
-    return {
-        "number": part.number,
-        "of": part.of,
-        "state": part.state.value,
-        "records": part.records,
-        "size": part.size,
-        "data_name": part.data_name,
-        "manifest_name": part.manifest_name,
-        "delivered_at": _to_text(part.delivered_at),
-    }
+def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime) -> tuple[str, ...]:
+    source = view.source
+    if gate is not None and gate.needs_person:
+        return _advise_on_profiles(source, gate)
+    if source.state not in SOURCE_ON_ITS_WAY:
+        return ()
+    if view.scheduled_at is not None:
+        first = ", its profiles first" if gate is not None and not gate.is_open else ""
+        return (f"to send it now{first}:", f"{COMMAND} retry {source.id}")
+    if source.retry_at is None:
+        return ()
+    if source.retry_at <= now or not view.is_attended:
+        return ("it is tried again by itself, with the next run" if view.is_attended else _NEEDS_RUN,)
+    return (
+        f"it is tried again by itself at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
+        f"{COMMAND} retry {source.id}",
+    )
 
 
-def _to_text(moment: datetime.datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
+def run_to_json(run: Run) -> dict[str, Any]:
+    """Return the documented fields of a run."""
+    return {**vars(run), "started_at": to_text(run.started_at), "finished_at": to_text(run.finished_at)}

@@ -33,10 +33,16 @@ class Work:
     total_bytes: int
     started: float
     """monotonic seconds"""
+    moved: float
+    """monotonic seconds of the last byte, or of its begin"""
 
     def get_rate(self, now: float) -> float:
         """Return bytes per second since it began, ``now`` in monotonic seconds; 0 where that cannot be told."""
         return self.done_bytes / (now - self.started) if now > self.started else 0.0
+
+    def get_idle_seconds(self, now: float) -> float:
+        """Return for how long no byte was done, ``now`` in monotonic seconds."""
+        return max(now - self.moved, 0.0)
 
 
 class Board:
@@ -49,17 +55,18 @@ class Board:
 
     def begin(self, label: str, phase: Phase, total_bytes: int) -> None:
         """Show that ``label`` enters ``phase``, counted from zero bytes of ``total_bytes``."""
+        now = time.monotonic()
         with self._lock:
             self._work[label] = Work(
-                label=label, phase=phase, done_bytes=0, total_bytes=total_bytes, started=time.monotonic()
+                label=label, phase=phase, done_bytes=0, total_bytes=total_bytes, started=now, moved=now
             )
 
     def advance(self, label: str, count: int) -> None:
         """Show that ``count`` more bytes are done."""
         with self._lock:
             work = self._work.get(label)
-            if work is not None:
-                self._work[label] = replace(work, done_bytes=work.done_bytes + count)
+            if work is not None and count:
+                self._work[label] = replace(work, done_bytes=work.done_bytes + count, moved=time.monotonic())
                 self._sent_bytes += count if work.phase is Phase.UPLOAD else 0
 
     def end(self, label: str) -> None:

@@ -62,6 +62,10 @@ class Ticks:
         """
         return get_newest_due(self.line, self.zone, last=self.runs.get_last_tick(self._key) or now, now=now)
 
+    def find_next(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the next run starts: in the past where a tick is due and its run has not ended yet."""
+        return self.find_due(now) or get_next_due(self.line, self.zone, after=now)
+
     def take(self, due: datetime.datetime) -> None:
         """Note that the run of a tick, and of all before it, has ended."""
         self.runs.take_tick(self._key, due)

@@ -44,6 +44,14 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def format_moment(moment: datetime.datetime, now: datetime.datetime) -> str:
+    """Return a moment to the minute in UTC, with its day where that is not near, and how far off it is. Pure."""
+    is_near = abs(moment - now) < datetime.timedelta(hours=20)
+    return (
+        f"{moment.astimezone(datetime.UTC):{'%H:%M' if is_near else '%Y-%m-%d %H:%M'}} UTC ({format_age(moment, now)})"
+    )
+
+
 def format_age(moment: datetime.datetime | None, now: datetime.datetime) -> str:
     """Return how long ago, or how soon, ``moment`` is. Pure."""
     if moment is None:

@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from sftp_orchestrator.cli import options
+from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import get_archive_folder
 from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.intake.lock import find_holder
+from sftp_orchestrator.outlook import NOBODY
 from sftp_orchestrator.prepare.resending import resolve_delivered, resolve_resend
 from sftp_orchestrator.workspace import Workspace
 
@@ -17,16 +20,18 @@ SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows i
 
 def retry(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
     """Try a quarantined, held or waiting source again, from where it safely can."""
-    with options.open_ledger(options.load_configuration(context, config)) as ledger:
+    configuration = options.load_configuration(context, config)
+    with options.open_ledger(configuration) as ledger:
         source = ledger.sources.retry(source_id, by=options.get_person())
-    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again.")
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{_say_when(configuration)}.")
 
 
 def release(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
     """Let a source go on by your word: held ones go on, events no longer wait for others, nor others for it."""
-    with options.open_ledger(options.load_configuration(context, config)) as ledger:
+    configuration = options.load_configuration(context, config)
+    with options.open_ledger(configuration) as ledger:
         source = ledger.sources.release(source_id, by=options.get_person())
-    typer.echo(f"{source.id} ({source.name}) is {source.state} and released.")
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and released; it goes on{_say_when(configuration)}.")
 
 
 def discard(
@@ -70,3 +75,12 @@ def resolve(
     word = "delivered" if delivered else "to be sent again under a new name"
     for part in parts:
         typer.echo(f"{part.source_id} part {part.number}/{part.of} is {word}: {part.data_name}")
+    typer.echo(f"It goes on{_say_when(configuration)}.")
+
+
+def _say_when(configuration: Configuration) -> str:
+    """Return when what was decided is carried out, to end a sentence with."""
+    holder = find_holder(Workspace(root=configuration.workspace).lock)
+    if holder is not None and not holder.is_pass:
+        return " within seconds"
+    return f" with the next run; {NOBODY}"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Move, Run
+from sftp_orchestrator.ledger.moves import DAEMON
+from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.overview import SourceView, list_discarded, list_done
+from sftp_orchestrator.outlook import describe_run, look_out
+from sftp_orchestrator.overview import get_view, list_discarded, list_done, run_to_json
+from sftp_orchestrator.views import SourceView, spell_out
+from sftp_orchestrator.workspace import Workspace
 
 LIMIT = 50
 RUNS = 5
@@ -29,78 +36,95 @@ def history(
 ) -> None:
     """Show what was delivered or discarded, and how the last runs ended; with ID every move of that source."""
     configuration = options.load_configuration(context, config)
+    workspace = Workspace(root=configuration.workspace)
+    console = options.get_console()
     with options.open_ledger(configuration) as ledger:
-        if source_id is not None:
-            ledger.sources.get(source_id)
+        view = get_view(source_id, configuration, ledger) if source_id is not None else None
         if as_json:
-            typer.echo(json.dumps(_to_json(ledger, source_id, limit), indent=2, ensure_ascii=False))
-        elif source_id is not None:
-            _print_moves(ledger.list_history(source_id=source_id, limit=limit))
+            found = _to_json(ledger, workspace, source_id, limit)
+            typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        elif view is not None:
+            layout.print_entries(console, [_make_head(view, options.get_command(context, config))])
+            _print_moves(console, ledger.list_history(source_id=source_id, limit=limit))
         else:
-            _print_done(ledger, limit)
+            views = [*list_done(ledger, workspace, limit=limit), *list_discarded(ledger, workspace, limit=limit)]
+            _print_done(console, sorted(views, key=lambda view: view.source.changed_at, reverse=True)[:limit])
+            _print_runs(console, configuration, ledger, min(limit, RUNS))
 
 
-def _to_json(ledger: Ledger, source_id: str | None, limit: int) -> dict[str, Any]:
+def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit: int) -> dict[str, Any]:
     moves = ledger.list_history(source_id=source_id, limit=limit)
+    is_one = source_id is not None
     return {
-        "delivered": [view.to_json() for view in list_done(ledger, limit=limit)] if source_id is None else [],
-        "discarded": [view.to_json() for view in list_discarded(ledger, limit=limit)] if source_id is None else [],
-        "runs": [_run_to_json(run) for run in ledger.runs.list_last(limit)] if source_id is None else [],
+        "delivered": [] if is_one else [view.to_json() for view in list_done(ledger, workspace, limit=limit)],
+        "discarded": [] if is_one else [view.to_json() for view in list_discarded(ledger, workspace, limit=limit)],
+        "runs": [] if is_one else [run_to_json(run) for run in ledger.runs.list_last(limit)],
         "moves": [{**vars(move), "at": move.at.isoformat()} for move in moves],
     }
 
 
-def _run_to_json(run: Run) -> dict[str, Any]:
-    return {
-        **vars(run),
-        "started_at": run.started_at.isoformat(),
-        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
-    }
+def _make_head(view: SourceView, command: str) -> layout.Entry:
+    source = view.source
+    why = [("why", spell_out(view.reason, command))] if view.reason else []
+    return layout.Entry(
+        cells=(source.id, view.word), name=source.name, facts=_describe_source(view), details=(*why, *view.notes)
+    )
 
 
-def _print_moves(moves: list[Move]) -> None:
+def _print_moves(console: Console, moves: list[Move]) -> None:
     entries = [
         layout.Entry(
             cells=(
-                f"{move.at:%Y-%m-%d %H:%M:%S}",
+                _format(move.at),
                 f"part {move.part}" if move.part is not None else "",
                 f"{move.before} → {move.after}" if move.before else move.after,
             ),
-            name=f"by {move.by}",
+            # A pass of `run --once` is no daemon, and neither needs a name: only a person's word does.
+            name="by itself" if move.by == DAEMON else f"by {move.by}",
             facts=move.reason or "",
         )
         for move in moves
     ]
-    layout.print_entries(options.get_console(), entries)
+    layout.print_entries(console, entries)
 
 
-def _print_done(ledger: Ledger, limit: int) -> None:
-    console = options.get_console()
-    views = [*list_done(ledger, limit=limit), *list_discarded(ledger, limit=limit)]
-    views = sorted(views, key=lambda view: view.source.changed_at)[-limit:]
-    layout.print_entries(console, [_make_entry(view) for view in views])
+def _print_done(console: Console, views: list[SourceView]) -> None:
+    entries = [
+        layout.Entry(
+            cells=(_format(view.source.changed_at), view.source.id),
+            name=view.source.name,
+            facts=_describe_source(view, *(text for word, text in view.notes if word == "rows")),
+        )
+        for view in reversed(views)
+    ]
+    layout.print_entries(console, entries)
     if not views:
         layout.say(console, "Nothing was delivered yet.")
-    for run in reversed(ledger.runs.list_last(min(limit, RUNS))):
-        layout.say(console, _describe(run))
 
 
-def _make_entry(view: SourceView) -> layout.Entry:
+def _describe_source(view: SourceView, *more: str) -> str:
     source, parts = view.source, len(view.parts)
     if source.state is SourceState.DISCARDED:
-        return layout.Entry(
-            cells=(f"{source.changed_at:%Y-%m-%d %H:%M:%S}", source.id),
-            name=source.name,
-            facts=f"({source.feed}, {units.format_bytes(source.size)}) discarded: {source.reason}",
+        return f"({source.feed}, {units.format_bytes(source.size)}) discarded: {source.reason}"
+    facts = [source.feed]
+    is_whole = not any(word == "rows" for word, _ in view.notes)
+    facts += [_count(source.records, "row")] if source.records is not None and is_whole else []
+    facts += [units.format_bytes(source.size)]
+    facts += [_count(parts, "part")] if parts else []
+    return f"({'; '.join([', '.join(facts), *more])})"
+
+
+def _print_runs(console: Console, configuration: Configuration, ledger: Ledger, limit: int) -> None:
+    outlook = look_out(configuration, ledger, [], datetime.datetime.now(datetime.UTC))
+    for run in reversed(ledger.runs.list_last(limit)):
+        layout.say(
+            console, f"{_format(run.started_at)}  run {run.number} ({run.trigger})  {describe_run(run, outlook)}"
         )
-    facts = f"{source.feed}, {units.format_count(source.records)} rows, {units.format_bytes(source.size)}"
-    return layout.Entry(
-        cells=(f"{source.changed_at:%Y-%m-%d %H:%M:%S}", source.id),
-        name=source.name,
-        facts=f"({facts}, {parts} part{'s' if parts != 1 else ''})",
-    )
 
 
-def _describe(run: Run) -> str:
-    end = f"{run.verdict}: {run.delivered} delivered, {run.not_delivered} not" if run.finished_at else "not finished"
-    return f"{run.started_at:%Y-%m-%d %H:%M:%S}  run {run.number} ({run.trigger}) {end}"
+def _count(number: int, what: str) -> str:
+    return f"{units.format_count(number)} {what}{'' if number == 1 else 's'}"
+
+
+def _format(moment: datetime.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

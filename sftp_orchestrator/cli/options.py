@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import logging
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.workspace import Workspace
 
 ConfigOption = Annotated[
@@ -43,6 +45,14 @@ def find_configuration(context: typer.Context, option: Path | None) -> Path:
     Raises ConfigurationError.
     """
     return loading.find(option or context.find_root().params.get("config"))
+
+
+def get_command(context: typer.Context, option: Path | None, *, elsewhere: bool = False) -> str:
+    """Return how to call us once more with the same configuration; with ``elsewhere`` from any folder."""
+    named: Path | None = option or context.find_root().params.get("config")
+    if named is None:
+        return COMMAND
+    return f"{COMMAND} --config {shlex.quote(str(named.absolute() if elsewhere else named))}"
 
 
 def open_ledger(configuration: Configuration) -> Ledger:

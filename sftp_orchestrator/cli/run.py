@@ -13,6 +13,7 @@ from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.views import COMMAND, spell_out
 
 
 def run(
@@ -25,22 +26,25 @@ def run(
 ) -> int:
     """Deliver what arrives in staging, until stopped; with --once one pass, for cron, Airflow or Kubernetes."""
     configuration = options.load_configuration(context, config)
+    command = options.get_command(context, config, elsewhere=True)
     board = Board()
     verdicts: list[Verdict] = []
     with show_progress(board):
-        code = threads.run(daemon.serve(configuration, once=once, board=board, conclude=verdicts.append))
+        code = threads.run(
+            daemon.serve(configuration, once=once, board=board, conclude=verdicts.append, command=command)
+        )
     for verdict in verdicts:
-        conclude(verdict)
+        conclude(verdict, command=options.get_command(context, config))
     return code
 
 
-def conclude(verdict: Verdict) -> None:
+def conclude(verdict: Verdict, *, command: str = COMMAND) -> None:
     """Say on stderr what stood in the way, and on stdout what came of the pass; cron mails nothing about nothing."""
     for failure in verdict.failures:
         typer.echo(f"sftp-orchestrator: {failure}", err=True)
     said = summarize(verdict)
     if said is not None or sys.stdout.isatty():
-        typer.echo(said or "nothing to deliver")
+        typer.echo(spell_out(said, command) if said is not None else "nothing to deliver")
 
 
 def summarize(verdict: Verdict) -> str | None:
@@ -53,9 +57,10 @@ def summarize(verdict: Verdict) -> str | None:
         "quarantined": states.count(SourceState.QUARANTINED),
         "held": states.count(SourceState.HELD),
         "waits" if waiting == 1 else "wait": waiting,
+        f"row{'s' if verdict.refused_rows != 1 else ''} refused": verdict.refused_rows,
+        f"row{'s' if verdict.duplicate_rows != 1 else ''} left out as duplicates": verdict.duplicate_rows,
         "left alone in staging": verdict.left_alone,
     }
-    said = [f"{count} {what}" for what, count in told.items() if count]
-    return (
-        ", ".join(said) + (": see sftp-orchestrator status" if states or verdict.left_alone else "") if said else None
-    )
+    said = [f"{count:,} {what}" for what, count in told.items() if count]
+    is_all = not states and not verdict.left_alone and not verdict.refused_rows
+    return ", ".join(said) + ("" if is_all else f": see {COMMAND} status") if said else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import typer
@@ -10,21 +11,23 @@ from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
-from sftp_orchestrator.overview import Overview, SourceView, get_overview, summarize_parts
+from sftp_orchestrator.outlook import describe_start
+from sftp_orchestrator.overview import Overview, describe_delivered, get_overview
+from sftp_orchestrator.views import COMMAND, WITHOUT_ROWS, SourceView, spell_out, summarize_parts
 
 
 def status(context: typer.Context, config: options.ConfigOption = None, *, as_json: options.JsonOption = False) -> None:
-    """Show what waits, runs, is quarantined, held or uncertain."""
+    """Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
         overview = get_overview(configuration, ledger)
     if as_json:
         typer.echo(json.dumps(overview.to_json(), indent=2, ensure_ascii=False))
         return
-    _print(overview)
+    _print(overview, options.get_command(context, config), configuration.web.listen)
 
 
-def _print(overview: Overview) -> None:
+def _print(overview: Overview, command: str, page: str | None) -> None:
     """Print the least urgent first: what needs a person stands last, right above the prompt."""
     console = options.get_console()
     for candidate, feed in overview.staging.matched:
@@ -35,28 +38,40 @@ def _print(overview: Overview) -> None:
     for obstacle in overview.staging.left_alone:
         name = f"{display_path(obstacle.relative_path)}: {obstacle.reason}"
         layout.print_entries(console, [layout.Entry(cells=("left alone",), name=name)])
-    by_urgency = sorted(overview.sources, key=lambda view: (view.needs_person, view.waits_for is not None))
-    layout.print_entries(console, [_make_entry(view, overview) for view in by_urgency])
-    layout.say(console, _summarize(overview))
+    entries = [_make_entry(view, overview.at, command) for view in list_by_urgency(overview)]
+    layout.print_entries(console, entries)
+    for line in summarize(overview, page):
+        layout.say(console, spell_out(line, command))
 
 
-def _make_entry(view: SourceView, overview: Overview) -> layout.Entry:
+def list_by_urgency(overview: Overview) -> list[SourceView]:
+    """Return what is told of, the least urgent first. Pure."""
+    moving = [view for view in overview.sources if not view.needs_person]
+    return [
+        *sorted(moving, key=lambda view: view.waits_for is not None),
+        *overview.with_refused_rows,
+        *(view for view in overview.sources if view.needs_person),
+    ]
+
+
+def _make_entry(view: SourceView, now: datetime.datetime, command: str) -> layout.Entry:
     source = view.source
     facts = [source.feed, units.format_bytes(source.size)]
     facts += [summarize_parts(view.parts)] if view.parts else []
-    facts += [units.format_age(source.changed_at, overview.at)]
+    facts += [units.format_age(source.changed_at, now)]
     why = [("why", view.reason)] if view.reason else []
+    details = (*why, *view.notes, *(("next", step) for step in view.next_steps))
     return layout.Entry(
         cells=(source.id, view.word),
         name=source.name,
         facts=f"({', '.join(facts)})",
-        details=(*why, *(("next", step) for step in view.next_steps)),
-        style="bold red" if view.needs_person else "yellow" if view.reason else "",
+        details=tuple((word, spell_out(text, command)) for word, text in details),
+        style="bold red" if view.needs_person else "yellow" if view.reason or view.word == WITHOUT_ROWS else "",
     )
 
 
-def _summarize(overview: Overview) -> str:
-    done = sum(overview.counts.get(state.value, 0) for state in SOURCE_DONE)
+def summarize(overview: Overview, page: str | None) -> list[str]:
+    """Return what closes the list: how many of each, when the next run is, and whether anybody is at work. Pure."""
     asides = sum(view.needs_person for view in overview.sources)
     waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
     under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
@@ -65,7 +80,18 @@ def _summarize(overview: Overview) -> str:
         "left alone in staging": len(overview.staging.left_alone),
         "on their way": under_way,
         "waiting": waiting,
+        "with refused rows": len(overview.with_refused_rows),
         "in need of a person": asides,
     }
     said = ", ".join(f"{count} {what}" for what, count in told.items() if count)
-    return f"{said or 'Nothing waits'}. {done} file{' was' if done == 1 else 's were'} delivered so far."
+    lines = [f"{said or 'Nothing waits'}. {describe_delivered(overview)}"]
+    outlook = overview.outlook
+    if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
+        lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
+    if outlook.has_daemon and outlook.next_delivery_at is not None:
+        lines.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")
+    if outlook.holder is not None and outlook.holder.is_pass:
+        lines.append(f"A pass of run --once is at work: {outlook.holder}.")
+    if not outlook.is_attended:
+        lines.append(f"No daemon runs. Start it (systemctl start {COMMAND}), or deliver once: {COMMAND} run --once")
+    return lines

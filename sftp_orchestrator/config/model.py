@@ -205,7 +205,7 @@ class Schedule(_Model):
     """When deliveries start."""
 
     deliver: str = Field(default=ON_ARRIVAL, examples=["0 2 * * *"])
-    """cron, or "on_arrival" """
+    """cron, such as "0 2 * * *" (daily at 02:00); or "on_arrival", the default: as soon as a file is complete"""
 
     @field_validator("deliver")
     @classmethod

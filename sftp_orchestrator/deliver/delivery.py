@@ -145,16 +145,15 @@ class Delivery:
 
     async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
         admitted = []
+        replacements = await asyncio.to_thread(self._find_replacements)
         for event in order.list_events(events):
             earlier = await asyncio.to_thread(
                 self._ledger.sources.list_blocking_profiles, self._name, before=event.number
             )
-            gate = order.decide_gate(event, earlier, self._destination.blocked_profiles)
+            gate = order.decide_gate(event, earlier, self._destination.blocked_profiles, replacements)
             if gate.is_open:
                 admitted.append(event)
-                if gate.passes_over:
-                    left = [source.id for source in gate.passes_over]
-                    _LOG.warning("profiles_passed_over", source=event.id, profiles=left)
+                _warn_of_profiles(event, gate, replacements)
             else:
                 reason = gate.explain() or ""
                 _LOG.warning("events_wait", source=event.id, reason=reason)
@@ -162,6 +161,11 @@ class Delivery:
                 now = datetime.datetime.now(datetime.UTC)
                 await asyncio.to_thread(self._ledger.sources.note_wait, event.id, reason, retry_at=now)
         return admitted
+
+    def _find_replacements(self) -> order.Replacements:
+        """Return what was delivered in the place of quarantined profiles; blocking."""
+        quarantined = order.list_profiles(self._ledger.sources.list_in({SourceState.QUARANTINED}))
+        return order.find_replacements(quarantined, self._ledger.outcomes.list_delivered_later(quarantined))
 
     async def _run_lane(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
         async def in_order() -> AsyncIterator[Source]:
@@ -285,10 +289,26 @@ class Delivery:
             feed=source.feed,
             file=source.name,
             records=delivered.records,
+            refused_rows=delivered.refused_rows,
+            duplicate_rows=delivered.duplicate_rows,
             size=delivered.size,
             seconds=round((delivered.changed_at - delivered.claimed_at).total_seconds(), 3),
         )
         await asyncio.to_thread(self._archive.put_away, delivered)
+
+
+def _warn_of_profiles(event: Source, gate: order.Gate, replacements: order.Replacements) -> None:
+    """Tell of profiles that are not at the receiver, though events go that were claimed after them."""
+    if gate.passes_over:
+        _LOG.warning("profiles_passed_over", source=event.id, profiles=[source.id for source in gate.passes_over])
+    for source in gate.replaced:
+        _LOG.warning(
+            "profiles_replaced",
+            source=event.id,
+            profiles=source.id,
+            file=source.name,
+            replaced_by=replacements[source.id].id,
+        )
 
 
 def _ask_person(source: Source, part: Part, cause: str) -> DecisionNeeded:

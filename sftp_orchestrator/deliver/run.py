@@ -39,6 +39,10 @@ class Verdict:
     """files in staging that are not taken: no feed fits, or several do"""
     size: int = 0
     """bytes of the sources delivered, as they were dropped"""
+    refused_rows: int = 0
+    """of the sources delivered: they break rules and were not sent"""
+    duplicate_rows: int = 0
+    """of the sources delivered: they were there before and were not sent"""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -97,6 +101,7 @@ class Runner:
             verdict=verdict.exit_code.name.lower(),
             delivered=verdict.delivered,
             not_delivered=len(verdict.not_delivered),
+            refused_rows=verdict.refused_rows,
         )
         return verdict
 
@@ -171,6 +176,8 @@ class Runner:
             failures=tuple(failures),
             parts=sum(map(len, parts)),
             size=sum(source.size for source in done),
+            refused_rows=sum(source.refused_rows for source in done),
+            duplicate_rows=sum(source.duplicate_rows for source in done),
         )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import fcntl
 import json
 import os
 import socket
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +17,27 @@ from typing import Self
 from sftp_orchestrator import files
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
+
+_PAUSES_SECONDS = (0.01, 0.05, 0.2)
+"""Between tries to take it: ``find_holder`` has it for a moment, and must not keep a daemon from starting."""
+_MOST_BYTES = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The process that owns a workspace, as far as it says of itself."""
+
+    pid: int | None = None
+    host: str | None = None
+    boot_id: str | None = None
+    since: datetime.datetime | None = None
+    is_pass: bool = False
+    """it is one pass of ``run --once`` and no daemon"""
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "another process"
+        return f"process {self.pid} on {self.host} (boot {self.boot_id})"
 
 
 class WorkspaceLock:
@@ -23,8 +47,9 @@ class WorkspaceLock:
     has to be cleaned up after a crash.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_pass: bool = False) -> None:
         self._path = path
+        self._is_pass = is_pass
         self._subject = f"workspace {path.parent}"
         self._descriptor: int | None = None
 
@@ -48,15 +73,19 @@ class WorkspaceLock:
         return self
 
     def _take(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = _describe(os.pread(descriptor, 4096, 0))
-            raise LocalFault(
-                "lock", self._subject, f"it is in use by {owner}", hint="only one may run at a time"
-            ) from error
+        for pause in (*_PAUSES_SECONDS, None):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if pause is None:
+                    holder = _parse(os.pread(descriptor, _MOST_BYTES, 0))
+                    raise LocalFault(
+                        "lock", self._subject, f"it is in use by {holder}", hint="only one may run at a time"
+                    ) from error
+                time.sleep(pause)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_me()).encode(), 0)
+        os.pwrite(descriptor, json.dumps(_describe_us(is_pass=self._is_pass)).encode(), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -72,8 +101,37 @@ class WorkspaceLock:
             os.close(descriptor)
 
 
-def _me() -> dict[str, str | int]:
-    return {"pid": os.getpid(), "host": socket.gethostname(), "boot_id": _get_boot_id()}
+def find_holder(path: Path) -> Holder | None:
+    """Return who holds the lock at ``path``; None where nobody does, or nobody ever did.
+
+    May be asked at any time: the lock is shared for the moment of the question, and nothing is made or changed.
+
+    Raises:
+        LocalFault: its file cannot be read, or the file system knows no locks.
+    """
+    with files.as_local_fault("look at", f"workspace {path.parent}", hint=f"{path.name} must be a file of ours"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _parse(os.pread(descriptor, _MOST_BYTES, 0))
+        finally:
+            # Closing it gives the lock back, too.
+            os.close(descriptor)
+    return None
+
+
+def _describe_us(*, is_pass: bool) -> dict[str, str | int | bool]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "boot_id": _get_boot_id(),
+        "since": datetime.datetime.now(datetime.UTC).isoformat(),
+        "once": is_pass,
+    }
 
 
 def _get_boot_id() -> str:
@@ -83,9 +141,17 @@ def _get_boot_id() -> str:
         return "unknown"
 
 
-def _describe(content: bytes) -> str:
+def _parse(content: bytes) -> Holder:
+    """Return what the file says; it is empty for the moment between the lock and the first word in it."""
     try:
-        owner = json.loads(content)
-        return f"process {owner['pid']} on {owner['host']} (boot {owner['boot_id']})"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
+        said = json.loads(content)
+        since = said.get("since")
+        return Holder(
+            pid=said["pid"],
+            host=said["host"],
+            boot_id=said["boot_id"],
+            since=datetime.datetime.fromisoformat(since) if since is not None else None,
+            is_pass=bool(said.get("once")),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Holder()

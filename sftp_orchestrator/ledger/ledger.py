@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
 from sftp_orchestrator.ledger.discards import Discards
 from sftp_orchestrator.ledger.moves import Clock
+from sftp_orchestrator.ledger.outcomes import Outcomes
 from sftp_orchestrator.ledger.parts import Parts
 from sftp_orchestrator.ledger.properties import Properties
 from sftp_orchestrator.ledger.records import Move
@@ -36,6 +37,7 @@ class Ledger:
         self.runs = Runs(engine, clock)
         self.discards = Discards(engine, clock)
         self.properties = Properties(engine)
+        self.outcomes = Outcomes(engine)
 
     @classmethod
     def open(cls, url: str, workspace: Path, *, clock: Clock = _now) -> Self:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.ledger.states import PartState, SourceState
@@ -99,6 +101,24 @@ class Source:
     def file_name(self) -> str:
         """The last component of the path, as the file system takes it."""
         return os.fsdecode(self.relative_path).rsplit("/", 1)[-1]
+
+
+def to_source(row: Mapping[str, Any]) -> Source:
+    """Return a row of the table as a record. Pure."""
+    return Source(**{**row, "state": SourceState(row["state"]), "type": FeedType(row["type"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsLeftOut:
+    """How many rows were not sent of what was delivered."""
+
+    refused: int
+    """they break a rule"""
+    duplicates: int
+    """they were there before"""
+
+
+NONE_LEFT_OUT = RowsLeftOut(refused=0, duplicates=0)
 
 
 @dataclass(frozen=True, kw_only=True)

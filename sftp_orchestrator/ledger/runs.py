@@ -46,6 +46,12 @@ class Runs:
         with self._engine.connect().execution_options(read_only=True) as connection:
             return [Run(**row) for row in connection.execute(query).mappings()]
 
+    def list_unfinished(self, *, since: datetime.datetime) -> list[Run]:
+        """Return the runs that began ``since`` then and have no end yet, the newest first."""
+        query = sa.select(RUN).where(RUN.c.finished_at.is_(None), RUN.c.started_at >= since)
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return [Run(**row) for row in connection.execute(query.order_by(RUN.c.number.desc())).mappings()]
+
     def take_tick(self, schedule: str, due_at: datetime.datetime) -> bool:
         """Take a cron tick; False where it was taken before. The key of its row decides, not a look beforehand."""
         try:

@@ -12,7 +12,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves, properties
-from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source, to_source
 from sftp_orchestrator.ledger.states import (
     SOURCE_ASIDE,
     SOURCE_DONE,
@@ -101,7 +101,7 @@ class Sources:
                 "find",
                 f"source {source_id}",
                 "the ledger has no such id",
-                hint="`sftp-orchestrator status` lists them",
+                hint="`sftp-orchestrator status` lists what waits, `sftp-orchestrator history` what was delivered",
             )
         return found[0]
 
@@ -162,12 +162,12 @@ class Sources:
             .limit(limit)
         )
         with self._engine.connect().execution_options(read_only=True) as connection:
-            return [_to_source(row) for row in connection.execute(query).mappings()]
+            return [to_source(dict(row)) for row in connection.execute(query).mappings()]
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Source]:
         with self._engine.connect().execution_options(read_only=True) as connection:
             rows = connection.execute(sa.select(SOURCE).where(*where).order_by(SOURCE.c.number)).mappings()
-            return [_to_source(row) for row in rows]
+            return [to_source(dict(row)) for row in rows]
 
     # Moves.
 
@@ -334,7 +334,7 @@ def _go_on(
         "released": source.released or released,
     }
     if source.state in {SourceState.QUARANTINED, SourceState.HELD}:
-        _require_decided(connection, source.id)
+        _require_decided(connection, source.id, "release" if released else "retry")
         after = SourceState.PLANNED if _has_left(connection, source.id) else SourceState.CLAIMED
         if after is SourceState.CLAIMED:
             connection.execute(sa.delete(PART).where(PART.c.source_id == source.id))
@@ -382,19 +382,12 @@ def _require_nothing_left(connection: sa.Connection, source_id: str) -> None:
         raise DecisionNeeded("read again", f"source {source_id}", "manifests of it have left already")
 
 
-def _require_decided(connection: sa.Connection, source_id: str) -> None:
+def _require_decided(connection: sa.Connection, source_id: str, wanted: str) -> None:
     # A part in "publishing" is no obstacle: the next run finds out what became of it before anything else.
     if _count(connection, source_id, (PartState.UNCERTAIN.value,)):
         raise DecisionNeeded(
-            "retry",
+            wanted,
             f"source {source_id}",
             "whether the receiver took a part of it is not known",
             hint=f"`sftp-orchestrator resolve {source_id} --delivered` or `--resend` says so",
         )
-
-
-def _to_source(row: sa.RowMapping) -> Source:
-    values = dict(row)
-    values["state"] = SourceState(values["state"])
-    values["type"] = FeedType(values["type"])
-    return Source(**values)

@@ -54,7 +54,7 @@ _S = SourceState
 _P = PartState
 
 SOURCE_MOVES: tuple[SourceMove, ...] = (
-    SourceMove(_S.CLAIMED, _S.INSPECTED, "read whole, and nothing in it breaks a rule"),
+    SourceMove(_S.CLAIMED, _S.INSPECTED, "read whole, and its rows can be sent, but for those that were refused"),
     SourceMove(_S.CLAIMED, _S.QUARANTINED, "the input breaks a rule"),
     SourceMove(_S.CLAIMED, _S.HELD, "it could not be read, and trying again gives the same"),
     SourceMove(_S.INSPECTED, _S.PLANNED, "its parts, their names and manifests are fixed"),

@@ -46,6 +46,9 @@ def _one_of(column: str, states: type[SourceState | PartState]) -> sa.CheckConst
 # SQLite numbers rows by itself only in a column declared INTEGER, PostgreSQL wants BIGINT for the same.
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+ROWS_LEFT_OUT = sa.text("(refused_rows > 0 OR duplicate_rows > 0)")
+"""Of a source not all rows are sent. A query finds the index on it by these very words."""
+
 CLAIM = sa.Table(
     "claim",
     METADATA,
@@ -89,6 +92,8 @@ SOURCE = sa.Table(
     sa.Column("retry_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     _one_of("state", SourceState),
+    # Few sources have such rows: to find them must not mean to read all of them.
+    sa.Index("ix_source_rows_left_out", "changed_at", sqlite_where=ROWS_LEFT_OUT, postgresql_where=ROWS_LEFT_OUT),
     sqlite_autoincrement=True,
 )
 

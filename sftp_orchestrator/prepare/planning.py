@@ -136,7 +136,12 @@ def resend(configuration: Configuration, ledger: Ledger, source: Source, part: P
         of=part.of,
     )
     ledger.parts.resend(
-        part, data_name=data_name, manifest_name=manifest_name, manifest=content, reason="sent again", by=by
+        part,
+        data_name=data_name,
+        manifest_name=manifest_name,
+        manifest=content,
+        reason="to be sent again under a new name",
+        by=by,
     )
     return ledger.parts.get(source.id, part.number)
 

@@ -87,7 +87,11 @@ def bring_back(source: Source, workspace: Workspace) -> None:
             files.fsync_directory(original.parent)
             remove_tree(workspace.get_quarantine(source.id))
     if not original.exists():
-        raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=str(original))
+        with _faults(source):
+            # Whoever puts it back finds the folder for it.
+            original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        hint = f"put it back as {original}"
+        raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=hint)
 
 
 def _faults(source: Source) -> AbstractContextManager[None]:

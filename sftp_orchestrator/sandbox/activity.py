@@ -100,7 +100,8 @@ class ActivityLog:
         """Write one entry, durably, and return it."""
         entry = Entry(sequence=self._sequence + 1, time=datetime.now(UTC), event=event, details=details)
         written = {"sequence": entry.sequence, "time": entry.time.isoformat(), "event": event.value, **details}
-        self._file.write(json.dumps(written).encode("ascii") + b"\n")
+        # What came as no UTF-8 is half a surrogate pair here, and an escape in the file.
+        self._file.write(json.dumps(written, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self._sequence = entry.sequence

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -19,8 +22,10 @@ from sftp_orchestrator import units
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState
-from sftp_orchestrator.overview import Overview, SourceView, summarize_parts
-from sftp_orchestrator.progress import Board, Work
+from sftp_orchestrator.outlook import describe_run, describe_start
+from sftp_orchestrator.overview import Overview, describe_delivered
+from sftp_orchestrator.progress import Board, Phase, Work
+from sftp_orchestrator.views import COMMAND, SourceView, spell_out, summarize_parts
 from sftp_orchestrator.web.pulse import Pulse
 
 _HEADERS = {
@@ -34,16 +39,24 @@ SHOWN = 200
 """How many of a kind the page lists; their number is always told."""
 
 
-def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse) -> Starlette:
-    """Return the application; ``get_overview`` is blocking and called in a thread."""
+STALLED_SECONDS = 5.0
+"""After so long without a byte the rate of an upload tells nothing any more."""
+
+
+def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse, *, command: str = COMMAND) -> Starlette:
+    """Return the application; ``get_overview`` is blocking and called in a thread.
+
+    ``command`` is how a person calls us with the same configuration.
+    """
     templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
-    templates.env.filters.update(path=display_path, size=units.format_bytes, parts=summarize_parts)
-    templates.env.globals["format_age"] = units.format_age
+    _set_up(templates.env, command)
 
     async def show_page(request: Request) -> Response:
         overview = await asyncio.to_thread(get_overview)
         context = {
             "overview": overview,
+            "delivered": describe_delivered(overview),
+            "facts": _list_facts(overview),
             "groups": _group(overview),
             "work": [_describe(work, time.monotonic()) for work in board.list_work()],
             "shown": SHOWN,
@@ -85,17 +98,58 @@ def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse) -
     )
 
 
+def _set_up(environment: Environment, command: str) -> None:
+    environment.filters.update(
+        path=display_path,
+        size=units.format_bytes,
+        parts=summarize_parts,
+        pieces=lambda text: split_typed(text, command),
+    )
+    environment.globals["format_age"] = units.format_age
+
+
+def split_typed(text: str, command: str) -> list[tuple[bool, str]]:
+    """Return ``text`` in pieces, each with whether it is to be typed. Pure.
+
+    That is what stands between backticks; without these, everything from a command to the end of the line.
+    """
+    text = spell_out(text, command)
+    if "`" in text:
+        return [(place % 2 == 1, piece) for place, piece in enumerate(text.split("`"))]
+    said, mention, typed = text.partition(f"{command} ")
+    return [(False, said), (True, mention + typed)] if mention else [(False, said)]
+
+
+def _list_facts(overview: Overview) -> list[str]:
+    """Return what to know where nothing waits, too: the last run, and the next. Pure."""
+    outlook = overview.outlook
+    facts = [f"Delivers to {', '.join(overview.receivers)}."]
+    if outlook.last_run is not None:
+        age = units.format_age(outlook.last_run.started_at, overview.at)
+        facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")
+    if outlook.next_delivery_at is not None:
+        facts.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")
+    return facts
+
+
 def _group(overview: Overview) -> list[tuple[str, list[SourceView]]]:
     """Return the sources under what a reader asks first: what needs me, what waits, what goes on by itself."""
     asides = [view for view in overview.sources if view.needs_person]
     waiting = [view for view in overview.sources if not view.needs_person and view.reason]
     others = [view for view in overview.sources if not view.needs_person and not view.reason]
-    groups = [("In need of a person", asides), ("Waiting", waiting), ("On their way", others)]
+    groups = [
+        ("In need of a person", asides),
+        ("Rows refused", list(overview.with_refused_rows)),
+        ("Waiting", waiting),
+        ("On their way", others),
+    ]
     return [(title, views) for title, views in groups if views]
 
 
 def _describe(work: Work, now: float) -> dict[str, Any]:
-    rate = work.get_rate(now)
+    idle = work.get_idle_seconds(now)
+    is_stalled = work.phase is Phase.UPLOAD and idle >= STALLED_SECONDS
+    rate = 0.0 if is_stalled else work.get_rate(now)
     left = max(work.total_bytes - work.done_bytes, 0)
     return {
         "phase": work.phase.value,
@@ -104,19 +158,28 @@ def _describe(work: Work, now: float) -> dict[str, Any]:
         "total": work.total_bytes or 1,
         "share": units.format_share(work.done_bytes, work.total_bytes),
         "rate": f"{units.format_bytes(rate)}/s" if rate else "",
+        "stalled": f"no byte for {units.format_seconds(idle)}" if is_stalled else "",
         "left": f"{units.format_seconds(left / rate)} left" if rate else "",
     }
 
 
 def _list_work(board: Board) -> list[dict[str, Any]]:
+    now = time.monotonic()
     return [
-        {"label": work.label, "phase": work.phase.value, "done_bytes": work.done_bytes, "total_bytes": work.total_bytes}
+        {
+            "label": work.label,
+            "phase": work.phase.value,
+            "done_bytes": work.done_bytes,
+            "total_bytes": work.total_bytes,
+            "idle_seconds": round(work.get_idle_seconds(now), 1),
+        }
         for work in board.list_work()
     ]
 
 
 def _render_metrics(overview: Overview, board: Board) -> bytes:
     registry = CollectorRegistry()
+    registry.register(_RowsLeftOut(overview))
     states = Gauge("sftp_orchestrator_sources", "Sources by state.", ["state"], registry=registry)
     for state, count in overview.to_json()["counts"].items():
         states.labels(state=state).set(count)
@@ -130,3 +193,23 @@ def _render_metrics(overview: Overview, board: Board) -> bytes:
     ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
     oldest.set(max(ages, default=0.0))
     return generate_latest(registry)
+
+
+class _RowsLeftOut(Collector):
+    """Counters that are read from the ledger: a restart neither loses nor repeats anything."""
+
+    def __init__(self, overview: Overview) -> None:
+        self._counts = overview.rows_left_out
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        refused = CounterMetricFamily(
+            "sftp_orchestrator_refused_rows", "Rows of delivered sources that broke rules.", labels=["feed"]
+        )
+        duplicates = CounterMetricFamily(
+            "sftp_orchestrator_duplicate_rows", "Rows of delivered sources that were there before.", labels=["feed"]
+        )
+        for feed, count in sorted(self._counts.items()):
+            refused.add_metric([feed], count.refused)
+            duplicates.add_metric([feed], count.duplicates)
+        yield refused
+        yield duplicates

@@ -273,6 +273,17 @@ def test_a_tick_is_taken_once(ledger: Ledger) -> None:
     assert ledger.runs.get_last_tick("0 2 * * *") == due
 
 
+def test_a_run_has_no_end_until_it_is_noted(ledger: Ledger) -> None:
+    """Of those that began since then, the newest first; what a crash cut short stays without an end."""
+    first, second, third = [ledger.runs.start("arrival") for _ in range(3)]
+    ledger.runs.finish(second, verdict="done", delivered=1, not_delivered=0)
+    ever = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    assert [run.number for run in ledger.runs.list_unfinished(since=ever)] == [third, first]
+    since = ledger.runs.list_last(1)[0].started_at
+    assert [run.number for run in ledger.runs.list_unfinished(since=since)] == [third]
+    assert ledger.runs.list_unfinished(since=since + datetime.timedelta(seconds=1)) == []
+
+
 def test_blocking_profiles_are_those_claimed_before_and_not_delivered(ledger: Ledger) -> None:
     """Later ones, other destinations' and delivered ones do not count."""
     _claim(ledger, "p1", type=FeedType.PROFILE)

@@ -170,8 +170,8 @@ async def test_by_policy_events_pass_refused_profiles_over_and_the_log_says_so(t
     assert _list_archived(tmp_path) == ["purchases.csv"]
 
 
-async def test_events_go_on_waiting_when_refused_profiles_are_dropped_again(tmp_path: Path) -> None:
-    """A corrected file under the same name is another source: it is delivered, and events still wait for the old."""
+async def test_events_go_once_refused_profiles_are_dropped_again_corrected(tmp_path: Path) -> None:
+    """A corrected file of the same path takes the place of the refused one: it goes first, the events follow, told."""
     async with _make_sandbox(tmp_path / "receiver") as sandbox:
         config = await _configure(tmp_path, sandbox)
         _drop(tmp_path, customers=BROKEN_PROFILES, purchases=OLD_EVENTS)
@@ -181,15 +181,42 @@ async def test_events_go_on_waiting_when_refused_profiles_are_dropped_again(tmp_
             _drop(tmp_path, customers=PROFILES)
             delivered = await service.wait_for("source_delivered", file="customers.csv")
             assert delivered["source"] != refused["source"]
+            told = await service.wait_for("profiles_replaced", profiles=refused["source"])
+            assert told["replaced_by"] == delivered["source"]
+            events = await service.wait_for("source_delivered", file="purchases.csv")
+            assert told["source"] == events["source"]
             await service.wait_for("run_finished", count=2)
             status = await get_status(config)
-            assert (status["customers.csv"]["id"], status["customers.csv"]["state"]) == (
+            (old,) = status.values()
+            assert (old["id"], old["state"], old["replaced_by"]) == (
                 refused["source"],
                 "quarantined",
+                delivered["source"],
             )
-            assert refused["source"] in status["purchases.csv"]["reason"]
-            await _call(config, "release", refused["source"])
+            shown = (await _call(config, "status")).out
+            assert f"replaced by {delivered['source']}, delivered " in shown
+            assert f"retry {old['id']}" not in shown
+        await sandbox.wait_until_idle()
+        assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["customers", "purchases"]
+
+
+async def test_a_corrected_file_of_another_name_leaves_events_waiting(tmp_path: Path) -> None:
+    """Nobody can tell that it is the same profiles: the quarantined file is waited for until a person releases it."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES, purchases=OLD_EVENTS)
+        async with run_service(config) as service:
+            refused = await service.wait_for("source_quarantined", file="customers.csv")
+            await service.wait_for("run_finished")
+            _drop(tmp_path, customers_2=PROFILES)
+            await service.wait_for("source_delivered", file="customers_2.csv")
+            await service.wait_for("run_finished", count=2)
+            assert refused["source"] in (await get_status(config))["purchases.csv"]["reason"]
+            answer = await _call(config, "release", refused["source"])
+            assert answer.out.endswith("it goes on within seconds.\n")
             await service.wait_for("source_delivered", file="purchases.csv")
+            await service.wait_for("run_finished", delivered=1, count=2)
+            assert "released: no events wait for it" in (await _call(config, "status")).out
         await sandbox.wait_until_idle()
         assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["customers", "purchases"]
 
@@ -287,6 +314,31 @@ async def test_a_quarantined_file_is_tried_again_as_often_as_a_person_says(tmp_p
     assert _list_archived(tmp_path) == ["customers.csv"]
 
 
+async def test_a_file_that_somebody_removed_can_be_put_back_where_status_says(tmp_path: Path) -> None:
+    """Gone from quarantine, it is held with the path where it belongs and whose folder is there; ``retry`` sends it."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES)
+        async with run_service(config) as service:
+            source_id = (await service.wait_for("source_quarantined"))["source"]
+            await service.wait_for("run_finished")
+            workspace = tmp_path / "workspace"
+            (workspace / "quarantine" / source_id / "customers.csv").unlink()
+            await _call(config, "retry", source_id)
+            await service.wait_for("source_held", source=source_id)
+            await service.wait_for("run_finished", count=2)
+            shown = (await _call(config, "status")).out
+            path = workspace / "work" / source_id / "source.csv"
+            assert f"next: put the file back as {path}, then:" in shown
+            assert f"release {source_id}" not in shown
+            path.write_text(PROFILES, encoding="utf-8")
+            assert "once the reason is dealt with:" in (await _call(config, "status")).out
+            await _call(config, "retry", source_id)
+            await service.wait_for("source_delivered", source=source_id, records=2)
+        await sandbox.wait_until_idle()
+        assert len(_list_taken(sandbox)) == 1
+
+
 def _get_line(folder: Path) -> int:
     """Return the line that the report's one finding names."""
     (finding,) = json.loads((folder / "report.json").read_text())["findings"]
@@ -315,11 +367,17 @@ async def test_events_that_may_have_been_taken_wait_and_are_not_sent_again_when_
             shown, refused, kept = await _call_all(config, [("status",), ("retry", old["id"]), ("discard", old["id"])])
             assert "uncertain" in shown.out
             assert f"resolve {old['id']} --delivered" in shown.out
+            seen = "part 1/1: neither data nor manifest is there: the receiver may have taken them"
+            assert f"{old['id']}  seen: {seen}; {manifest}" in shown.out.splitlines()
             assert (refused.code, refused.errors.count("\n")) == (1, 1)
             assert f"resolve {old['id']} --delivered" in refused.errors
             assert (kept.code, kept.errors.count("\n")) == (2, 1)
             assert f"resolve {old['id']} --delivered" in kept.errors
-            await _call(config, "resolve", old["id"], "--delivered")
+            assert refused.errors.startswith(f"sftp-orchestrator: retry source {old['id']}: ")
+            released = await call(config, "release", old["id"])
+            assert released.errors.startswith(f"sftp-orchestrator: release source {old['id']}: ")
+            resolved = await _call(config, "resolve", old["id"], "--delivered")
+            assert resolved.out.splitlines()[-1] == "It goes on within seconds."
             await service.wait_for("source_delivered", file="purchases_old.csv")
             await service.wait_for("run_finished", count=2)
         await sandbox.wait_until_idle()

@@ -290,6 +290,10 @@ async def test_a_stopped_daemon_says_whether_it_was_interrupted(
     async with run_service(config) as service:
         await service.wait_for("daemon_started")
         assert await service.stop(number) == code
+    assert [(line["event"], line["signal"]) for line in service.lines[-2:]] == [
+        ("stopping", number.name),
+        ("stopped", number.name),
+    ]
     assert not [line for line in service.lines if "Traceback" in line.get("text", "")]
 
 

@@ -209,7 +209,12 @@ async def test_a_run_by_schedule_that_a_crash_cut_short_goes_on_at_the_next_star
             await service.wait_for("run_finished", verdict="done")
             (tmp_path / "staging" / "customers_late.csv").write_bytes(b"user_id,Name\na,Ada\n")
             late = await service.wait_for("source_claimed", file="customers_late.csv")
-            assert (await get_status(written.path))["customers_late.csv"]["state"] == "claimed"
+            status = (await get_status(written.path))["customers_late.csv"]
+            assert status["state"] == "claimed"
+            told = [line["at"] for line in service.lines if line["event"] == "delivery_scheduled"]
+            assert [datetime.datetime.fromisoformat(at).hour for at in told] == [2, 2]
+            assert datetime.datetime.fromisoformat(told[0]) < datetime.datetime.fromisoformat(told[1])
+            assert status["reason"].startswith("waits for the schedule, next at ")
             assert [line["trigger"] for line in service.lines if line["event"] == "run_started"] == ["schedule"]
             await sandbox.wait_until_idle()
             _check_history(sandbox.paths.activity, sandbox.paths.inbox, dropped)

@@ -15,14 +15,16 @@ from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import RowsLeftOut, Source
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.overview import get_overview, list_done
 from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import RowsRefused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
+from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import FEEDS
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import configure
@@ -225,6 +227,35 @@ async def test_from_drop_to_report(tmp_path: Path) -> None:
     (archived,) = (configuration.workspace / "archive").rglob("purchases.csv")
     assert archived.read_bytes() == content
     assert list((configuration.workspace / "work").iterdir()) == []
+
+
+async def test_rows_that_were_not_sent_are_seen_until_somebody_fetches_them(tmp_path: Path) -> None:
+    """The pass, status, history and the counter tell of them; fetched, they are no open item, and still history."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = configure(tmp_path, sandbox, {"feeds": {"purchases": {"max_bad_rows": 0.2}}}).configuration
+        rows = [GOOD % n for n in range(90)] + [b"Sold,soon,u,x"] * 10
+        (configuration.staging / "purchases.csv").write_bytes(b"\n".join([HEADER, *rows]) + b"\n")
+        with open_daemon(configuration, Board()) as daemon:
+            verdict = await daemon.run_once()
+        await sandbox.wait_until_idle()
+    assert (verdict.delivered, verdict.refused_rows, verdict.duplicate_rows) == (1, 10, 0)
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        overview = get_overview(configuration, ledger)
+        (view,) = overview.with_refused_rows
+        failed = configuration.workspace / "rejected" / view.source.id / FAILED_ROWS_NAME
+        assert view.notes == (("rows", f"90 of 100 rows sent, 10 refused: {failed}"),)
+        assert view.next_steps[-1] == f"rm -r {failed.parent}"
+        assert overview.to_json()["with_refused_rows"][0]["refused_folder"] == str(failed.parent)
+        assert overview.rows_left_out == {
+            "customers": RowsLeftOut(refused=0, duplicates=0),
+            "purchases": RowsLeftOut(refused=10, duplicates=0),
+        }
+        failed.rename(tmp_path / "mine.csv")
+        overview = get_overview(configuration, ledger)
+        assert (overview.with_refused_rows, overview.sources) == ((), ())
+        assert overview.rows_left_out["purchases"].refused == 10
+        (done,) = list_done(ledger, Workspace(root=configuration.workspace), limit=9)
+        assert done.notes == (("rows", "90 of 100 rows sent, 10 refused"),)
 
 
 async def test_the_same_events_are_not_sent_twice_without_a_word(tmp_path: Path) -> None:

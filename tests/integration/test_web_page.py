@@ -7,7 +7,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,12 +16,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.model import Configuration, Schedule
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.overview import Overview, get_overview
-from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import SHOWN, make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.server import open_socket
@@ -110,6 +111,77 @@ async def test_the_page_tells_what_needs_a_person_what_waits_and_what_is_under_w
     assert f"sftp-orchestrator release {ids[HOSTILE]}" in text
     assert "arriving purchases_next.csv" in text
     assert "(1) SFTP orchestrator" in reply.body
+
+
+async def test_the_page_tells_of_rows_that_were_not_sent(tmp_path: Path) -> None:
+    """What was delivered without some of its rows stands on the page, with their number and place, and is counted."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        feed = {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox, feed)).configuration
+        path = os.fsencode(configuration.staging / "purchases.csv")
+        await asyncio.to_thread(_write, path, EVENTS + MORE + "Sold,soon,c\n")
+        with open_daemon(configuration, Board()) as daemon:
+            await daemon.run_once()
+        await sandbox.wait_until_idle()
+    async with _serve(configuration, Board(), Pulse()) as page:
+        text = _Reader((await page.get("/")).body).text
+        metrics = (await page.get("/metrics")).body
+        (refused,) = json.loads((await page.get("/status.json")).body)["with_refused_rows"]
+    rows = f"{refused['refused_folder']}/failed_rows.csv"
+    assert f"Rows refused 1 rows refused purchases.csv {refused['id']}" in text
+    assert f"2 of 3 rows sent, 1 refused: {rows}" in text
+    assert 'sftp_orchestrator_refused_rows_total{feed="purchases"} 1.0' in metrics
+    assert 'sftp_orchestrator_refused_rows_total{feed="customers"} 0.0' in metrics
+    assert 'sftp_orchestrator_duplicate_rows_total{feed="purchases"} 0.0' in metrics
+
+
+async def test_where_nothing_waits_the_page_tells_of_runs_and_receivers(tmp_path: Path) -> None:
+    """The last delivery and run, the next by the schedule, and where files go; text in backticks is code."""
+    configuration = await _fill(tmp_path)
+    nightly = configuration.model_copy(update={"schedule": Schedule(deliver="0 2 * * *")})
+    async with _serve(nightly, Board(), Pulse()) as page:
+        reply = await page.get("/")
+        status = json.loads((await page.get("/status.json")).body)
+    text = _Reader(reply.body).text
+    assert "1 file was delivered so far, the last one " in text
+    assert "ago: purchases_done.csv." in text
+    assert f"Delivers to production (127.0.0.1:{nightly.destinations['production'].port})." in text
+    assert re.search(r"Last run \d+ s ago: 0 delivered, 3 not\.", text)
+    assert re.search(r"Schedule: next at .*02:00 UTC \(in ", text)
+    assert status["last_run"]["not_delivered"] == 3
+    assert status["next_delivery_at"].endswith("T02:00:00+00:00")
+    assert (status["daemon"], status["last_delivery_at"] is None) == (
+        {"running": False, "pid": None, "host": None},
+        False,
+    )
+
+
+async def test_an_upload_that_stands_still_has_no_rate(tmp_path: Path) -> None:
+    """A receiver that takes nothing is told as such, with for how long, in place of a rate that only decays."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox)).configuration
+    now = time.monotonic()
+    board = _StandingStill(
+        Work(label="a 1/1", phase=phase, done_bytes=5, total_bytes=9, started=now - 90, moved=now - idle)
+        for phase, idle in ((Phase.UPLOAD, 65), (Phase.UPLOAD, 0), (Phase.INSPECT, 65))
+    )
+    async with _serve(configuration, board, Pulse()) as page:
+        text = _Reader((await page.get("/")).body).text
+        work = json.loads((await page.get("/status.json")).body)["work"]
+    assert text.count("no byte for 1:0") == 1
+    assert text.count(" left") == 2
+    assert [one["idle_seconds"] >= 65 for one in work] == [True, False, True]
+
+
+class _StandingStill(Board):
+    """A board with work that nobody does."""
+
+    def __init__(self, work: Iterable[Work]) -> None:
+        super().__init__()
+        self._standing = list(work)
+
+    def list_work(self) -> list[Work]:
+        return self._standing
 
 
 async def test_names_are_text_on_the_page_and_in_the_json(tmp_path: Path) -> None:

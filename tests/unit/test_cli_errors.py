@@ -33,7 +33,7 @@ def written(tmp_path: Path) -> Written:
 @pytest.mark.parametrize(
     ("arguments", "code", "hint"),
     [
-        (["history", "nosuchid00"], 2, "`sftp-orchestrator status` lists them"),
+        (["history", "nosuchid00"], 2, "`sftp-orchestrator history` what was delivered"),
         (["retry", "nosuchid00"], 2, "nosuchid00"),
         (["release", "nosuchid00"], 2, "nosuchid00"),
         (["resolve", "nosuchid00", "--delivered"], 2, "nosuchid00"),

@@ -32,6 +32,25 @@ def test_a_pass_that_delivered_all_sends_nobody_to_status() -> None:
     assert summarize(verdict) == "1 delivered (1 part, 10 B)"
 
 
+def test_rows_that_were_not_sent_are_told_and_where_to_look() -> None:
+    """A pass that delivered every file, but not every row of them, is no pass without news."""
+    verdict = Verdict(delivered=1, parts=3, size=618_400, not_delivered=(), failures=(), refused_rows=20)
+    assert summarize(verdict) == "1 delivered (3 parts, 618.4 kB), 20 rows refused: see sftp-orchestrator status"
+    verdict = Verdict(delivered=1, parts=1, size=10, not_delivered=(), failures=(), refused_rows=1, duplicate_rows=1200)
+    assert summarize(verdict) == (
+        "1 delivered (1 part, 10 B), 1 row refused, 1,200 rows left out as duplicates: see sftp-orchestrator status"
+    )
+    verdict = Verdict(delivered=1, parts=1, size=10, not_delivered=(), failures=(), duplicate_rows=2)
+    assert summarize(verdict) == "1 delivered (1 part, 10 B), 2 rows left out as duplicates"
+
+
+def test_what_to_type_next_carries_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where an option named it, ``status`` is told with that option."""
+    verdict = Verdict(delivered=0, not_delivered=(make_source(state=SourceState.HELD),), failures=())
+    conclude(verdict, command="sftp-orchestrator --config try.yml")
+    assert capsys.readouterr().out == "1 held: see sftp-orchestrator --config try.yml status\n"
+
+
 def test_a_pass_that_only_waits_says_so() -> None:
     """A single file that waits is told in the singular."""
     verdict = Verdict(delivered=0, not_delivered=(make_source(state=SourceState.READY),), failures=())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +13,17 @@ from pathlib import Path
 import pytest
 import structlog
 
-from sftp_orchestrator.cli import execute
+from sftp_orchestrator.cli import execute, options
+from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.deliver.order import Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.overview import SourceView, advise
+from sftp_orchestrator.overview import advise
+from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import Written, write_configuration
 from tests.support.records import make_part, make_source
@@ -74,18 +79,104 @@ def _call(written: Written, capsys: pytest.CaptureFixture[str], *arguments: str)
     return out
 
 
-def test_status_tells_what_waits_why_and_what_to_type(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_tells_what_waits_why_and_what_to_type(
+    written: Written, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each source that does not go on has a reason and, where a person can do something, the command with its id."""
-    lines = _call(written, capsys, "status").splitlines()
+    monkeypatch.setenv(loading.VARIABLE, str(written.path))
+    with WorkspaceLock(Workspace(root=written.configuration.workspace).lock):
+        assert execute(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert "refused000  why: line 2: a quoted field that begins here never ends" in lines
     assert f"refused000  next: read {written.configuration.workspace}/quarantine/refused000/report.json" in lines
     assert "refused000  next: sftp-orchestrator retry refused000" in lines
     waited = "waits for the profiles claimed before it: refused000 (customers.csv, quarantined)"
     assert f"waits00000  why: {waited}" in lines
+    assert "waits00000  next: sftp-orchestrator release refused000" in lines
     assert "waits00000  next: sftp-orchestrator release waits00000" in lines
     assert "away000000  why: connect: no answer" in lines
     assert any(line.startswith("away000000  next: it is tried again by itself at 21") for line in lines)
     assert lines[-1] == "2 waiting, 1 in need of a person. 0 files were delivered so far."
+    assert not [line for line in lines if "--config" in line]
+
+
+def test_commands_are_told_as_they_must_be_typed(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where an option named the configuration, what is to be typed next carries it, quoted for the shell."""
+    config = written.path.with_name("my config.yml")
+    config.write_bytes(written.path.read_bytes())
+    with WorkspaceLock(Workspace(root=written.configuration.workspace).lock):
+        for arguments in (["--config", str(config), "status"], ["status", "--config", str(config)]):
+            assert execute(arguments) == 0
+            lines = capsys.readouterr().out.splitlines()
+            assert f"refused000  next: sftp-orchestrator --config '{config}' retry refused000" in lines
+
+
+def test_status_says_whether_anybody_is_at_work(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    """No daemon, a daemon, or a pass: in the last line, in what is promised, and in the JSON."""
+    lock = Workspace(root=written.configuration.workspace).lock
+    command = f"sftp-orchestrator --config {written.path}"
+    lines = _call(written, capsys, "status").splitlines()
+    assert lines[-1] == (
+        f"No daemon runs. Start it (systemctl start sftp-orchestrator), or deliver once: {command} run --once"
+    )
+    assert "away000000  next: it is tried again with the next run, but no daemon runs" in lines
+    assert json.loads(_call(written, capsys, "status", "--json"))["daemon"]["running"] is False
+    with WorkspaceLock(lock):
+        assert "daemon" not in _call(written, capsys, "status")
+        daemon = json.loads(_call(written, capsys, "status", "--json"))["daemon"]
+        assert (daemon["running"], daemon["pid"]) == (True, os.getpid())
+    with WorkspaceLock(lock, is_pass=True):
+        last = _call(written, capsys, "status").splitlines()[-1]
+        assert last.startswith(f"A pass of run --once is at work: process {os.getpid()} ")
+        daemon = json.loads(_call(written, capsys, "status", "--json"))["daemon"]
+        assert (daemon["running"], daemon["pid"]) == (False, os.getpid())
+
+
+@pytest.mark.parametrize("word", ["retry", "release"])
+def test_a_decision_says_when_it_is_carried_out(
+    written: Written, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    """A daemon notices within seconds; a pass has its list already, and without either nothing happens yet."""
+    lock = Workspace(root=written.configuration.workspace).lock
+    assert _call(written, capsys, word, "refused000").endswith(" with the next run; no daemon runs.\n")
+    with WorkspaceLock(lock, is_pass=True):
+        assert _call(written, capsys, word, "refused000").endswith(" with the next run; no daemon runs.\n")
+    with WorkspaceLock(lock):
+        assert _call(written, capsys, word, "refused000").endswith(" within seconds.\n")
+
+
+def test_status_tells_what_waits_for_the_schedule_and_until_when(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next tick in UTC, and what sends it now; behind refused profiles, these come first."""
+    # Half a year off, whatever today is: what is near is told without its day.
+    month = (datetime.datetime.now(datetime.UTC).month + 5) % 12 + 1
+    schedule = {"schedule": {"deliver": f"30 12 15 {month} *"}, "timezone": "Asia/Kolkata"}
+    written = write_configuration(tmp_path, schedule)
+    workspace = Workspace(root=written.configuration.workspace)
+    workspace.prepare()
+    with Ledger.open(written.configuration.ledger.url, written.configuration.workspace) as ledger:
+        _claim(ledger, "profiles00", FeedType.PROFILE, b"customers.csv")
+        _claim(ledger, "events0000", FeedType.EVENT, b"purchases.csv")
+    command = f"sftp-orchestrator --config {written.path}"
+    with WorkspaceLock(workspace.lock):
+        lines = _call(written, capsys, "status").splitlines()
+        at = json.loads(_call(written, capsys, "status", "--json"))["next_delivery_at"]
+    assert re.fullmatch(rf"\d{{4}}-{month:02}-15T07:00:00\+00:00", at)
+    told = f"next at {at[:10]} 07:00 UTC (in "
+    assert any(line.startswith(f"profiles00  why: waits for the schedule, {told}") for line in lines)
+    assert f"profiles00  next: {command} retry profiles00" in lines
+    assert "events0000  next: to send it now, its profiles first:" in lines
+    assert f"events0000  next: {command} retry events0000" in lines
+    assert any(line.startswith(f"Schedule: {told}") for line in lines)
+    assert "2 waiting. 0 files were delivered so far." in lines
+    lines = _call(written, capsys, "status").splitlines()
+    assert "profiles00  why: no daemon runs" in lines
+    with Ledger.open(written.configuration.ledger.url, written.configuration.workspace) as ledger:
+        ledger.sources.quarantine("profiles00", "bad")
+    with WorkspaceLock(workspace.lock):
+        lines = _call(written, capsys, "status").splitlines()
+    assert f"events0000  next: {command} release profiles00" in lines
 
 
 def test_piped_status_has_whole_names_and_ids(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +191,7 @@ def test_status_shows_the_ledger_when_staging_is_gone(written: Written, capsys: 
     shutil.rmtree(written.configuration.staging)
     out = _call(written, capsys, "status")
     assert f"look at staging {written.configuration.staging}: No such file or directory" in out
-    assert "sftp-orchestrator retry refused000" in out
+    assert "retry refused000" in out
 
 
 def test_json_stands_alone_on_stdout(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,10 +205,14 @@ def test_json_stands_alone_on_stdout(written: Written, capsys: pytest.CaptureFix
 def test_history_of_a_source_tells_every_move_and_by_whom(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
     """A line a move: when, from where to where, by whom, and why."""
     assert _call(written, capsys, "history") == "Nothing was delivered yet.\n"
-    first, second = _call(written, capsys, "history", "refused000").splitlines()
-    assert first.split()[2:] == ["claimed", "by", "daemon"]
-    assert second.split()[2:5] == ["claimed", "→", "quarantined"]
-    assert second.endswith("by daemon  line 2: a quoted field that begins here never ends")
+    head, why, first, second = _call(written, capsys, "history", "refused000").splitlines()
+    assert head == "refused000  quarantined  customers.csv  (customers, 1.0 MB)"
+    assert why == "refused000  why: line 2: a quoted field that begins here never ends"
+    assert first.split()[2:] == ["UTC", "claimed", "by", "itself"]
+    assert second.split()[2:6] == ["UTC", "claimed", "→", "quarantined"]
+    assert second.endswith("by itself  line 2: a quoted field that begins here never ends")
+    _call(written, capsys, "release", "refused000")
+    assert f"by {options.get_person()}  released by a person" in _call(written, capsys, "history", "refused000")
 
 
 def _advise(view: SourceView, gate: Gate | None = None) -> tuple[str, ...]:
@@ -147,6 +242,47 @@ def test_what_waits_for_a_person_may_be_given_up_last(state: SourceState) -> Non
     """The last thing offered is to discard it: by then everything else was."""
     view = SourceView(source=make_source(state=state), parts=(), waits_for=None)
     assert _advise(view)[-1] == "sftp-orchestrator discard source1"
+
+
+def test_held_without_its_file_offers_what_can_help() -> None:
+    """``release`` brings no file back: the path where it belongs is told, and ``retry``."""
+    view = SourceView(
+        source=make_source(state=SourceState.HELD), parts=(), waits_for=None, missing=Path("/w/work/source1/source.csv")
+    )
+    assert _advise(view) == (
+        "put the file back as /w/work/source1/source.csv, then:",
+        "sftp-orchestrator retry source1",
+        "or give it up, and nothing more of it is sent:",
+        "sftp-orchestrator discard source1",
+    )
+
+
+def test_what_was_replaced_asks_for_nothing_but_is_told() -> None:
+    """Whose place a delivered file took is not to be sent over it; no command is offered that does."""
+    profiles = make_source(number=1, type=FeedType.PROFILE, state=SourceState.QUARANTINED)
+    view = SourceView(source=profiles, parts=(), waits_for=None, replaced_by=make_source(number=4, changed_at=NOW))
+    assert view.notes == (("note", "replaced by source4, delivered 2026-01-02 00:00 UTC: no events wait for it"),)
+    assert not [step for step in _advise(view) if "sftp-orchestrator" in step]
+
+
+def test_what_was_released_is_marked() -> None:
+    """A profile source that stays aside after ``release`` says that nobody waits for it."""
+    profiles = make_source(type=FeedType.PROFILE, state=SourceState.QUARANTINED, released=True)
+    view = SourceView(source=profiles, parts=(), waits_for=None)
+    assert view.notes == (("note", "released: no events wait for it"),)
+
+
+def test_events_that_wait_for_refused_profiles_name_the_commands_for_these() -> None:
+    """Each of the first few is released by its own id, or the events by theirs; of many the number is told."""
+    profiles = [make_source(number=n, type=FeedType.PROFILE, state=SourceState.QUARANTINED) for n in range(1, 6)]
+    events = make_source(number=9)
+    gate = decide_gate(events, profiles, BlockedProfiles.HOLD)
+    steps = _advise(SourceView(source=events, parts=(), waits_for=gate.explain()), gate)
+    assert [step for step in steps if step.startswith("sftp-orchestrator ")] == [
+        *(f"sftp-orchestrator release source{number}" for number in (1, 2, 3)),
+        "sftp-orchestrator release source9",
+    ]
+    assert "and 2 more" in steps
 
 
 def test_what_goes_on_by_itself_asks_for_nothing() -> None:

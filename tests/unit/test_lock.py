@@ -6,12 +6,13 @@ import errno
 import fcntl
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from sftp_orchestrator.errors import LocalFault
-from sftp_orchestrator.intake.lock import WorkspaceLock
+from sftp_orchestrator.intake.lock import Holder, WorkspaceLock, find_holder
 
 NOBODY = 65534
 
@@ -100,3 +101,55 @@ def test_a_full_disk_keeps_nobody_from_giving_it_back(tmp_path: Path, monkeypatc
         lock.__exit__(None, None, None)
     with WorkspaceLock(tmp_path / "lock"):
         pass
+
+
+def test_who_holds_it_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    """Nobody, a daemon, or a pass; asking makes no file, and changes nothing about who may take it."""
+    path = tmp_path / "lock"
+    assert find_holder(path) is None
+    assert not path.exists()
+    for is_pass in (False, True):
+        with WorkspaceLock(path, is_pass=is_pass):
+            found = [find_holder(path) for _ in range(2)]
+            assert found[0] is not None
+            assert (found[0].pid, found[0].is_pass, found[0] == found[1]) == (os.getpid(), is_pass, True)
+            assert found[0].since is not None
+        before = path.stat()
+        assert find_holder(path) is None
+        assert path.stat() == before
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"{", b'{"pid": 1}'])
+def test_a_holder_that_says_nothing_of_itself_is_one_all_the_same(tmp_path: Path, said: bytes) -> None:
+    """Between the lock and its first word, and whatever stands there, it is held."""
+    with (tmp_path / "lock").open("w+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(said)
+        held.flush()
+        assert find_holder(tmp_path / "lock") == Holder()
+
+
+def test_one_who_asks_keeps_no_daemon_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment for which a question shares the lock is waited for."""
+    path = tmp_path / "lock"
+    path.touch(mode=0o600)
+    descriptor = os.open(path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        os.close(descriptor)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    with WorkspaceLock(path):
+        assert find_holder(path) is not None
+    assert len(pauses) == 1
+
+
+def test_what_cannot_be_asked_is_told(tmp_path: Path) -> None:
+    """A folder in its place is a fault of this machine, in one line."""
+    (tmp_path / "lock").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "lock")
+    with pytest.raises(LocalFault, match="look at workspace"):
+        find_holder(tmp_path / "link")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -72,3 +74,57 @@ def test_a_person_releases_either_side() -> None:
     assert order.decide_gate(make_source(number=2, released=True), [aside], BlockedProfiles.HOLD).is_open
     released = make_source(number=1, state=SourceState.QUARANTINED, released=True)
     assert order.decide_gate(make_source(number=2), [released], BlockedProfiles.HOLD).is_open
+
+
+BAD = make_source(number=1, id="bad", type=FeedType.PROFILE, relative_path=b"a/c.csv", state=SourceState.QUARANTINED)
+GOOD = make_source(number=5, id="good", type=FeedType.PROFILE, relative_path=b"a/c.csv", state=SourceState.ARCHIVED)
+
+
+def test_a_file_delivered_later_under_the_same_path_takes_the_place_of_a_quarantined_one() -> None:
+    """Events wait no longer for refused profiles once the corrected file is delivered, and it is told."""
+    replacements = order.find_replacements([BAD], [GOOD])
+    assert replacements == {"bad": GOOD}
+    between = order.decide_gate(make_source(number=3), [BAD], BlockedProfiles.HOLD, replacements)
+    assert (between.is_open, between.replaced) == (True, (BAD,))
+    later = order.decide_gate(make_source(number=7), [BAD], BlockedProfiles.HOLD, replacements)
+    assert (later.is_open, later.replaced) == (True, ())
+    policy = order.decide_gate(make_source(number=3), [BAD], BlockedProfiles.CONTINUE, replacements)
+    assert (policy.is_open, policy.passes_over, policy.replaced) == (True, (), (BAD,))
+
+
+def test_events_wait_for_what_is_on_its_way_whatever_was_replaced() -> None:
+    """A replacement opens the gate for its own file alone."""
+    other = make_source(number=2, id="other", type=FeedType.PROFILE, state=SourceState.QUARANTINED)
+    moving = make_source(number=2, id="moving", type=FeedType.PROFILE, state=SourceState.PLANNED)
+    for blocking in (other, moving):
+        gate = order.decide_gate(make_source(number=9), [BAD, blocking], BlockedProfiles.HOLD, {"bad": GOOD})
+        assert (gate.is_open, gate.waits_for, gate.needs_person) == (False, (blocking,), blocking is other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": 0},
+        {"feed": "others"},
+        {"destination": "elsewhere"},
+        {"relative_path": b"b/c.csv"},
+        {"type": FeedType.EVENT},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_nothing_else_takes_the_place_of_quarantined_profiles(changes: dict[str, Any]) -> None:
+    """An earlier file, another feed's, another receiver's or one of another path stands in for nothing."""
+    assert order.find_replacements([BAD], [replace(GOOD, **changes)]) == {}
+
+
+@pytest.mark.parametrize("state", [state for state in SourceState if state is not SourceState.QUARANTINED])
+def test_only_what_is_quarantined_is_ever_replaced(state: SourceState) -> None:
+    """Whether a held file's content is at the receiver is what a person has to say; what moves is waited for."""
+    assert order.find_replacements([replace(BAD, state=state)], [GOOD]) == {}
+
+
+def test_the_first_of_several_later_files_is_the_one_that_took_its_place() -> None:
+    """Two bad files before the good one are both replaced, and a third good one changes nothing."""
+    second = replace(BAD, number=2, id="bad2")
+    third = replace(GOOD, number=6, id="good2")
+    assert order.find_replacements([BAD, second], [third, GOOD]) == {"bad": GOOD, "bad2": GOOD}

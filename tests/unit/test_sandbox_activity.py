@@ -25,6 +25,15 @@ def test_sequence_goes_on(tmp_path: Path) -> None:
     assert read_activity(path, after=2) == entries[2:]
 
 
+def test_names_stand_in_it_as_they_are(tmp_path: Path) -> None:
+    """``grep käufe`` finds the line; what is no UTF-8 is an escape, and read back."""
+    path = tmp_path / "activity.jsonl"
+    with ActivityLog(path) as log:
+        written = log.append(Event.OPENED, name="käufe\udcff\u2028.csv")
+    assert "käufe" in path.read_text(encoding="utf-8")
+    assert read_activity(path) == [written]
+
+
 def test_a_torn_line_is_dropped(tmp_path: Path) -> None:
     """A line that a crash tore off is nothing to readers, and makes room for the next."""
     path = tmp_path / "activity.jsonl"

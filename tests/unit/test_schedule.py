@@ -54,6 +54,25 @@ def test_daylight_saving_neither_skips_nor_doubles(last: str, now: str, due: str
     assert get_newest_due("30 2 * * *", BERLIN, last=found, now=_utc(now)) is None
 
 
+def test_the_next_tick_is_the_first_after_now_in_utc() -> None:
+    """02:00 in Berlin is 01:00 UTC in winter and 00:00 UTC in summer."""
+    assert get_next_due("0 2 * * *", BERLIN, after=_utc("2026-01-01 00:59")) == _utc("2026-01-01 01:00")
+    assert get_next_due("0 2 * * *", BERLIN, after=_utc("2026-01-01 01:00")) == _utc("2026-01-02 01:00")
+    assert get_next_due("0 2 * * *", BERLIN, after=_utc("2026-07-01 00:00")) == _utc("2026-07-02 00:00")
+
+
+def test_a_tick_that_was_not_served_is_next_until_it_is(tmp_path: Path) -> None:
+    """What was missed, or is being delivered, is due; then comes the one after now."""
+    now = _utc("2026-01-05 10:00")
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        ticks = Ticks(line="0 2 * * *", zone=UTC, runs=ledger.runs, destination="production")
+        assert ticks.find_next(now) == _utc("2026-01-06 02:00")
+        ticks.begin(_utc("2026-01-04 10:00"))
+        assert ticks.find_next(now) == _utc("2026-01-05 02:00")
+        ticks.take(_utc("2026-01-05 02:00"))
+        assert ticks.find_next(now) == _utc("2026-01-06 02:00")
+
+
 @pytest.mark.parametrize(
     ("line", "zone", "day", "due"),
     [

@@ -1,0 +1,136 @@
+"""What holds for everything that waits: who is at work on it, when the next run starts, what took whose place."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sftp_orchestrator import units
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacements, list_profiles
+from sftp_orchestrator.errors import ExitCode
+from sftp_orchestrator.intake.lock import Holder, find_holder
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Run, Source
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
+from sftp_orchestrator.schedule import Ticks, get_next_due
+from sftp_orchestrator.workspace import Workspace
+
+NOBODY = "no daemon runs"
+_EVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+_VERDICTS = {
+    ExitCode.USAGE: ": the configuration or a key could not be used",
+    ExitCode.RECEIVER: ": a receiver could not be reached or refused us",
+    ExitCode.INTERRUPTED: ": interrupted",
+}
+"""What people are told beside the numbers; the ledger has a verdict as the name of an exit code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What can be expected at one moment."""
+
+    at: datetime.datetime
+    holder: Holder | None = None
+    """the process that owns the workspace"""
+    last_run: Run | None = None
+    under_way: tuple[Run, ...] = ()
+    """the runs of that process that have no end yet, the newest first"""
+    due: Mapping[str, datetime.datetime] = field(default_factory=dict)
+    """by destination, when the schedule starts its next run, in the past where that is overdue; empty on arrival"""
+    following_at: datetime.datetime | None = None
+    """the schedule's first tick that is still to come"""
+    replacements: Replacements = field(default_factory=dict)
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether a daemon, or a pass, is there to go on with what waits."""
+        return self.holder is not None
+
+    @property
+    def has_daemon(self) -> bool:
+        """Whether a daemon runs: a pass ends, and leaves what is decided meanwhile to the next."""
+        return self.holder is not None and not self.holder.is_pass
+
+    @property
+    def next_delivery_at(self) -> datetime.datetime | None:
+        """When the schedule starts a run after those under way; None on arrival."""
+        return min((self._get_next(due) for due in self.due.values()), default=None)
+
+    def get_start(self, source: Source) -> datetime.datetime | None:
+        """Return when the schedule lets ``source`` go; None where that is not what it waits for."""
+        due = self.due.get(source.destination)
+        if not self.has_daemon or due is None:
+            return None
+        if source.state not in SOURCE_ON_ITS_WAY or source.retry_at is not None:
+            return None
+        run = self._find_run(due)
+        if run is not None and source.claimed_at <= run.started_at:
+            return None
+        return self._get_next(due)
+
+    def _find_run(self, due: datetime.datetime) -> Run | None:
+        """Return the run that serves a tick that came due; it stays due until its run has ended."""
+        if due > self.at:
+            return None
+        return next((run for run in self.under_way if run.trigger == "schedule"), None)
+
+    def _get_next(self, due: datetime.datetime) -> datetime.datetime:
+        return due if self._find_run(due) is None or self.following_at is None else self.following_at
+
+
+def look_out(
+    configuration: Configuration, ledger: Ledger, sources: Sequence[Source], now: datetime.datetime
+) -> Outlook:
+    """Return what can be expected for ``sources``, all those that wait; raises ``LocalFault``."""
+    ticks = [Ticks.make(configuration, ledger.runs, name) for name in configuration.destinations]
+    due = {one.destination: at for one in ticks if one is not None and (at := one.find_next(now)) is not None}
+    line = configuration.schedule.deliver
+    holder = find_holder(Workspace(root=configuration.workspace).lock)
+    quarantined = [source for source in list_profiles(sources) if source.state is SourceState.QUARANTINED]
+    return Outlook(
+        at=now,
+        holder=holder,
+        last_run=next(iter(ledger.runs.list_last(1)), None),
+        # What began before this process did was cut short, and never ends.
+        under_way=tuple(ledger.runs.list_unfinished(since=holder.since or _EVER)) if holder is not None else (),
+        due=due,
+        following_at=get_next_due(line, configuration.zone, after=now) if due else None,
+        replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
+    )
+
+
+def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | None:
+    """Return what a source that is on its way waits for, but for its own reason; None where for nothing. Pure.
+
+    What calls a person comes first, then what time alone will bring.
+    """
+    if source.state not in SOURCE_ON_ITS_WAY:
+        return None
+    blocked = gate.explain() if gate is not None else None
+    if gate is not None and gate.needs_person:
+        return blocked
+    start = outlook.get_start(source)
+    if start is not None:
+        return f"waits for the schedule, {describe_start(start, outlook.at)}"
+    if blocked is None and not outlook.is_attended and source.reason is None:
+        return NOBODY
+    return blocked
+
+
+def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:
+    """Return when a run starts, for people. Pure."""
+    said = units.format_moment(start, now)
+    return f"next at {said}" if start > now else f"due since {said}"
+
+
+def describe_run(run: Run, outlook: Outlook) -> str:
+    """Return how a run ended, or that it did not, for people. Pure."""
+    if run.finished_at is not None:
+        worst = next((said for code, said in _VERDICTS.items() if code.name.lower() == run.verdict), "")
+        return f"{run.delivered} delivered, {run.not_delivered} not{worst}"
+    if run.number in {one.number for one in outlook.under_way}:
+        return "under way"
+    return "cut short: what it had begun was left to the next run"

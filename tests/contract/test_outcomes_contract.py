@@ -1,0 +1,161 @@
+"""What every ledger tells of what became of sources, whatever database it lies in."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.ledger.database import open_database
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, RowsLeftOut
+
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+CLAIM = Claim(
+    source_id="s1",
+    feed="purchases",
+    type=FeedType.EVENT,
+    destination="production",
+    relative_path=b"a.csv",
+    device=1,
+    inode=2,
+    size=3,
+    mtime_ns=4,
+)
+FOUND = InspectedFile(size=3, mtime_ns=4, sha256="0" * 64, records=90, header_bytes=b"h\n", earliest_ts=5)
+
+
+class _Clock:
+    """Shows the next minute each time it is looked at."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime.datetime:
+        self.now += datetime.timedelta(minutes=1)
+        return self.now
+
+
+@pytest.fixture
+def ledger(ledger_engine: sa.Engine) -> Ledger:
+    """An empty ledger whose time goes on by itself."""
+    return Ledger(ledger_engine, clock=_Clock())
+
+
+def _claim(ledger: Ledger, source_id: str, **changes: object) -> None:
+    claim = replace(CLAIM, source_id=source_id, **changes)  # type: ignore[arg-type] # fields of several types
+    ledger.sources.begin_claims([claim])
+    ledger.sources.finish_claim(claim)
+
+
+def _plan(ledger: Ledger, source_id: str, *, refused: int = 0, duplicates: int = 0) -> None:
+    found = replace(FOUND, refused_rows=refused, duplicate_rows=duplicates)
+    ledger.sources.finish_inspection(source_id, found)
+    part = PlannedPart(
+        start=0, end=3, records=90, data_name=f"{source_id}.csv", manifest_name=f"{source_id}.m", manifest=b"{}"
+    )
+    ledger.sources.finish_planning(source_id, [part], plan_key="k")
+
+
+def _deliver(ledger: Ledger, source_id: str) -> None:
+    (part,) = ledger.parts.list_of(source_id)
+    ledger.parts.finish_preparation(part, size=3)
+    ledger.parts.finish_upload(part)
+    ledger.parts.begin_publishing(part)
+    ledger.parts.finish_publishing(part)
+    ledger.sources.finish_delivery(source_id)
+
+
+def test_rows_that_were_not_sent_are_counted_of_what_was_delivered(ledger: Ledger) -> None:
+    """By feed, refused and duplicates apart; what is still on its way may be read anew and does not count."""
+    assert ledger.outcomes.count_rows_left_out() == {}
+    for name, feed, refused, duplicates in (
+        ("s1", "purchases", 20, 0),
+        ("s2", "purchases", 3, 4),
+        ("s3", "customers", 0, 7),
+        ("s4", "customers", 0, 0),
+    ):
+        _claim(ledger, name, feed=feed)
+        _plan(ledger, name, refused=refused, duplicates=duplicates)
+        _deliver(ledger, name)
+    ledger.sources.finish_archive("s2")
+    _claim(ledger, "s5")
+    _plan(ledger, "s5", refused=100)
+    assert ledger.outcomes.count_rows_left_out() == {
+        "purchases": RowsLeftOut(refused=23, duplicates=4),
+        "customers": RowsLeftOut(refused=0, duplicates=7),
+    }
+
+
+def test_what_lacks_rows_is_found_for_as_long_as_is_asked(ledger: Ledger) -> None:
+    """Archived sources of which rows were refused; not those on their way, nor those with nothing but duplicates."""
+    for name, refused, duplicates in (("s1", 1, 0), ("s2", 0, 1), ("s3", 2, 0), ("s4", 3, 0)):
+        _claim(ledger, name)
+        _plan(ledger, name, refused=refused, duplicates=duplicates)
+        if name != "s4":
+            _deliver(ledger, name)
+            ledger.sources.finish_archive(name)
+    found = ledger.outcomes.list_with_refused_rows(since=START)
+    assert [(source.id, source.refused_rows) for source in found] == [("s1", 1), ("s3", 2)]
+    since = ledger.sources.get("s3").changed_at
+    assert [source.id for source in ledger.outcomes.list_with_refused_rows(since=since)] == ["s3"]
+    later = since + datetime.timedelta(seconds=1)
+    assert ledger.outcomes.list_with_refused_rows(since=later) == []
+
+
+def test_what_was_dropped_later_under_the_same_path_and_delivered_is_found(ledger: Ledger) -> None:
+    """Profiles claimed after the first that is asked about, under the path of any; the order decides what fits."""
+    assert ledger.outcomes.list_delivered_later([]) == []
+    profile = {"type": FeedType.PROFILE, "feed": "customers"}
+    for name, path in (("p0", b"c.csv"), ("p1", b"c.csv"), ("p2", b"d\xff.csv"), ("p3", b"c.csv"), ("p4", b"c.csv")):
+        _claim(ledger, name, relative_path=path, **profile)
+    _claim(ledger, "e1", relative_path=b"c.csv")
+    ledger.sources.quarantine("p1", "bad")
+    for name in ("p0", "p2", "p3", "e1"):
+        _plan(ledger, name)
+        _deliver(ledger, name)
+    ledger.sources.finish_archive("p3")
+    asked = [ledger.sources.get("p1")]
+    assert [source.id for source in ledger.outcomes.list_delivered_later(asked)] == ["p3"]
+
+
+def test_the_last_delivery_is_the_one_that_ended_last(ledger: Ledger) -> None:
+    """Whatever was claimed last, and whenever it was put away."""
+    assert ledger.outcomes.find_last_delivery() is None
+    for name in ("s1", "s2"):
+        _claim(ledger, name)
+        _plan(ledger, name)
+    _deliver(ledger, "s2")
+    _deliver(ledger, "s1")
+    at = ledger.sources.get("s1").changed_at
+    ledger.sources.finish_archive("s1")
+    ledger.sources.finish_archive("s2")
+    found = ledger.outcomes.find_last_delivery()
+    assert found is not None
+    assert (found[0].id, found[1]) == ("s1", at)
+
+
+def test_what_lacks_rows_is_found_without_reading_all(tmp_path: Path) -> None:
+    """SQLite goes by the index: what is looked up with every look at the page costs no more in a full ledger."""
+    engine = open_database("sqlite", tmp_path)
+    queries: list[str] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, values: Sequence[object], *_: object) -> None:
+        for value in values:
+            statement = statement.replace("?", f"'{value}'", 1)
+        queries.append(statement)
+
+    Ledger(engine).outcomes.count_rows_left_out()
+    Ledger(engine).outcomes.list_with_refused_rows(since=START)
+    with engine.connect() as connection:
+        asked = [query for query in queries if query.startswith("SELECT")]
+        plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()) for query in asked]
+    engine.dispose()
+    assert len(plans) == 2
+    assert all("USING INDEX ix_source_rows_left_out" in plan for plan in plans), plans

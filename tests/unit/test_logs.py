@@ -1,0 +1,64 @@
+"""How the log looks: JSON that one can look through, and short lines on a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from sftp_orchestrator import logs
+
+
+class _Terminal(io.StringIO):
+    """A terminal without a screen."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _fresh_log() -> Iterator[None]:
+    """A log that leaves nothing to later tests."""
+    yield
+    structlog.reset_defaults()
+
+
+def _log(stream: io.TextIOBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure()
+    structlog.get_logger().info("source_claimed", source="abc", feed="f", file="meine käufe.csv", size=1)
+
+
+def test_names_stand_in_the_log_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``grep käufe`` finds the line, and it is JSON all the same."""
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="utf-8", errors="backslashreplace", write_through=True)
+    _log(stream, monkeypatch)
+    structlog.get_logger().info("half_a_pair", file="a\udcff")
+    first, second = written.getvalue().decode("utf-8").splitlines()
+    assert "meine käufe.csv" in first
+    assert json.loads(first)["file"] == "meine käufe.csv"
+    assert json.loads(second)["file"] == "a\udcff"
+
+
+def test_a_stream_of_another_encoding_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON is UTF-8 or ASCII, whatever the locale makes of stderr."""
+    written = io.BytesIO()
+    _log(io.TextIOWrapper(written, encoding="iso-8859-1", write_through=True), monkeypatch)
+    assert json.loads(written.getvalue().decode("ascii"))["file"] == "meine käufe.csv"
+
+
+def test_a_terminal_gets_short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of day in UTC, the fields in their own order, no padding: most lines fit into 80 columns."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = _Terminal()
+    _log(stream, monkeypatch)
+    line = stream.getvalue().rstrip("\n")
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\dZ \[info\] source_claimed source=abc feed=f file='?meine käufe\.csv'? size=1", line
+    )

@@ -1,0 +1,137 @@
+"""What a source waits for, by who is at work, the schedule, the last run and the gate."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from sftp_orchestrator.config.model import BlockedProfiles
+from sftp_orchestrator.deliver.order import decide_gate
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.intake.lock import Holder
+from sftp_orchestrator.ledger.records import Run
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
+from sftp_orchestrator.outlook import NOBODY, Outlook, describe_run, explain_wait
+from tests.support.records import make_source
+
+NOW = datetime.datetime(2026, 1, 2, 22, 30, tzinfo=datetime.UTC)
+TICK = datetime.datetime(2026, 1, 3, 2, tzinfo=datetime.UTC)
+HOUR = datetime.timedelta(hours=1)
+DAEMON = Holder(pid=1, host="h", boot_id="b", since=NOW - HOUR)
+SOON = "waits for the schedule, next at 02:00 UTC (in 4 h)"
+
+
+def _make_run(**changes: Any) -> Run:
+    fields: dict[str, Any] = {
+        "number": 7,
+        "trigger": "schedule",
+        "started_at": NOW - HOUR / 2,
+        "finished_at": None,
+        "verdict": None,
+        "delivered": None,
+        "not_delivered": None,
+    }
+    return Run(**{**fields, **changes})
+
+
+def _make_outlook(**changes: Any) -> Outlook:
+    """Return what a nightly schedule promises to ``production``, with ``changes``; ``due_at`` is its next tick."""
+    due_at = changes.pop("due_at", TICK)
+    due = {"production": due_at} if due_at is not None else {}
+    return Outlook(**{"at": NOW, "holder": DAEMON, "due": due, "following_at": TICK, **changes})
+
+
+def test_what_came_since_the_last_run_waits_for_the_schedule() -> None:
+    """Beside a daemon, a source that was never tried goes with the next tick, which is told with how far off it is."""
+    assert explain_wait(make_source(), None, _make_outlook()) == SOON
+    over = _make_outlook(last_run=_make_run(finished_at=NOW))
+    assert explain_wait(make_source(), None, over) == SOON
+
+
+def test_a_day_that_is_not_near_is_told() -> None:
+    """A weekly schedule names its day; a tick that is overdue says since when."""
+    later = _make_outlook(due_at=TICK + 72 * HOUR)
+    assert explain_wait(make_source(), None, later) == "waits for the schedule, next at 2026-01-06 02:00 UTC (in 3 d)"
+    missed = _make_outlook(due_at=NOW - HOUR)
+    assert explain_wait(make_source(), None, missed) == "waits for the schedule, due since 21:30 UTC (1 h ago)"
+
+
+@pytest.mark.parametrize("state", [state for state in SourceState if state not in SOURCE_ON_ITS_WAY])
+def test_what_is_not_on_its_way_waits_for_no_schedule(state: SourceState) -> None:
+    """What is done, or waits for a person, says so itself."""
+    assert explain_wait(make_source(state=state), None, _make_outlook()) is None
+    assert explain_wait(make_source(state=state), None, _make_outlook(holder=None)) is None
+
+
+def test_what_is_tried_again_by_itself_waits_for_no_tick() -> None:
+    """A time of its own comes before the schedule, as it does in the daemon; so does delivery on arrival."""
+    assert explain_wait(make_source(retry_at=NOW), None, _make_outlook()) is None
+    assert explain_wait(make_source(), None, _make_outlook(due_at=None, following_at=None)) is None
+
+
+def test_what_the_run_under_way_takes_is_on_its_way() -> None:
+    """Its tick is due until it ends: claimed before it began it goes now, claimed since then with the next tick."""
+    outlook = _make_outlook(under_way=(_make_run(),), due_at=NOW - HOUR / 2)
+    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, outlook) is None
+    assert explain_wait(make_source(claimed_at=NOW), None, outlook) == SOON
+    assert outlook.next_delivery_at == TICK
+
+
+def test_a_run_that_serves_no_tick_of_a_destination_takes_nothing_else_to_it() -> None:
+    """A retry under way, or another destination's run, does not keep a source from waiting for the schedule."""
+    retrying = _make_outlook(under_way=(_make_run(trigger="retry"),))
+    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, retrying) == SOON
+    others = _make_outlook(under_way=(_make_run(),))
+    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, others) == SOON
+    assert explain_wait(make_source(destination="unknown"), None, others) is None
+    both = _make_outlook(due={"production": TICK, "other": NOW - HOUR})
+    assert both.next_delivery_at == NOW - HOUR
+
+
+def test_a_run_that_is_not_under_way_and_has_no_end_was_cut_short() -> None:
+    """It says so of itself, where another process began it."""
+    running, cut = _make_run(), _make_run(number=6)
+    outlook = _make_outlook(last_run=running, under_way=(running,))
+    assert describe_run(running, outlook) == "under way"
+    assert describe_run(cut, outlook) == "cut short: what it had begun was left to the next run"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("done", "3 delivered, 1 not"),
+        ("not_all_delivered", "3 delivered, 1 not"),
+        ("receiver", "3 delivered, 1 not: a receiver could not be reached or refused us"),
+        ("of another version", "3 delivered, 1 not"),
+    ],
+)
+def test_how_a_run_ended_is_told_in_words(verdict: str, told: str) -> None:
+    """Numbers first; the name of an exit code is for programs."""
+    run = _make_run(finished_at=NOW, verdict=verdict, delivered=3, not_delivered=1)
+    assert describe_run(run, _make_outlook(last_run=run)) == told
+
+
+def test_where_nobody_is_at_work_that_is_what_is_waited_for() -> None:
+    """Nothing is on its way without a daemon or a pass; its own reason, where it has one, tells more."""
+    outlook = _make_outlook(holder=None)
+    assert explain_wait(make_source(), None, outlook) == NOBODY
+    assert explain_wait(make_source(reason="connect: no answer"), None, outlook) is None
+    passing = _make_outlook(holder=Holder(pid=1, is_pass=True))
+    assert explain_wait(make_source(), None, passing) is None
+
+
+def test_a_gate_that_calls_a_person_comes_before_time() -> None:
+    """Refused profiles are told first; profiles on their way go with the same run, so that the time is told."""
+    events = make_source(number=2)
+    profiles = {
+        state: make_source(number=1, type=FeedType.PROFILE, state=state)
+        for state in (SourceState.QUARANTINED, SourceState.CLAIMED)
+    }
+    gates = {state: decide_gate(events, [source], BlockedProfiles.HOLD) for state, source in profiles.items()}
+    refused, moving = gates[SourceState.QUARANTINED], gates[SourceState.CLAIMED]
+    assert explain_wait(events, refused, _make_outlook()) == refused.explain()
+    assert explain_wait(events, moving, _make_outlook()) == SOON
+    assert explain_wait(events, moving, _make_outlook(due_at=None)) == moving.explain()
+    assert explain_wait(events, moving, _make_outlook(holder=None)) == moving.explain()

@@ -1,4 +1,4 @@
-"""Inspects a claimed file before a byte of it leaves: the scan and DuckDB read it side by side and must agree."""
+"""Inspects a claimed file before a byte of it leaves: the scan looks at every row, DuckDB at those that it stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sftp_orchestrator.config.model import BadRows, Feed
-from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
@@ -22,9 +21,8 @@ from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.reading import Watch, open_reading
 from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, Tally, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
-from sftp_orchestrator.prepare.row_checks import Check, Hint, list_checks
+from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.scan import Scan, read_header
-from sftp_orchestrator.prepare.table import TableFacts
 
 GOOD_ROWS_NAME = "good_rows.csv"
 STRIPPED_NAME = "returned_rows.csv"
@@ -40,8 +38,6 @@ class Inspection:
     """of what is to be sent"""
     original: Scan
     """of the file as it came"""
-    earliest_ts: int | None
-    """epoch seconds of the earliest event, where the file has such a column"""
     tallies: tuple[Tally, ...]
     """warnings, and the errors of refused rows"""
 
@@ -49,6 +45,11 @@ class Inspection:
     def header(self) -> Header:
         """The first record."""
         return self.scan.header
+
+    @property
+    def earliest_ts(self) -> int | None:
+        """Epoch seconds of the earliest event to be sent, where the file has such a column."""
+        return self.scan.earliest_ts
 
     @property
     def records(self) -> int:
@@ -105,7 +106,7 @@ def inspect(
     cancelled: Callable[[], bool] = lambda: False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Inspection:
-    """Read ``path`` whole, twice at the same time; may be repeated. Blocking.
+    """Read ``path`` whole; may be repeated. Blocking.
 
     Where rows are refused they are written to ``failed_rows.csv`` in the folder ``outlet``, and where the feed lets the
     others go, these to ``good_rows.csv``.
@@ -139,32 +140,29 @@ def _inspect(job: _Job) -> Inspection:
     time_column = time.position if time else None
     checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
     with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
-        screened = [check for check in checks if check.hint is None]
-        scanned, facts = reading.read(time_column=time_column, checks=screened)
+        scanned = reading.read(time_column=time_column, checks=checks)
         tallies = tally(notes)
-        if not _must_examine(checks, scanned, facts):
-            return _pass(job, scanned, facts, tallies)
-        examination = reading.wait_for(lambda: reading.table.examine(checks))
+        if not scanned.stopped:
+            return _pass(job, scanned, tallies)
+        examination = reading.examine(checks)
         tallies += _tally_rows(job.path, scanned, examination.count())
         refused = examination.count_refused()
         if not refused:
-            return _pass(job, scanned, facts, tallies)
+            return _pass(job, scanned, tallies)
         _reject(job, scanned, examination, refused, tallies)
     return _inspect_good(job, scanned, refused, tallies, time_column=time_column)
 
 
-def _pass(job: _Job, scanned: Scan, facts: TableFacts, tallies: Sequence[Tally]) -> Inspection:
+def _pass(job: _Job, scanned: Scan, tallies: Sequence[Tally]) -> Inspection:
     """Return the inspection of a file that is sent as it came."""
-    return Inspection(
-        path=job.path, scan=scanned, original=scanned, earliest_ts=facts.earliest_ts, tallies=tuple(tallies)
-    )
+    return Inspection(path=job.path, scan=scanned, original=scanned, tallies=tuple(tallies))
 
 
 def _inspect_returned(job: _Job) -> Inspection:
     """Inspect a file of refused rows that comes back, as if it had never had its last column."""
     stripped = job.outlet / STRIPPED_NAME
     with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
-        original, _ = reading.read(time_column=None)
+        original = reading.read(time_column=None)
         leave_out_description(reading, stripped)
     found = _inspect(dataclasses.replace(job, path=stripped))
     if found.original.records != original.records:
@@ -184,25 +182,14 @@ def _inspect_good(
     """Read the good rows once more, as strictly, and make sure that no row is missing or sent twice."""
     watch = Watch(cancelled=job.watch.cancelled)
     with open_reading(job.good_rows, spill_directory=job.spill_directory, watch=watch) as reading:
-        scanned, facts = reading.read(time_column=time_column)
+        scanned = reading.read(time_column=time_column)
     if scanned.records + refused != original.records:
         raise LocalFault(
             "inspect",
             job.good_rows.name,
             f"{original.records} rows came, {scanned.records} are to be sent and {refused} refused: a defect of ours",
         )
-    return Inspection(
-        path=job.good_rows, scan=scanned, original=original, earliest_ts=facts.earliest_ts, tallies=tuple(tallies)
-    )
-
-
-def _must_examine(checks: Sequence[Check], scanned: Scan, facts: TableFacts) -> bool:
-    hints = {check.hint for check in checks}
-    return (
-        facts.stopped > 0
-        or (Hint.LONG_RECORD in hints and scanned.longest_record > clevertap.MAX_VALUE_CHARACTERS)
-        or (Hint.EPOCH_TEXT in hints and scanned.has_epoch_text)
-    )
+    return Inspection(path=job.good_rows, scan=scanned, original=original, tallies=tuple(tallies))
 
 
 def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:

@@ -1,20 +1,23 @@
-"""Two readers over one file at the same time: the scan of its bytes, and DuckDB. They must agree on every row."""
+"""A file open to its readers: the scan, which sees every byte, and DuckDB, which is asked only where it is needed."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.header import Header
-from sftp_orchestrator.prepare.report import Finding, Refused, refuse, tally
 from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import Scan, Stopped, read_header, scan
-from sftp_orchestrator.prepare.table import Table, TableFacts, open_table
+from sftp_orchestrator.prepare.screening import Screening
+from sftp_orchestrator.prepare.stopped import StoppedRows
+from sftp_orchestrator.prepare.table import Table, open_table
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
@@ -30,34 +33,47 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A file that is open to both readers. Blocking."""
+    """A file that is open to its readers. Blocking."""
 
     path: Path
     header: Header
-    table: Table
+    _spill_directory: Path
     _watch: Watch
     _stop: threading.Event
     _pool: ThreadPoolExecutor
+    _stopped: StoppedRows
+    _open: ExitStack
 
-    def read(self, *, time_column: int | None, checks: Sequence[Check] = ()) -> tuple[Scan, TableFacts]:
-        """Read it whole with both; count the rows that a screen of ``checks`` stops.
+    @cached_property
+    def table(self) -> Table:
+        """The whole file in DuckDB."""
+        return self._open_table(self.path, is_numbered=False)
+
+    def read(self, *, time_column: int | None, checks: Sequence[Check] = ()) -> Scan:
+        """Read it whole; the rows that a screen of ``checks`` stops are put aside. Once.
 
         Raises:
-            Refused: it is no RFC 4180 text in UTF-8, a row has not the header's shape, or the two do not agree.
+            Refused: it is no RFC 4180 text in UTF-8, or a row has not the header's shape.
         """
-        screens = [check.screen for check in checks]
-        found = self._pool.submit(self.table.read, time_column=time_column, screens=screens)
-        try:
-            scanned = scan(self.path, cancelled=self._watch.cancelled, progress=self._watch.progress)
-        except BaseException:
-            self._stop.set()
-            raise
-        facts = self.wait_for(found.result)
-        _require_agreement(scanned, facts)
-        return scanned, facts
+        return scan(
+            self.path,
+            screening=Screening([check.screen for check in checks], time_column=time_column),
+            stopped=self._stopped,
+            cancelled=self._watch.cancelled,
+            progress=self._watch.progress,
+        )
+
+    def examine(self, checks: Sequence[Check]) -> Examination:
+        """Note exactly which of the rows that were put aside break which of ``checks``.
+
+        Raises:
+            Refused: DuckDB reads other rows than the scan.
+        """
+        table = self._open_table(self._stopped.get_path(), is_numbered=True)
+        return self.wait_for(lambda: table.examine(checks, rows=self._stopped.count))
 
     def wait_for(self, work: Callable[[], T]) -> T:
-        """Do ``work`` on the table; told to stop, have DuckDB interrupted and raise ``Stopped``."""
+        """Do ``work`` on a table; told to stop, have DuckDB interrupted and raise ``Stopped``."""
         future = self._pool.submit(work)
         while True:
             try:
@@ -69,33 +85,40 @@ class Reading:
                     self._stop.set()
                     raise Stopped from None
 
+    def _open_table(self, path: Path, *, is_numbered: bool) -> Table:
+        return self._open.enter_context(
+            open_table(
+                path,
+                self.header,
+                subject=self.path.name,
+                spill_directory=self._spill_directory,
+                stop=self._stop,
+                is_numbered=is_numbered,
+            )
+        )
+
 
 @contextmanager
 def open_reading(path: Path, *, spill_directory: Path, watch: Watch) -> Iterator[Reading]:
-    """Open a file to both readers for the time of the context.
+    """Open a file to its readers for the time of the context.
 
     Raises:
-        Refused: it has no usable header, or the parser cannot go on.
+        Refused: it has no usable header, or DuckDB cannot go on.
         LocalFault: it cannot be read, or memory or disk ran out.
     """
     header = read_header(path)
-    stop = threading.Event()
     with (
-        open_table(path, header, spill_directory=spill_directory, stop=stop) as table,
+        StoppedRows(spill_directory, header) as stopped,
+        ExitStack() as opened,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspect") as pool,
     ):
-        yield Reading(path=path, header=header, table=table, _watch=watch, _stop=stop, _pool=pool)
-
-
-def _require_agreement(scanned: Scan, facts: TableFacts) -> None:
-    if facts.rejected:
-        findings = [Finding(rule="row.ragged", message=row.message, line=row.line) for row in facts.rejected]
-        # DuckDB keeps a limited number of rejects; all that it did not read are told by the difference.
-        total = max(facts.rejected_count, scanned.records - facts.records)
-        raise Refused(tally(findings, total=total), hint="every row must have as many fields as the header")
-    if facts.records != scanned.records:
-        raise refuse(
-            "reader.disagree",
-            f"two readers count different rows: {scanned.records} by quotes, {facts.records} by fields",
-            hint="look for quotes that are not RFC 4180",
+        yield Reading(
+            path=path,
+            header=header,
+            _spill_directory=spill_directory,
+            _watch=watch,
+            _stop=threading.Event(),
+            _pool=pool,
+            _stopped=stopped,
+            _open=opened,
         )

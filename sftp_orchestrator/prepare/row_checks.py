@@ -1,13 +1,12 @@
-"""The rules for rows as SQL: a cheap screen that lets no bad row by, and an exact condition for each rule.
+"""The rules for rows: for each a cheap screen that lets no bad row by, and as SQL the exact condition.
 
-One pass over the file counts the rows that a screen stops; where there are none, and that is the rule, every row is
+One pass over the file puts the rows aside that a screen stops; where there are none, and that is the rule, every row is
 good. Only rows that a screen stopped are looked at exactly.
 """
 
 from __future__ import annotations
 
 import datetime
-import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,10 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import RULES, Rule, Severity
-from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare import screens, terms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
+from sftp_orchestrator.prepare.date_screen import Date
+from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.severities import get_severity
 
 FUTURE_SECONDS = 86400
@@ -24,24 +25,17 @@ FUTURE_SECONDS = 86400
 _MILLISECONDS_DIGITS = 13
 _OBJECT_ID = r"[A-Za-z0-9()!:@$_-]{1,64}"
 _WHOLE = "-?[0-9]+"
-_SURE_INTEGER = "-?([0-9]{1,9}|1[0-9]{9}|20[0-9]{8})"
-"""Most of what 32 bits hold, epoch seconds of today among it."""
+_WHOLE_TYPES = {DataType.INTEGER: ("INTEGER", 32, 10), DataType.LONG: ("BIGINT", 64, 18)}
+"""What they are called in SQL, how many bits they have, and how many digits no more is surely fitting."""
 _DECIMAL = "-?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
-_BOOLEAN = "true|false|1|0"
+_BOOLEANS = ("true", "false", "1", "0")
 _EPOCH_TEXT = r"\$D_-?[0-9]{1,12}"
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The years 1 to 9999: a later one is milliseconds, and no date."""
+_USUAL_SECONDS = -2_208_988_800, 5_000_000_000
+"""From 1900 to more than a hundred years ahead."""
 _PHONE = r"\+[1-9][0-9]{6,14}"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
-
-
-class Hint(enum.Enum):
-    """What the scan of the bytes must have seen for a check to be able to fail: else its screen costs nothing."""
-
-    LONG_RECORD = enum.auto()
-    """a record longer than the longest value that is taken"""
-    EPOCH_TEXT = enum.auto()
-    """``$D_`` somewhere"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +45,10 @@ class Check:
     rule: Rule
     severity: Severity
     column: ImportedColumn | None
-    screen: str
-    """SQL; true wherever ``broken`` is, and cheap"""
+    screen: Screen
+    """stops every row that breaks the rule"""
     broken: str
     """SQL; whether the row breaks the rule"""
-    hint: Hint | None = None
 
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
@@ -68,9 +61,8 @@ class Check:
 class _Draft:
     rule: str
     broken: str
-    screen: str | None = None
+    screen: Screen
     column: ImportedColumn | None = None
-    hint: Hint | None = None
 
 
 def list_checks(
@@ -93,9 +85,8 @@ def list_checks(
                     rule=RULES[draft.rule],
                     severity=severity,
                     column=draft.column,
-                    screen=draft.screen or draft.broken,
+                    screen=draft.screen,
                     broken=draft.broken,
-                    hint=draft.hint,
                 )
             )
     return checks
@@ -106,50 +97,49 @@ def _check_identity(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     if not identities:
         return
     yield _Draft(
-        rule="identity.missing", broken="(" + " AND ".join(terms.is_blank(column.sql) for column in identities) + ")"
+        rule="identity.missing",
+        screen=screens.Nobody(positions=tuple(column.position for column in identities)),
+        broken="(" + " AND ".join(terms.is_blank(column.sql) for column in identities) + ")",
     )
     for column in identities:
         yield _Draft(
-            rule="identity.reserved", column=column, broken=terms.is_one_of(column.sql, clevertap.REFUSED_IDENTITIES)
+            rule="identity.reserved",
+            column=column,
+            screen=screens.Reserved(position=column.position, values=clevertap.REFUSED_IDENTITIES),
+            broken=terms.is_one_of(column.sql, clevertap.REFUSED_IDENTITIES),
         )
         yield _Draft(
             rule="identity.length",
             column=column,
+            screen=screens.Long(position=column.position, max_bytes=clevertap.MAX_IDENTITY_CHARACTERS),
             broken=terms.is_longer(column.sql, clevertap.MAX_IDENTITY_CHARACTERS),
-            hint=Hint.LONG_RECORD,
         )
         if column.property_name == clevertap.OBJECT_ID:
-            yield _Draft(rule="object_id.form", column=column, broken=terms.is_not(column.sql, _OBJECT_ID))
+            screen = screens.ObjectId(position=column.position)
+            yield _Draft(
+                rule="object_id.form", column=column, screen=screen, broken=terms.is_not(column.sql, _OBJECT_ID)
+            )
 
 
 def _check_event_name(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     name = find_property(columns, clevertap.EVENT_NAME)
     if name is None:
         return
-    # One pattern for all that is in a name: it is matched once a row, not once a rule.
-    listed = "|".join(
-        terms.SPACE + text.replace(" ", "[ ]") + terms.SPACE
-        for text in ("", *clevertap.REFUSED_EVENTS, *clevertap.SUSPECT_EVENTS, clevertap.CHARGED)
+    items = next(
+        (column for column in columns if column.property_name.lower() == clevertap.CHARGED_ITEMS.lower()), None
     )
-    in_name = f"^({listed})$|[{terms.escape(clevertap.REFUSED_EVENT_CHARACTERS)}]"
-    screen = f"({name.sql} IS NULL OR regexp_matches({name.sql}, {terms.quote(in_name)}, 'i'))"
+    listed = (*clevertap.REFUSED_EVENTS, *clevertap.SUSPECT_EVENTS, *([clevertap.CHARGED] if items else []))
+    # One screen for all that is in a name: each is judged once for all rules.
+    screen = screens.EventName(name.position, listed)
     conditions = {
         "event_name.missing": terms.is_blank(name.sql),
         "event_name.reserved": terms.is_one_of(name.sql, clevertap.REFUSED_EVENTS),
         "event_name.suspect": terms.is_one_of(name.sql, clevertap.SUSPECT_EVENTS),
         "event_name.characters": terms.contains_any(name.sql, clevertap.REFUSED_EVENT_CHARACTERS),
     }
+    conditions["event_name.length"] = terms.is_longer(name.sql, clevertap.MAX_EVENT_NAME_CHARACTERS)
     for rule, broken in conditions.items():
         yield _Draft(rule=rule, column=name, screen=screen, broken=broken)
-    yield _Draft(
-        rule="event_name.length",
-        column=name,
-        broken=terms.is_longer(name.sql, clevertap.MAX_EVENT_NAME_CHARACTERS),
-        hint=Hint.LONG_RECORD,
-    )
-    items = next(
-        (column for column in columns if column.property_name.lower() == clevertap.CHARGED_ITEMS.lower()), None
-    )
     if items is not None:
         broken = f"({terms.is_one_of(name.sql, [clevertap.CHARGED])} AND {terms.is_filled(items.sql)})"
         yield _Draft(rule="charged.items", column=items, screen=screen, broken=broken)
@@ -166,10 +156,7 @@ def _check_time(
     earliest = int(now.timestamp()) - retention_days * 86400 if retention_days is not None else 0
     whole = terms.matches(column.sql, "-?[0-9]+")
     milliseconds = terms.matches(column.sql, f"[0-9]{{{_MILLISECONDS_DIGITS}}}")
-    screen = (
-        f"({terms.is_not(column.sql, '[0-9]{9,10}')}"
-        f" OR TRY_CAST({column.sql} AS BIGINT) NOT BETWEEN {max(0, earliest)} AND {latest})"
-    )
+    screen = screens.Time(position=column.position, earliest=max(0, earliest), latest=latest)
     conditions = {
         "ts.form": terms.is_not(column.sql, "-?[0-9]+"),
         "ts.milliseconds": milliseconds,
@@ -190,8 +177,8 @@ def _check_values(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
             yield _Draft(
                 rule="value.length",
                 column=column,
+                screen=screens.AnyLong(max_bytes=clevertap.MAX_VALUE_CHARACTERS),
                 broken=terms.is_longer(column.sql, clevertap.MAX_VALUE_CHARACTERS),
-                hint=Hint.LONG_RECORD,
             )
         yield from _check_type(column)
 
@@ -202,29 +189,38 @@ def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
         seconds = f"TRY_CAST(substr({c}, 4) AS BIGINT)"
         fits = f"({terms.matches(c, _EPOCH_TEXT)} AND {seconds} BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND})"
         broken = f"(starts_with({c}, '$D_') AND NOT coalesce({fits}, false))"
-        screen = f"starts_with({c}, '$D_')"
-        yield _Draft(rule="type.epoch_text", column=column, screen=screen, broken=broken, hint=Hint.EPOCH_TEXT)
-    elif column.type in {DataType.INTEGER, DataType.LONG}:
-        kind, sure = ("INTEGER", _SURE_INTEGER) if column.type is DataType.INTEGER else ("BIGINT", "-?[0-9]{1,18}")
+        screen: Screen = screens.Prefix(position=column.position, text="$D_")
+        yield _Draft(rule="type.epoch_text", column=column, screen=screen, broken=broken)
+    elif column.type in _WHOLE_TYPES:
+        kind, bits, digits = _WHOLE_TYPES[column.type]
+        span = {"lowest": -(1 << (bits - 1)), "highest": (1 << (bits - 1)) - 1}
         fits = f"({terms.matches(c, _WHOLE)} AND TRY_CAST({c} AS {kind}) IS NOT NULL)"
         yield _Draft(
             rule=f"type.{column.type.lower()}",
             column=column,
-            screen=terms.is_not(c, sure),
+            screen=screens.Whole(position=column.position, digits=digits, **span),
             broken=f"({terms.is_filled(c)} AND NOT {fits})",
         )
     elif column.type is DataType.FLOAT:
         fits = f"({terms.matches(c, _DECIMAL)} AND coalesce(isfinite(TRY_CAST({c} AS DOUBLE)), false))"
-        yield _Draft(
-            rule="type.float",
-            column=column,
-            screen=terms.is_not(c, "-?[0-9]{1,15}([.][0-9]{1,15})?"),
-            broken=f"({terms.is_filled(c)} AND NOT {fits})",
-        )
+        screen = screens.Decimal(position=column.position)
+        yield _Draft(rule="type.float", column=column, screen=screen, broken=f"({terms.is_filled(c)} AND NOT {fits})")
     elif column.type is DataType.BOOLEAN:
-        yield _Draft(rule="type.boolean", column=column, broken=terms.is_not(c, _BOOLEAN, ignore_case=True))
+        yield _check_listed("type.boolean", column, _BOOLEANS, ignore_case=True)
     elif column.date_format is not None:
         yield from _check_date(column, column.date_format)
+
+
+def _check_listed(rule: str, column: ImportedColumn, values: Sequence[str], *, ignore_case: bool) -> _Draft:
+    """Return the check of a column that may hold nothing but ``values``."""
+    pattern = "|".join(terms.escape(value) for value in values)
+    listed = tuple(value.lower() for value in values) if ignore_case else tuple(values)
+    return _Draft(
+        rule=rule,
+        column=column,
+        screen=screens.OneOf(position=column.position, values=listed, ignore_case=ignore_case),
+        broken=terms.is_not(column.sql, pattern, ignore_case=ignore_case),
+    )
 
 
 def _check_date(column: ImportedColumn, date_format: str) -> Iterator[_Draft]:
@@ -232,15 +228,16 @@ def _check_date(column: ImportedColumn, date_format: str) -> Iterator[_Draft]:
     if date_format == "UNIX":
         seconds = f"coalesce(TRY_CAST({c} AS BIGINT) BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND}, false)"
         fits = f"({terms.matches(c, _WHOLE)} AND {seconds})"
-        sure = "[0-9]{1,10}"
-        odd = f"TRY_CAST({c} AS BIGINT) NOT BETWEEN -2208988800 AND 5000000000"
+        odd = f"TRY_CAST({c} AS BIGINT) NOT BETWEEN {_USUAL_SECONDS[0]} AND {_USUAL_SECONDS[1]}"
+        screen: Screen = screens.Whole(
+            position=column.position, digits=10, lowest=_USUAL_SECONDS[0], highest=_USUAL_SECONDS[1]
+        )
     else:
         moment = f"try_strptime({c}, {terms.quote(terms.get_strptime(date_format))})"
         shape = terms.get_date_shape(date_format)
         fits = f"({terms.matches(c, shape)} AND coalesce(year({moment}) >= 1, false))"
-        sure = terms.get_sure_date(date_format)
+        screen = Date(position=column.position, date_format=date_format)
         odd = f"coalesce(year({moment}) NOT BETWEEN 1900 AND 2125, false)"
-    screen = terms.is_not(c, sure)
     yield _Draft(
         rule="type.date", column=column, screen=screen, broken=f"({terms.is_filled(c)} AND NOT coalesce({fits}, false))"
     )
@@ -250,19 +247,19 @@ def _check_date(column: ImportedColumn, date_format: str) -> Iterator[_Draft]:
 def _check_operations(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     for column in columns:
         if column.is_operation:
-            pattern = "|".join(terms.escape(operation) for operation in clevertap.OPERATIONS)
-            yield _Draft(rule="operation.unknown", column=column, broken=terms.is_not(column.sql, pattern))
+            yield _check_listed("operation.unknown", column, clevertap.OPERATIONS, ignore_case=False)
 
 
 def _check_profile(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     for column in columns:
         c, name = column.sql, column.property_name
         if name == "Phone":
-            yield _Draft(rule="profile.phone", column=column, broken=terms.is_not(c, _PHONE))
+            screen: Screen = screens.Phone(position=column.position)
+            yield _Draft(rule="profile.phone", column=column, screen=screen, broken=terms.is_not(c, _PHONE))
         elif name == "Email":
-            yield _Draft(rule="profile.email", column=column, broken=terms.is_not(c, _EMAIL))
+            screen = screens.Email(position=column.position)
+            yield _Draft(rule="profile.email", column=column, screen=screen, broken=terms.is_not(c, _EMAIL))
         elif name in clevertap.KNOWN_VALUES:
-            known = "|".join(clevertap.KNOWN_VALUES[name])
-            yield _Draft(rule="profile.value", column=column, broken=terms.is_not(c, known, ignore_case=True))
+            yield _check_listed("profile.value", column, clevertap.KNOWN_VALUES[name], ignore_case=True)
         elif name.startswith(clevertap.FLAG_PREFIX):
-            yield _Draft(rule="profile.flag", column=column, broken=terms.is_not(c, _BOOLEAN, ignore_case=True))
+            yield _check_listed("profile.flag", column, _BOOLEANS, ignore_case=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -15,43 +13,25 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.prepare import terms
 from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.header import Header
-from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.report import SHOWN, refuse
+from sftp_orchestrator.prepare.pieces import MAX_RECORD_BYTES
+from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.row_checks import Check
-from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES
 
 MEMORY_LIMIT = "96MB"
 """For DuckDB's own pool; with its buffers for reading it stays below the daemon's 300 MB, whatever the file's size."""
 BUFFER_BYTES = 8_000_000
-MAX_LINE_BYTES = MAX_RECORD_BYTES + 1
-"""The scan refuses longer ones by name."""
+MAX_LINE_BYTES = MAX_RECORD_BYTES + 32
+"""The scan refuses longer records by name; before one there may be its number."""
 _POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
-class RejectedRow:
-    """A row that has not the header's shape."""
-
-    line: int
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableFacts:
-    """What DuckDB found."""
-
-    records: int
-    earliest_ts: int | None
-    stopped: int
-    """rows that a screen stopped: to be looked at again"""
-    rejected: tuple[RejectedRow, ...]
-    """the first of them"""
-    rejected_count: int
-
-
 @contextmanager
-def open_table(path: Path, header: Header, *, spill_directory: Path, stop: threading.Event) -> Iterator[Table]:
+def open_table(
+    path: Path, header: Header, *, subject: str, spill_directory: Path, stop: threading.Event, is_numbered: bool = False
+) -> Iterator[Table]:
     """Give the file as a table for the time of the context; what runs on it ends soon after ``stop`` is set.
+
+    Errors call it ``subject``. A numbered one has the number of each row before the columns of ``header``.
 
     Raises:
         Refused: the parser cannot go on.
@@ -70,16 +50,16 @@ def open_table(path: Path, header: Header, *, spill_directory: Path, stop: threa
     guard = threading.Thread(target=_interrupt_on, args=(connection, stop, ended), name="duckdb-guard")
     guard.start()
     try:
-        yield Table(connection, path, header)
+        yield Table(connection, path, header, is_numbered=is_numbered)
     except duckdb.OutOfMemoryException as error:
-        raise LocalFault("inspect", path.name, "DuckDB's memory or spill folder ran out") from error
+        raise LocalFault("inspect", subject, "DuckDB's memory or spill folder ran out") from error
     except duckdb.IOException as error:
-        raise LocalFault("inspect", path.name, str(error).splitlines()[0]) from error
+        raise LocalFault("inspect", subject, str(error).splitlines()[0]) from error
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         message = str(error).splitlines()[0]
         raise refuse("reader.failed", f"it cannot be read as CSV: {message}") from error
     except duckdb.Error as error:
-        raise LocalFault("inspect", path.name, f"DuckDB: {str(error).splitlines()[0]}") from error
+        raise LocalFault("inspect", subject, f"DuckDB: {str(error).splitlines()[0]}") from error
     finally:
         ended.set()
         guard.join()
@@ -87,57 +67,44 @@ def open_table(path: Path, header: Header, *, spill_directory: Path, stop: threa
 
 
 class Table:
-    """A CSV file, every column of it as text under its number: ``c0``, ``c1`` … Blocking; one call at a time."""
+    """A CSV file, every column of it as text under its position: ``c0``, ``c1`` … Blocking; one call at a time."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, header: Header) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, header: Header, *, is_numbered: bool) -> None:
         self._connection = connection
         self._path = path
-        self._columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header.names)))
+        columns = [f"'c{position}': 'VARCHAR'" for position in range(len(header.names))]
+        self._columns = ", ".join(["'number': 'BIGINT'", *columns] if is_numbered else columns)
 
-    def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
-        """Read the whole file with a strict parser, and count the rows that any of ``screens`` stops."""
-        earliest = f"min(TRY_CAST(c{time_column} AS BIGINT))" if time_column is not None else "NULL"
-        stopped = f"count_if({terms.any_of(screens)})" if screens else "0"
-        found = self._connection.execute(
-            f"SELECT count(*), {earliest}, {stopped} FROM {self._from()}",  # noqa: S608 - see _from
-            [str(self._path)],
-        ).fetchall()  # only a whole result lets DuckDB write its table of rejects
-        rejects = self._connection.execute(
-            "SELECT line_byte_position, error_type, error_message FROM reject_errors"
-            " ORDER BY line_byte_position, column_idx"
-        ).fetchall()
-        said = _choose_messages(rejects)
-        positions = sorted(said)
-        # With the row's first byte, which is never LF: after CR LF DuckDB 2.0 points at the LF before the row.
-        lines = count_lines(self._path, positions[:SHOWN])
-        return TableFacts(
-            records=found[0][0],
-            earliest_ts=found[0][1],
-            stopped=found[0][2],
-            rejected=tuple(RejectedRow(line=lines[position], message=said[position]) for position in positions[:SHOWN]),
-            rejected_count=len(positions),
-        )
+    def examine(self, checks: Sequence[Check], *, rows: int) -> Examination:
+        """Note exactly which of its ``rows`` break which of ``checks``; for a numbered one.
 
-    def examine(self, checks: Sequence[Check]) -> Examination:
-        """Read it again and note exactly which rows break which of ``checks``; for files whose rows have one shape."""
-        return Examination(self._connection, self._from(rejects=False), str(self._path), checks)
+        Raises:
+            Refused: DuckDB reads another number of rows.
+        """
+        examination = Examination(self._connection, self._from(), str(self._path), checks)
+        if examination.rows != rows:
+            raise refuse(
+                "reader.disagree",
+                f"two readers count different rows: of {rows} that were found by quotes, {examination.rows} by fields",
+                hint="look for quotes that are not RFC 4180",
+            )
+        return examination
 
     def copy(self, names: Sequence[str], target: Path) -> None:
         """Write the first columns, under ``names``, as CSV to ``target``; rows keep their order."""
         columns = ", ".join(f"c{number} AS {_quote_name(name)}" for number, name in enumerate(names))
         self._connection.execute("SET preserve_insertion_order = true")
         self._connection.execute(
-            f"COPY (SELECT {columns} FROM {self._from(rejects=False)})"  # noqa: S608 - names are quoted, see _from
+            f"COPY (SELECT {columns} FROM {self._from()})"  # noqa: S608 - names are quoted, see _from
             f" TO {terms.quote(str(target))} (FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"')",
             [str(self._path)],
         )
 
-    def _from(self, *, rejects: bool = True) -> str:
+    def _from(self) -> str:
         """Return the source for FROM: nothing of the input is in it, columns go by number, the path is a parameter."""
         # No new_line: set, DuckDB 2.0 finds no rows at all in a file with CR LF. The scan makes sure of that.
-        lenient = f"ignore_errors = true, store_rejects = true, rejects_limit = {SHOWN * 50}, " if rejects else ""
         return f"""read_csv(?, auto_detect = false, header = true, columns = {{{self._columns}}},
-            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none', {lenient}
+            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none',
             max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""
 
 
@@ -150,24 +117,3 @@ def _interrupt_on(connection: duckdb.DuckDBPyConnection, stop: threading.Event, 
 def _quote_name(name: str) -> str:
     """Return a header as a quoted identifier, which may hold anything."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _choose_messages(rejects: list[tuple[int, str, str]]) -> dict[int, str]:
-    """Return one message for each rejected row, by its position.
-
-    DuckDB rejects a row once for each field that it lacks or has too many: how many there are is told by the first of
-    the lacking ones, and by the last of those too many.
-    """
-    messages: dict[int, str] = {}
-    for position, kind, text in rejects:
-        if kind == "TOO MANY COLUMNS" or position not in messages:
-            messages[position] = _say(kind, text)
-    return messages
-
-
-def _say(kind: str, text: str) -> str:
-    said = str(text).splitlines()[0] if text else str(kind).lower()
-    counts = [int(number) for number in re.findall(r"\d+", said)]
-    if kind in {"TOO MANY COLUMNS", "MISSING COLUMNS"} and len(counts) == 2:
-        return f"the row has {counts[1]} fields, the header {counts[0]}"
-    return said

@@ -14,8 +14,9 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import Failure, SourceChanged
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.pieces import MAX_RECORD_BYTES
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import MAX_RECORD_BYTES, Stopped
+from sftp_orchestrator.prepare.scan import Stopped
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HEADER = b"event_name,time_stamp,user_id\n"

@@ -15,6 +15,7 @@ from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.columns import find_time, list_columns
 from sftp_orchestrator.prepare.examine import Count, Examination
+from sftp_orchestrator.prepare.file_checks import list_file_checks
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.lines import count_lines
@@ -134,14 +135,16 @@ def _inspect(job: _Job) -> Inspection:
     _require_columns(header, job.feed)
     columns = list_columns(header.names, job.feed)
     notes = check_header(columns, job.feed)
-    if any(note.severity is Severity.ERROR for note in notes):
-        raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
+    _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None
     checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
+    file_checks = list_file_checks(columns, job.feed, checks)
     with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
-        scanned = reading.read(time_column=time_column, checks=checks)
+        scanned = reading.read(time_column=time_column, checks=checks, file_checks=file_checks)
+        notes += [finding for check in file_checks for finding in check.conclude()]
         tallies = tally(notes)
+        _require_no_error(notes)
         if not scanned.stopped:
             return _pass(job, scanned, tallies)
         examination = reading.examine(checks)
@@ -151,6 +154,12 @@ def _inspect(job: _Job) -> Inspection:
             return _pass(job, scanned, tallies)
         _reject(job, scanned, examination, refused, tallies)
     return _inspect_good(job, scanned, refused, tallies, time_column=time_column)
+
+
+def _require_no_error(notes: Sequence[Finding]) -> None:
+    """Raise where a rule for the file as a whole is broken."""
+    if any(note.severity is Severity.ERROR for note in notes):
+        raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
 
 
 def _pass(job: _Job, scanned: Scan, tallies: Sequence[Tally]) -> Inspection:

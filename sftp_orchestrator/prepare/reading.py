@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.file_checks import FileCheck
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import Scan, Stopped, read_header, scan
@@ -49,7 +50,9 @@ class Reading:
         """The whole file in DuckDB."""
         return self._open_table(self.path, is_numbered=False)
 
-    def read(self, *, time_column: int | None, checks: Sequence[Check] = ()) -> Scan:
+    def read(
+        self, *, time_column: int | None, checks: Sequence[Check] = (), file_checks: Sequence[FileCheck] = ()
+    ) -> Scan:
         """Read it whole; the rows that a screen of ``checks`` stops are put aside. Once.
 
         Raises:
@@ -57,7 +60,11 @@ class Reading:
         """
         return scan(
             self.path,
-            screening=Screening([check.screen for check in checks], time_column=time_column),
+            screening=Screening(
+                [check.screen for check in checks],
+                watching=[check.watched for check in file_checks],
+                time_column=time_column,
+            ),
             stopped=self._stopped,
             cancelled=self._watch.cancelled,
             progress=self._watch.progress,

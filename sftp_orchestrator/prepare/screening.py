@@ -25,8 +25,12 @@ class Seen:
 class Screening:
     """Looks at pieces; several threads may do so at the same time."""
 
-    def __init__(self, screens: Sequence[Screen] = (), *, time_column: int | None = None) -> None:
+    def __init__(
+        self, screens: Sequence[Screen] = (), *, watching: Sequence[Screen] = (), time_column: int | None = None
+    ) -> None:
+        """``watching`` are shown every row, too, and stop none."""
         self._screens = tuple(dict.fromkeys(screens))
+        self._watching = tuple(screen for screen in watching if screen not in self._screens)
         self._time_column = time_column
 
     def look(self, form: Form, width: int) -> Seen:
@@ -35,6 +39,8 @@ class Screening:
         is_stopped = np.zeros(cells.rows, dtype=np.bool_)
         for screen in self._screens:
             is_stopped |= screen.stop(cells)
+        for screen in self._watching:
+            screen.stop(cells)
         return Seen(stopped=np.flatnonzero(is_stopped), earliest=self._find_earliest(cells))
 
     def _find_earliest(self, cells: Cells) -> int | None:

@@ -129,17 +129,20 @@ def _require_quotes(array: Bytes, quotes: Positions) -> None:
     before = array[openings - 1]
     if openings.size and openings[0] == 0:
         before[0] = _LF
-    _refuse_first(openings[~_BEFORE_OPENING[before]], "a quote within a field that has none around it")
     # The last byte of a piece is a line break: whatever closes has something behind it.
-    _refuse_first(closings[~_AFTER_CLOSING[array[closings + 1]]], "text follows a closing quote")
+    wrong = [
+        (int(places[0]), message)
+        for places, message in (
+            (openings[~_BEFORE_OPENING[before]], "a quote within a field that has none around it"),
+            (closings[~_AFTER_CLOSING[array[closings + 1]]], "text follows a closing quote"),
+        )
+        if places.size
+    ]
+    if wrong:
+        at, message = min(wrong)
+        raise Broken("quote.stray", message, at=at, hint='write the field in quotes, and a quote within it as ""')
     if openings.size > closings.size:
         raise Broken("quote.unterminated", "a quoted field that begins here never ends", at=int(openings[-1]))
-
-
-def _refuse_first(wrong: Positions, message: str) -> None:
-    if wrong.size:
-        hint = 'write the field in quotes, and a quote within it as ""'
-        raise Broken("quote.stray", message, at=int(wrong[0]), hint=hint)
 
 
 def _require_breaks(content: bytes, array: Bytes, quotes: Positions, ends: Positions, newline: bytes) -> None:

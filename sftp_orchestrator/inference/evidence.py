@@ -11,10 +11,11 @@ from pathlib import Path
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.inference.traits import Trait, get_format_bit, write_traits
-from sftp_orchestrator.prepare.cells import UNIX
 from sftp_orchestrator.prepare.reading import Reading, open_reading
 from sftp_orchestrator.prepare.scan import Scan
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.table import Table
+from sftp_orchestrator.prepare.type_forms import UNIX
 from sftp_orchestrator.progress import Board, Phase
 
 
@@ -121,9 +122,9 @@ def gather(sample: Sample, *, scratch: Path, board: Board) -> FileEvidence:
         LocalFault: it cannot be read, or memory or disk ran out.
     """
     with open_sample(sample, scratch=scratch, board=board) as reading:
-        scanned, _ = reading.read(time_column=None)
-        look = _show_progress(sample, reading, board)
-        found = reading.wait_for(lambda: reading.table.count_cells(write_traits()), look=look)
+        scanned, table = reading.read(), reading.table
+        look = _show_progress(sample, table, board)
+        found = reading.wait_for(lambda: table.count_cells(write_traits()), look=look)
     traits: list[dict[int, int]] = [{} for _ in reading.header.names]
     distinct = [0] * len(traits)
     for count in found:
@@ -168,7 +169,7 @@ def _merge_column(header: str, found: Sequence[ColumnEvidence]) -> ColumnEvidenc
     return ColumnEvidence(header=header, traits=dict(traits), distinct=sum(one.distinct for one in found))
 
 
-def _show_progress(sample: Sample, reading: Reading, board: Board) -> Callable[[], None]:
+def _show_progress(sample: Sample, table: Table, board: Board) -> Callable[[], None]:
     """Begin to show the counting on ``board``, and return what brings it up to date."""
     size = sample.path.stat().st_size
     board.begin(sample.name, Phase.INFER, size)
@@ -176,7 +177,7 @@ def _show_progress(sample: Sample, reading: Reading, board: Board) -> Callable[[
 
     def look() -> None:
         nonlocal shown
-        done = max(int(reading.table.get_progress() * size), shown)
+        done = max(int(table.get_progress() * size), shown)
         board.advance(sample.name, done - shown)
         shown = done
 

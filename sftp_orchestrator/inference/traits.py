@@ -6,11 +6,11 @@ import enum
 
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
-from sftp_orchestrator.prepare import cells, terms
+from sftp_orchestrator.prepare import terms, type_forms
 
 CELL = "cell"
 """How the expression calls the cell."""
-CALENDAR_FORMATS = tuple(written for written in clevertap.DATE_FORMATS if written != cells.UNIX)
+CALENDAR_FORMATS = tuple(written for written in clevertap.DATE_FORMATS if written != type_forms.UNIX)
 FIRST_SECOND, LAST_SECOND = 631_152_000, 4_102_444_800
 """The years 1990 to 2100: whole numbers within are taken for epoch seconds where a name says a time."""
 _FIRST_FORMAT_BIT = 16
@@ -74,7 +74,7 @@ def write_traits() -> str:
 
 def _write_number() -> str:
     integer, long, decimal = (
-        cells.get_form(CELL, type_).fits for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT)
+        type_forms.is_of_type(CELL, type_) for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT)
     )
     return (
         f"CASE WHEN {integer} THEN {int(Trait.FILLED | Trait.INTEGER)}{_add_bit()}{_add_padded()}{_add_time('BIGINT')}"
@@ -88,14 +88,14 @@ def _write_number() -> str:
 def _write_word() -> str:
     words = ", ".join(terms.quote(word) for word in _YES_NO)
     return (
-        f"CASE WHEN {cells.get_form(CELL, DataType.BOOLEAN).fits} THEN {int(Trait.FILLED | Trait.BOOLEAN)}"
+        f"CASE WHEN {type_forms.is_of_type(CELL, DataType.BOOLEAN)} THEN {int(Trait.FILLED | Trait.BOOLEAN)}"
         f" WHEN lower({CELL}) IN ({words}) THEN {int(Trait.FILLED | Trait.YES_NO)}"
         f" ELSE {int(Trait.FILLED)} END"
     )
 
 
 def _add_bit() -> str:
-    return _add(f"strlen({CELL}) = 1 AND {cells.get_form(CELL, DataType.BOOLEAN).fits}", Trait.BOOLEAN)
+    return _add(f"strlen({CELL}) = 1 AND {type_forms.is_of_type(CELL, DataType.BOOLEAN)}", Trait.BOOLEAN)
 
 
 def _add_padded() -> str:
@@ -104,8 +104,8 @@ def _add_padded() -> str:
 
 def _add_decimal() -> str:
     return (
-        _add(cells.is_whole(CELL), Trait.BEYOND)
-        + _add(f"{cells.is_whole(CELL)} AND {terms.matches(CELL, '-?0[0-9]+')}", Trait.PADDED)
+        _add(type_forms.is_whole(CELL), Trait.BEYOND)
+        + _add(f"{type_forms.is_whole(CELL)} AND {terms.matches(CELL, '-?0[0-9]+')}", Trait.PADDED)
         + _add(terms.contains_any(CELL, "eE"), Trait.EXPONENT)
     )
 
@@ -123,7 +123,7 @@ def _add_formats() -> str:
     """Every format has a length of its own and few share it: no cell is read by all of them."""
     by_length: dict[int, list[str]] = {}
     for written in CALENDAR_FORMATS:
-        fits = cells.get_form(CELL, DataType.DATE, written).fits
+        fits = type_forms.is_of_type(CELL, DataType.DATE, written)
         by_length.setdefault(len(written.replace("'", "")), []).append(_add(fits, get_format_bit(written)))
     cases = " ".join(f"WHEN {length} THEN 0{''.join(added)}" for length, added in by_length.items())
     return f" + CASE strlen({CELL}) {cases} ELSE 0 END"

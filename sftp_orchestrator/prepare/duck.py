@@ -75,11 +75,13 @@ def copy_to_csv(
 
     Raises ``duckdb.Error``: to be called within the context of ``open_duckdb``.
     """
-    header = io.StringIO()
-    csv.writer(header, lineterminator=_LINE_END).writerow(names)
+    text = io.StringIO()
+    # csv quotes only what may end a line as it is told to end them; and CR must be in quotes, too.
+    csv.writer(text, lineterminator="\r\n").writerow(names)
+    header = text.getvalue().removesuffix("\r\n") + _LINE_END
     # DuckDB would rename headers that differ in case alone, so ours goes before the rows as it stands.
     options = f"""(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '"', ESCAPE '"',
-        PREFIX {terms.quote(header.getvalue())}, SUFFIX {terms.quote(_LINE_END)})"""
+        PREFIX {terms.quote(header)}, SUFFIX {terms.quote(_LINE_END)})"""
     target.unlink(missing_ok=True)
     target.touch(mode=WORK_MODE)
     connection.execute(f"COPY ({query}) TO {terms.quote(str(target))} {options}", list(parameters))

@@ -43,6 +43,8 @@ def open_duckdb(
         "temp_directory": str(folder),
         "threads": "2",
         "preserve_insertion_order": "false",
+        # It would keep what it read of a file for the next one of the same path, which may be another.
+        "enable_external_file_cache": "false",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }

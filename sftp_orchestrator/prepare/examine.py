@@ -40,22 +40,26 @@ class BrokenRow:
 
 
 class Examination:
-    """The rows of a numbered table with the checks that they fail, in a table that spills to disk.
+    """Rows with the checks that they fail, in a table that spills to disk; valid as long as its connection."""
 
-    Valid as long as its connection. Of the file no more columns are read than the checks need.
-    """
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, path: str, checks: Sequence[Check]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> None:
         self._connection = connection
         self._checks = tuple(checks)
-        bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
-        columns = ", ".join(f"{expression} AS b{number}" for number, expression in enumerate(bits))
-        created = connection.execute(
-            f"CREATE TEMP TABLE broken AS SELECT number, {columns} FROM {source}",  # noqa: S608 - no input in it
+        self._bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
+        columns = ", ".join(["number BIGINT", *(f"b{number} BIGINT" for number in range(len(self._bits)))])
+        connection.execute(f"CREATE TEMP TABLE broken ({columns})")
+
+    def add(self, source: str, path: str) -> int:
+        """Add the rows of ``source``, SQL with its ``path`` as parameter; return how many there were.
+
+        Of the file no more columns are read than the checks need.
+        """
+        columns = ", ".join(["number", *self._bits])
+        added = self._connection.execute(
+            f"INSERT INTO broken SELECT {columns} FROM {source}",  # noqa: S608 - no input in it
             [path],
         ).fetchall()
-        self.rows = int(created[0][0])
-        """that DuckDB read"""
+        return int(added[0][0])
 
     def count(self) -> list[Count]:
         """Return each check that failed, with how often and where first, in the order of the checks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,9 +85,11 @@ class Reading:
         """
         # What a screen stopped nowhere is in no row: its columns need not be read.
         able = [check for check in checks if check.screen in self._get_scan().stopped_by]
-        path, rows = self._stopped.get_path(), self._stopped.count
-        table = Table(self._connection, path, self.header, rows=rows, is_numbered=True)
-        return self.wait_for(lambda: table.examine(able))
+        examination = Examination(self._connection, able)
+        for path, rows in self._stopped.list_batches():
+            table = Table(self._connection, path, self.header, rows=rows, is_numbered=True)
+            self.wait_for(functools.partial(table.examine, examination))
+        return examination
 
     @cached_property
     def table(self) -> Table:

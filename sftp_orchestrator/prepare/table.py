@@ -77,15 +77,13 @@ class Table:
         columns = [f"'c{number}': 'VARCHAR'" for number in range(self._width)]
         self._columns = ", ".join(["'number': 'BIGINT'", *columns] if is_numbered else columns)
 
-    def examine(self, checks: Sequence[Check]) -> Examination:
-        """Note exactly which of its rows break which of ``checks``; for a numbered one.
+    def examine(self, examination: Examination) -> None:
+        """Add its rows to ``examination``, which is on the same connection; for a numbered one.
 
         Raises:
             Refused: DuckDB reads another number of rows.
         """
-        examination = Examination(self._connection, self._from(), str(self._path), checks)
-        self._require_rows(examination.rows)
-        return examination
+        self._require_rows(examination.add(self._from(), str(self._path)))
 
     def count_cells(self, trait: str) -> list[CellCount]:
         """Count the cells of every column by ``trait``, a whole number as SQL over ``cell``.

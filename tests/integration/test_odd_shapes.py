@@ -137,7 +137,7 @@ def test_a_file_that_lacks_a_column_takes_no_more_memory(tmp_path: Path) -> None
     """40 MB of rows that all lack a field: every one is counted, and the process stays below 300 MB."""
     path = tmp_path / "source.csv"
     row, rows = b"Sold,1700000000,user1,chess and football\n", 975_000
-    path.write_bytes(b"event_name,time_stamp,user_id,note,other\n" + row * rows)
+    path.write_bytes(b"evtName,ts,identity,note,other\n" + row * rows)
     assert path.stat().st_size > 39_000_000
     found = measuring.call(count_refused, path=str(path), rule="row.ragged")
     assert found.facts == {"rows": rows}
@@ -179,31 +179,29 @@ def test_a_header_may_hold_any_line_break(tmp_path: Path, newline: str, inner: s
     assert found.is_rewritten == (delimiter != ",")
 
 
-FAT_ROWS, FAT_COLUMNS = 1000, 95
+FAT_COLUMNS = 95
 
 
-def _write_fat(path: Path, time: str) -> None:
-    """Write rows of nearly 50 kB: a batch of DuckDB's is the file as a whole."""
+def _write_fat(path: Path, time: str, *, rows: int) -> None:
+    """Write rows of nearly 50 kB: of DuckDB's 2048 at a time, no more than its memory."""
     header = [*HEADER[:3], *(f"key{number}" for number in range(FAT_COLUMNS))]
-    _write(path, [header, *(["Sold", time, f"u{n}", *["x" * 500] * FAT_COLUMNS] for n in range(FAT_ROWS))])
+    _write(path, [header, *(["Sold", time, f"u{n}", *["x" * 500] * FAT_COLUMNS] for n in range(rows))])
 
 
 def test_rows_too_large_for_the_memory_hold_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows do not fit, trying again would not help: a person is told how large they are."""
     monkeypatch.setattr(duck, "READING_MEMORY", "24MB")
-    _write_fat(tmp_path / "source.csv", "1700000000")
+    _write_fat(tmp_path / "source.csv", "1700000000", rows=1000)
     with pytest.raises(DecisionNeeded, match="bytes on average") as caught:
         inspect(tmp_path / "source.csv", _make_feed(rename={"key0": "first"}), now=NOW, outlet=tmp_path)
     assert caught.value.hint is not None
     assert "its rows have 47" in caught.value.hint
 
 
-def test_large_rows_are_looked_at_in_the_columns_that_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every row has a bad time and 95 values that are good: only the time is looked at again, and it fits."""
-    monkeypatch.setattr(duck, "READING_MEMORY", "24MB")
-    _write_fat(tmp_path / "source.csv", "soon")
-    with pytest.raises(Refused) as caught:
-        inspect(tmp_path / "source.csv", _make_feed(), now=NOW, outlet=tmp_path)
-    assert [(tally.rule, tally.rows) for tally in caught.value.tallies if tally.rule.startswith("ts.")] == [
-        ("ts.form", FAT_ROWS)
-    ]
+def test_large_rows_are_looked_at_a_few_at_a_time(tmp_path: Path) -> None:
+    """A file of rows each of which has a bad time and 95 long values is judged, whatever its size, in little memory."""
+    path = tmp_path / "source.csv"
+    _write_fat(path, "soon", rows=2200)
+    found = measuring.call(count_refused, path=str(path), rule="ts.form")
+    assert found.facts == {"rows": 2200}
+    assert found.peak_bytes < 300_000_000

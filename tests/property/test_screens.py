@@ -19,6 +19,7 @@ from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.prepare.cells import Cells
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.duck import open_duckdb
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.form import PADDING, read_form
 from sftp_orchestrator.prepare.header import parse_header
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
@@ -126,10 +127,11 @@ def find_broken(kind: str, checks: Sequence[Check], body: bytes, newline: str) -
     starts = [0, *(form.ends + 1).tolist()]
     with tempfile.TemporaryDirectory() as name, StoppedRows(Path(name), header) as rows:
         rows.add((number, body[start:end]) for number, (start, end) in enumerate(itertools.pairwise(starts), 1))
-        path, folder = rows.get_path(), Path(name)
-        with open_duckdb("rows", "reader.failed", folder=folder, cancelled=lambda: False) as connection:
-            table = Table(connection, path, header, rows=rows.count, is_numbered=True)
-            found = list(table.examine(checks).list_refused())
+        with open_duckdb("rows", "reader.failed", folder=Path(name), cancelled=lambda: False) as connection:
+            examination = Examination(connection, checks)
+            for path, count in rows.list_batches():
+                Table(connection, path, header, rows=count, is_numbered=True).examine(examination)
+            found = list(examination.list_refused())
     return [{row.number for row in found if check in row.checks} for check in checks]
 
 

@@ -6,10 +6,10 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports lock clean system-packages system-packages-test
+.PHONY: help demo test bench bench-quick check format lint types imports lock clean system-packages system-packages-test
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml scripts/require-system-packages
 	@PYTHON=$(PYTHON) scripts/require-system-packages python
@@ -30,6 +30,12 @@ demo: $(STAMP) system-packages ## deliver a generated mix to a look-alike receiv
 
 test: $(STAMP) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP) ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(STAMP) ## the same with small files, in less than two minutes
+	$(BIN)/python -m benchmarks --quick --rounds 2 $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -277,6 +277,12 @@ ROW_RULES = (
         "An event's name has a character that the receiver refuses: % > < ! | & . : ; $ ' \" \\",
         "Rename it.",
     ),
+    _file(
+        "event_name.too_many",
+        _WARNING,
+        "The file has more than 512 different event names: as many as a whole account may have.",
+        "Put what varies into a property, and not into the name.",
+    ),
     _row(
         "charged.items",
         _WARNING,

@@ -73,22 +73,23 @@ def _look_at(
     checks = [
         check
         for check in list_checks(columns, feed, now=datetime.datetime.now(datetime.UTC), retention_days=None)
-        if check.can_fail(longest_record=file.scan.longest_record, has_epoch_text=file.scan.has_epoch_text)
-        and not _is_settled(check, evidence)
-        and not _is_explained(check, proposal)
+        if not _is_settled(check, evidence) and not _is_explained(check, proposal)
     ]
     if not checks:
         return
     with open_sample(file.sample, scratch=scratch, board=board) as reading:
-        for start in range(0, len(checks), _CHECKS_AT_ONCE):
+        # No row need be put aside: what is asked for is one row of each kind.
+        stopped_by = reading.read(checks=checks, puts_aside=False).stopped_by
+        able = [check for check in checks if check.screen in stopped_by]
+        for start in range(0, len(able), _CHECKS_AT_ONCE):
             look = follow(file.sample, reading, board, Phase.INSPECT)
-            counts = _count(reading, checks[start : start + _CHECKS_AT_ONCE], look)
+            counts = _count(reading, able[start : start + _CHECKS_AT_ONCE], look)
             _require_unchanged(file)
             yield from (_describe(file, count) for count in counts)
 
 
 def _require_unchanged(file: FileEvidence) -> None:
-    """What is known of the file's bytes holds for the file as it was scanned."""
+    """What is known of the file's records holds for the file as it was scanned."""
     if get_fingerprint(file.sample.path) != file.scan.fingerprint:
         raise SourceChanged("infer", file.sample.name, "it changed while it was read")
 
@@ -112,11 +113,9 @@ def _is_explained(check: Check, proposal: Proposal) -> bool:
 
 
 def _count(reading: Reading, checks: Sequence[Check], look: Callable[[], None]) -> list[Count]:
-    """Return the checks that fail; the exact ones are asked for only where a cheap one stops a row."""
-    screens = [check.screen for check in checks]
-    if not reading.wait_for(lambda: reading.table.read(time_column=None, screens=screens), look=look).stopped:
-        return []
-    return reading.wait_for(lambda: reading.table.find_first(checks), look=look)
+    """Return the checks that fail."""
+    table = reading.table
+    return reading.wait_for(lambda: table.find_first(checks), look=look)
 
 
 def _describe(file: FileEvidence, count: Count) -> Trouble:

@@ -9,7 +9,7 @@ from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.inference import headers
 from sftp_orchestrator.inference.evidence import ColumnEvidence
 from sftp_orchestrator.inference.traits import CALENDAR_FORMATS, FINER_UNITS, Trait
-from sftp_orchestrator.prepare.cells import UNIX
+from sftp_orchestrator.prepare.type_forms import UNIX
 
 LEAST_SHARE = 0.99
 """Of the filled cells that must be of a type: a file with 1 % of bad rows still goes, as ``max_bad_rows`` has it."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.inference.traits import Trait, get_format_bit, write_traits
-from sftp_orchestrator.prepare.cells import UNIX
 from sftp_orchestrator.prepare.reading import Reading, open_reading
 from sftp_orchestrator.prepare.scan import Scan
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.type_forms import UNIX
 from sftp_orchestrator.progress import Board, Phase
 
 
@@ -121,9 +121,9 @@ def gather(sample: Sample, *, scratch: Path, board: Board) -> FileEvidence:
         LocalFault: it cannot be read, or memory or disk ran out.
     """
     with open_sample(sample, scratch=scratch, board=board) as reading:
-        scanned, _ = reading.read(time_column=None)
+        scanned, table = reading.read(), reading.table
         look = follow(sample, reading, board, Phase.INFER)
-        found = reading.wait_for(lambda: reading.table.count_cells(write_traits()), look=look)
+        found = reading.wait_for(lambda: table.count_cells(write_traits()), look=look)
     traits: list[dict[int, int]] = [{} for _ in reading.header.names]
     distinct = [0] * len(traits)
     for count in found:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
-from sftp_orchestrator.prepare import cells, terms
+from sftp_orchestrator.prepare import terms, type_forms
 
 CELL = "cell"
 """How the expression calls the cell."""
-CALENDAR_FORMATS = tuple(written for written in clevertap.DATE_FORMATS if written != cells.UNIX)
+CALENDAR_FORMATS = tuple(written for written in clevertap.DATE_FORMATS if written != type_forms.UNIX)
 FIRST_SECOND, LAST_SECOND = 631_152_000, 4_102_444_800
 """The years 1990 to 2100: whole numbers within are taken for epoch seconds where a name says a time."""
 _FIRST_FORMAT_BIT = 16
@@ -75,9 +75,9 @@ def write_traits() -> str:
 
 
 def _write_number() -> str:
-    decimal = cells.get_form(CELL, DataType.FLOAT).fits
+    decimal = type_forms.is_of_type(CELL, DataType.FLOAT)
     return (
-        f"CASE WHEN {cells.is_whole(CELL)} THEN {int(Trait.FILLED)}{_add_padded()} + {_write_whole()}"
+        f"CASE WHEN {type_forms.is_whole(CELL)} THEN {int(Trait.FILLED)}{_add_padded()} + {_write_whole()}"
         f" WHEN {decimal} THEN {int(Trait.FILLED | Trait.FLOAT)}{_add_exponent()}{_add_time('DOUBLE')}"
         f" WHEN {terms.matches(CELL, _DATE_LIKE)} THEN {int(Trait.FILLED | Trait.DATE_LIKE)}{_add_formats()}"
         f" ELSE {int(Trait.FILLED)} END"
@@ -86,7 +86,7 @@ def _write_number() -> str:
 
 def _write_whole() -> str:
     integer, long, decimal = (
-        cells.get_form(CELL, type_).fits for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT)
+        type_forms.is_of_type(CELL, type_) for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT)
     )
     return (
         f"CASE WHEN {integer} THEN {int(Trait.INTEGER)}{_add_bit()}{_add_time('BIGINT')}"
@@ -98,14 +98,14 @@ def _write_whole() -> str:
 def _write_word() -> str:
     words = ", ".join(terms.quote(word) for word in _YES_NO)
     return (
-        f"CASE WHEN {cells.get_form(CELL, DataType.BOOLEAN).fits} THEN {int(Trait.FILLED | Trait.BOOLEAN)}"
+        f"CASE WHEN {type_forms.is_of_type(CELL, DataType.BOOLEAN)} THEN {int(Trait.FILLED | Trait.BOOLEAN)}"
         f" WHEN lower({CELL}) IN ({words}) THEN {int(Trait.FILLED | Trait.YES_NO)}"
         f" ELSE {int(Trait.FILLED)} END"
     )
 
 
 def _add_bit() -> str:
-    return _add(f"strlen({CELL}) = 1 AND {cells.get_form(CELL, DataType.BOOLEAN).fits}", Trait.BOOLEAN)
+    return _add(f"strlen({CELL}) = 1 AND {type_forms.is_of_type(CELL, DataType.BOOLEAN)}", Trait.BOOLEAN)
 
 
 def _add_padded() -> str:
@@ -132,7 +132,7 @@ def _add_formats() -> str:
     for written in CALENDAR_FORMATS:
         plain = written.replace("'", "")
         shape = re.sub("[yMdHms]", "_", plain)
-        added = _add(cells.get_form(CELL, DataType.DATE, written).fits, get_format_bit(written))
+        added = _add(type_forms.is_of_type(CELL, DataType.DATE, written), get_format_bit(written))
         of_length = shapes.setdefault(len(plain), {})
         of_length[shape] = of_length.get(shape, "0") + added
     cases = " ".join(f"WHEN {length} THEN {_write_shapes(found)}" for length, found in shapes.items())

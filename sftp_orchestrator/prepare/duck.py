@@ -43,6 +43,8 @@ def open_duckdb(
         "temp_directory": str(folder),
         "threads": "2",
         "preserve_insertion_order": "false",
+        # It would keep what it read of a file for the next one of the same path, which may be another.
+        "enable_external_file_cache": "false",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
@@ -79,13 +81,15 @@ def copy_to_csv(
         duckdb.Error: to be called within the context of ``open_duckdb``.
         LocalFault: the disk is full, or the folder not ours.
     """
-    header = io.StringIO()
-    csv.writer(header, lineterminator=_LINE_END).writerow(names)
+    text = io.StringIO()
+    # csv quotes only what may end a line as it is told to end them; and CR must be in quotes, too.
+    csv.writer(text, lineterminator="\r\n").writerow(names)
+    header = text.getvalue().removesuffix("\r\n") + _LINE_END
     # DuckDB would rename headers that differ in case alone, so ours goes before the rows as it stands.
     # In a file of one column an empty cell without quotes would be a blank line.
     force = ", FORCE_QUOTE *" if len(names) == 1 else ""
     options = f"""(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '"', ESCAPE '"'{force},
-        PREFIX {terms.quote(header.getvalue())}, SUFFIX {terms.quote(_LINE_END)})"""
+        PREFIX {terms.quote(header)}, SUFFIX {terms.quote(_LINE_END)})"""
     unfinished = target.with_name(f".{target.name}.unfinished")
     with files.as_local_fault("write", str(target), hint="the workspace must be writable, with space for the file"):
         try:

@@ -23,6 +23,8 @@ FINGERPRINTS_NAME = "fingerprints.parquet"
 class Repeated:
     """The rows that were there before."""
 
+    read: int
+    """rows that were told apart"""
     rows: int
     first: tuple[int, ...]
     """the numbers of the first of them"""
@@ -46,14 +48,13 @@ def find_repeated(
     fingerprints of the rows that are new are written to ``target``.
     """
     connection.execute(f"SET memory_limit = '{SORTING_MEMORY}'")
-    connection.execute("SET preserve_insertion_order = true")
     # A NUL stands in no cell, so no two different rows give one text.
     text = ", ".join(f"coalesce({cell}, '')" for cell in cells)
-    connection.execute(
+    created = connection.execute(
         "CREATE TEMP TABLE fingerprint AS SELECT number, md5_number(row_text) AS value"  # noqa: S608 - no input in it
         f" FROM (SELECT number, concat_ws(chr(0), {text}) AS row_text FROM {source} WHERE {is_kept})",
         [str(path)],
-    )
+    ).fetchall()
     new = "SELECT min(number) AS number FROM fingerprint GROUP BY value"
     if earlier:
         connection.execute(f"CREATE TEMP VIEW sent AS {_list_sent(earlier)}")
@@ -68,7 +69,12 @@ def find_repeated(
     )
     counted = f"SELECT count(*), min(number, {SHOWN}) FROM repeated"  # noqa: S608 - a number of ours
     rows, first = connection.execute(counted).fetchall()[0]
-    return Repeated(rows=rows, first=tuple(first or ()), condition="number IN (SELECT number FROM repeated)")
+    return Repeated(
+        read=int(created[0][0]),
+        rows=rows,
+        first=tuple(first or ()),
+        condition="number IN (SELECT number FROM repeated)",
+    )
 
 
 def _list_sent(earlier: Sequence[Path]) -> str:

@@ -1,6 +1,6 @@
-"""The second look: which rows break which rules, for files in which a screen stopped some.
+"""The second look: which of the rows that a screen stopped break which rules.
 
-Rows are numbered from 1, without the header, in the file's order.
+Rows have the numbers that they have in their file: from 1, without the header.
 """
 
 from __future__ import annotations
@@ -40,22 +40,26 @@ class BrokenRow:
 
 
 class Examination:
-    """The broken rows of one file, in a table that spills to disk; valid as long as its connection."""
+    """Rows with the checks that they fail, in a table that spills to disk; valid as long as its connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, path: str, checks: Sequence[Check]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> None:
         self._connection = connection
         self._checks = tuple(checks)
-        # Rows are numbered as they come: the reader must keep their order, and does so with one thread.
-        connection.execute("SET preserve_insertion_order = true")
-        bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
-        columns = ", ".join(f"{expression} AS b{number}" for number, expression in enumerate(bits))
-        stopped = terms.any_of(f"coalesce({check.screen}, false)" for check in checks)
-        broken = " OR ".join(f"b{number} <> 0" for number in range(len(bits)))
-        connection.execute(
-            f"CREATE TEMP TABLE broken AS SELECT * FROM"  # noqa: S608 - no input in it
-            f" (SELECT number, {columns} FROM {source} WHERE {stopped}) WHERE {broken}",
+        self._bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
+        columns = ", ".join(["number BIGINT", *(f"b{number} BIGINT" for number in range(len(self._bits)))])
+        connection.execute(f"CREATE TEMP TABLE broken ({columns})")
+
+    def add(self, source: str, path: str) -> int:
+        """Add the rows of ``source``, SQL with its ``path`` as parameter; return how many there were.
+
+        Of the file no more columns are read than the checks need.
+        """
+        columns = ", ".join(["number", *self._bits])
+        added = self._connection.execute(
+            f"INSERT INTO broken SELECT {columns} FROM {source}",  # noqa: S608 - no input in it
             [path],
-        )
+        ).fetchall()
+        return int(added[0][0])
 
     def count(self) -> list[Count]:
         """Return each check that failed, with how often and where first, in the order of the checks."""

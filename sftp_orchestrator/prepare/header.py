@@ -109,10 +109,14 @@ def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
 
 def refuse_encoding(sample: bytes, message: str, *, line: int) -> Refused:
     """Return the refusal of text that is not UTF-8; ``sample`` is some of it, from which its encoding is guessed."""
+    return refuse("text.not_utf8", message, line=line, hint=hint_encoding(sample))
+
+
+def hint_encoding(sample: bytes) -> str:
+    """Return what to do about text that is not UTF-8, with a guess of what it is. Pure."""
     # Windows-1252 has letters and signs where Latin-1 has control characters, which no text contains.
     guess = "windows-1252" if any(0x80 <= byte <= 0x9F for byte in sample) else "latin-1 or windows-1252"
-    hint = f"save the file as UTF-8, or set the feed's encoding: by its look {guess}"
-    return refuse("text.not_utf8", message, line=line, hint=hint)
+    return f"save the file as UTF-8, or set the feed's encoding: by its look {guess}"
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Inspects a claimed file before a byte of it leaves: the scan and DuckDB read it side by side and must agree."""
+"""Inspects a claimed file before a byte of it leaves: the scan looks at every row, DuckDB at those that it stops."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
 from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
 from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.file_checks import list_file_checks
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.reading import Reading, open_reading
@@ -26,7 +27,6 @@ from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, re
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.scan import Scan, read_header
 from sftp_orchestrator.prepare.stopping import Watch
-from sftp_orchestrator.prepare.table import TableFacts
 from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
 from sftp_orchestrator.prepare.unpack.unpacking import Original, Text, unpack
 
@@ -50,8 +50,6 @@ class Inspection:
     """of the whole file as it came"""
     is_rewritten: bool
     """whether what is sent is a file of ours"""
-    earliest_ts: int | None
-    """epoch seconds of the earliest event, where the file has such a column"""
     tallies: tuple[Tally, ...]
     """warnings, and the errors of refused rows"""
     duplicate_rows: int
@@ -61,6 +59,11 @@ class Inspection:
     def header(self) -> Header:
         """The first record of what is sent."""
         return self.scan.header
+
+    @property
+    def earliest_ts(self) -> int | None:
+        """Epoch seconds of the earliest event to be sent, where the file has such a column."""
+        return self.scan.earliest_ts
 
     @property
     def records(self) -> int:
@@ -114,7 +117,7 @@ def inspect(
     earlier: Sequence[Path] = (),
     watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Inspection:
-    """Read ``path`` whole, twice at the same time; may be repeated. Blocking.
+    """Read ``path`` whole; may be repeated. Blocking.
 
     ``name`` is what its producer called it, and tells its format; ``earlier`` are the fingerprints of rows sent before.
     Where rows are refused they are written to ``failed_rows.csv`` in the folder ``outlet``. What is sent in place of
@@ -167,7 +170,7 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     """Inspect a file of refused rows that comes back, as if it had never had its last column."""
     stripped = job.outlet / STRIPPED_NAME
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
-        original, _ = reading.read(time_column=None)
+        original = reading.read()
         leave_out_description(reading, stripped)
     if text.original is not None:
         text.path.unlink()
@@ -186,16 +189,17 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     columns = list_columns(header.names, job.feed)
     require_columns(header, columns, job.feed)
     notes = check_header(columns, job.feed)
-    if any(note.severity is Severity.ERROR for note in notes):
-        raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
+    _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None
     checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
-        screened = [check for check in checks if check.hint is None]
-        scanned, facts = reading.read(time_column=time_column, checks=screened)
+        file_checks = list_file_checks(columns, job.feed, checks)
+        scanned = reading.read(time_column=time_column, checks=checks, file_checks=file_checks)
+        notes += [finding for check in file_checks for finding in check.conclude()]
+        _require_no_error(notes)
         left_out = _LeftOut(tallies=tuple(tally(notes)))
-        if _must_examine(checks, scanned, facts):
+        if scanned.stopped:
             left_out = _find_refused(job, reading, scanned, checks, left_out)
         if job.feed.deduplicate is not None:
             left_out = _find_repeated(job, reading, scanned, columns, left_out)
@@ -207,7 +211,6 @@ def _inspect(job: _Job, text: Text) -> Inspection:
                 fingerprint=scanned.fingerprint,
                 sha256=scanned.sha256,
                 is_rewritten=False,
-                earliest_ts=facts.earliest_ts,
                 tallies=left_out.tallies,
                 duplicate_rows=0,
             )
@@ -215,11 +218,16 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     return _inspect_good(job, scanned, left_out, time_column=time_column)
 
 
+def _require_no_error(notes: Sequence[Finding]) -> None:
+    """Raise where a rule for the file as a whole is broken."""
+    if any(note.severity is Severity.ERROR for note in notes):
+        raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
+
+
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
     """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
-    examination = reading.wait_for(lambda: reading.table.examine(checks))
-    counts, totals = examination.count(), examination.count_by_rule()
-    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, totals))
+    examination = reading.examine(checks)
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, examination.count(), examination.count_by_rule()))
     refused = examination.count_refused()
     if not refused:
         return dataclasses.replace(found, tallies=tallies)
@@ -246,10 +254,12 @@ def _find_repeated(
 ) -> _LeftOut:
     names = job.feed.deduplicate.columns if job.feed.deduplicate is not None else ()
     is_kept = make_rewriting(columns, job.feed, found.conditions).is_kept
+    table = reading.table
     repeated = reading.wait_for(
-        lambda: reading.table.find_repeated(
+        lambda: table.find_repeated(
             cells=[column.sql for column in columns if column.header in names],
             is_kept=is_kept,
+            kept=scanned.records - found.refused,
             earlier=job.earlier,
             target=job.outlet / FINGERPRINTS_NAME,
         )
@@ -281,8 +291,8 @@ def _write_good(
         good = None if is_rewritten else job.good_rows
         _reject(job, reading, scanned, left_out.examination, left_out.refused, good=good)
     if is_rewritten:
-        rewriting = make_rewriting(columns, job.feed, left_out.conditions)
-        reading.wait_for(lambda: reading.table.rewrite(rewriting, job.good_rows))
+        rewriting, table = make_rewriting(columns, job.feed, left_out.conditions), reading.table
+        reading.wait_for(lambda: table.rewrite(rewriting, job.good_rows))
 
 
 def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column: int | None) -> Inspection:
@@ -290,7 +300,7 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
     watch = job.watch.without_progress()
     with open_reading(job.good_rows, outlet=job.outlet, watch=watch) as reading:
         # Whatever was written keeps its columns' order.
-        scanned, facts = reading.read(time_column=time_column)
+        scanned = reading.read(time_column=time_column)
     if scanned.records + left_out.refused + left_out.duplicates != original.records:
         raise LocalFault(
             "inspect",
@@ -305,17 +315,8 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
         fingerprint=original.fingerprint,
         sha256=original.sha256,
         is_rewritten=True,
-        earliest_ts=facts.earliest_ts,
         tallies=left_out.tallies,
         duplicate_rows=left_out.duplicates,
-    )
-
-
-def _must_examine(checks: Sequence[Check], scanned: Scan, facts: TableFacts) -> bool:
-    return facts.stopped > 0 or any(
-        check.hint is not None
-        and check.can_fail(longest_record=scanned.longest_record, has_epoch_text=scanned.has_epoch_text)
-        for check in checks
     )
 
 

@@ -52,7 +52,7 @@ class Preparation:
         self._board = board
         self._encryptors = encryptors
         self._fingerprints = Fingerprints(workspace, ledger)
-        # DuckDB takes every core; a second inspection beside it would only double the memory.
+        # One takes every core; a second inspection beside it would only double the memory.
         self._inspecting = asyncio.Semaphore(1)
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
 

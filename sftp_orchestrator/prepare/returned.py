@@ -22,5 +22,5 @@ def leave_out_description(reading: Reading, target: Path) -> None:
     Raises:
         LocalFault: the disk is full, or the folder not ours.
     """
-    names = reading.header.names[:-1]
-    reading.wait_for(lambda: reading.table.rewrite(Rewriting(names=names, positions=range(len(names))), target))
+    names, table = reading.header.names[:-1], reading.table
+    reading.wait_for(lambda: table.rewrite(Rewriting(names=names, positions=range(len(names))), target))

@@ -1,13 +1,12 @@
-"""The rules for rows as SQL: a cheap screen that lets no bad row by, and an exact condition for each rule.
+"""The rules for rows: for each a cheap screen that lets no bad row by, and as SQL the exact condition.
 
-One pass over the file counts the rows that a screen stops; where there are none, and that is the rule, every row is
+One pass over the file puts the rows aside that a screen stops; where there are none, and that is the rule, every row is
 good. Only rows that a screen stopped are looked at exactly.
 """
 
 from __future__ import annotations
 
 import datetime
-import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,11 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import RULES, Rule, Severity
-from sftp_orchestrator.prepare import cells, terms
+from sftp_orchestrator.prepare import screens, terms, type_forms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
+from sftp_orchestrator.prepare.date_screen import Date
 from sftp_orchestrator.prepare.report import show
+from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.severities import get_severity
 
 FUTURE_SECONDS = 86400
@@ -31,18 +32,11 @@ TYPE_RULES = {
     DataType.DATE: "type.date",
 }
 """Which rule a cell breaks that is not of its column's type."""
+_WHOLE_TYPES = {DataType.INTEGER: (32, 10), DataType.LONG: (64, 18)}
+"""How many bits they have, and how many digits are surely read."""
 _OBJECT_ID = r"[A-Za-z0-9()!:@$_-]{1,64}"
 _PHONE = r"\+[1-9][0-9]{6,14}"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
-
-
-class Hint(enum.Enum):
-    """What the scan of the bytes must have seen for a check to be able to fail: else its screen costs nothing."""
-
-    LONG_RECORD = enum.auto()
-    """a record longer than the longest value that is taken"""
-    EPOCH_TEXT = enum.auto()
-    """``$D_`` somewhere"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +46,10 @@ class Check:
     rule: Rule
     severity: Severity
     column: ImportedColumn | None
-    screen: str
-    """SQL; true wherever ``broken`` is, and cheap"""
+    screen: Screen
+    """stops every row that breaks the rule"""
     broken: str
     """SQL; whether the row breaks the rule"""
-    hint: Hint | None = None
-
-    def can_fail(self, *, longest_record: int, has_epoch_text: bool) -> bool:
-        """Return whether it can fail in a file of which the scan says this much; else no cell need be looked at."""
-        if self.hint is Hint.LONG_RECORD:
-            return longest_record > clevertap.MAX_VALUE_CHARACTERS
-        return self.hint is not Hint.EPOCH_TEXT or has_epoch_text
 
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
@@ -75,9 +62,8 @@ class Check:
 class _Draft:
     rule: str
     broken: str
-    screen: str | None = None
+    screen: Screen
     column: ImportedColumn | None = None
-    hint: Hint | None = None
 
     def is_on(self, feed: Feed) -> bool:
         return get_severity(RULES[self.rule], feed) is not Severity.OFF
@@ -87,7 +73,7 @@ class _Draft:
         if not others:
             return self
         told = terms.any_of(f"coalesce({other.broken}, false)" for other in others)
-        return replace(self, screen=self.screen or self.broken, broken=f"({self.broken} AND NOT {told})")
+        return replace(self, broken=f"({self.broken} AND NOT {told})")
 
 
 def list_checks(
@@ -111,9 +97,8 @@ def list_checks(
                     rule=RULES[draft.rule],
                     severity=severity,
                     column=draft.column,
-                    screen=draft.screen or draft.broken,
+                    screen=draft.screen,
                     broken=draft.broken,
-                    hint=draft.hint,
                 )
             )
     return checks
@@ -124,50 +109,49 @@ def _check_identity(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     if not identities:
         return
     yield _Draft(
-        rule="identity.missing", broken="(" + " AND ".join(terms.is_blank(column.sql) for column in identities) + ")"
+        rule="identity.missing",
+        screen=screens.Nobody(positions=tuple(column.position for column in identities)),
+        broken="(" + " AND ".join(terms.is_blank(column.sql) for column in identities) + ")",
     )
     for column in identities:
         yield _Draft(
-            rule="identity.reserved", column=column, broken=terms.is_one_of(column.sql, clevertap.REFUSED_IDENTITIES)
+            rule="identity.reserved",
+            column=column,
+            screen=screens.Reserved(position=column.position, values=clevertap.REFUSED_IDENTITIES),
+            broken=terms.is_one_of(column.sql, clevertap.REFUSED_IDENTITIES),
         )
         yield _Draft(
             rule="identity.length",
             column=column,
+            screen=screens.Long(position=column.position, max_bytes=clevertap.MAX_IDENTITY_CHARACTERS),
             broken=terms.is_longer(column.sql, clevertap.MAX_IDENTITY_CHARACTERS),
-            hint=Hint.LONG_RECORD,
         )
         if column.property_name == clevertap.OBJECT_ID:
-            yield _Draft(rule="object_id.form", column=column, broken=terms.is_not(column.sql, _OBJECT_ID))
+            screen = screens.ObjectId(position=column.position)
+            yield _Draft(
+                rule="object_id.form", column=column, screen=screen, broken=terms.is_not(column.sql, _OBJECT_ID)
+            )
 
 
 def _check_event_name(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     name = find_property(columns, clevertap.EVENT_NAME)
     if name is None:
         return
-    # One pattern for all that is in a name: it is matched once a row, not once a rule.
-    listed = "|".join(
-        terms.SPACE + text.replace(" ", "[ ]") + terms.SPACE
-        for text in ("", *clevertap.REFUSED_EVENTS, *clevertap.SUSPECT_EVENTS, clevertap.CHARGED)
+    items = next(
+        (column for column in columns if column.property_name.lower() == clevertap.CHARGED_ITEMS.lower()), None
     )
-    in_name = f"^({listed})$|[{terms.escape(clevertap.REFUSED_EVENT_CHARACTERS)}]"
-    screen = f"({name.sql} IS NULL OR regexp_matches({name.sql}, {terms.quote(in_name)}, 'i'))"
+    listed = (*clevertap.REFUSED_EVENTS, *clevertap.SUSPECT_EVENTS, *([clevertap.CHARGED] if items else []))
+    # One screen for all that is in a name: each is judged once for all rules.
+    screen = screens.EventName(name.position, listed)
     conditions = {
         "event_name.missing": terms.is_blank(name.sql),
         "event_name.reserved": terms.is_one_of(name.sql, clevertap.REFUSED_EVENTS),
         "event_name.suspect": terms.is_one_of(name.sql, clevertap.SUSPECT_EVENTS),
         "event_name.characters": terms.contains_any(name.sql, clevertap.REFUSED_EVENT_CHARACTERS),
     }
+    conditions["event_name.length"] = terms.is_longer(name.sql, clevertap.MAX_EVENT_NAME_CHARACTERS)
     for rule, broken in conditions.items():
         yield _Draft(rule=rule, column=name, screen=screen, broken=broken)
-    yield _Draft(
-        rule="event_name.length",
-        column=name,
-        broken=terms.is_longer(name.sql, clevertap.MAX_EVENT_NAME_CHARACTERS),
-        hint=Hint.LONG_RECORD,
-    )
-    items = next(
-        (column for column in columns if column.property_name.lower() == clevertap.CHARGED_ITEMS.lower()), None
-    )
     if items is not None:
         broken = f"({terms.is_one_of(name.sql, [clevertap.CHARGED])} AND {terms.is_filled(items.sql)})"
         yield _Draft(rule="charged.items", column=items, screen=screen, broken=broken)
@@ -182,12 +166,9 @@ def _check_time(
     seconds = f"TRY_CAST({column.sql} AS HUGEINT)"
     latest = int(now.timestamp()) + FUTURE_SECONDS
     earliest = int(now.timestamp()) - retention_days * 86400 if retention_days is not None else 0
-    whole = cells.is_whole(column.sql)
-    milliseconds = terms.matches(column.sql, f"[0-9]{{{cells.MILLISECONDS_DIGITS}}}")
-    screen = (
-        f"({terms.is_not(column.sql, '[0-9]{9,10}')}"
-        f" OR TRY_CAST({column.sql} AS BIGINT) NOT BETWEEN {max(0, earliest)} AND {latest})"
-    )
+    whole = type_forms.is_whole(column.sql)
+    milliseconds = terms.matches(column.sql, f"[0-9]{{{type_forms.MILLISECONDS_DIGITS}}}")
+    screen = screens.Time(position=column.position, earliest=max(0, earliest), latest=latest)
     conditions = {
         "ts.form": f"({terms.is_filled(column.sql)} AND NOT {whole})",
         "ts.milliseconds": milliseconds,
@@ -208,8 +189,8 @@ def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) ->
             yield _Draft(
                 rule="value.length",
                 column=column,
+                screen=screens.AnyLong(max_bytes=clevertap.MAX_VALUE_CHARACTERS),
                 broken=terms.is_longer(column.sql, clevertap.MAX_VALUE_CHARACTERS),
-                hint=Hint.LONG_RECORD,
             )
         is_time = column.property_name == clevertap.TIME
         yield from (draft.unless(times if is_time else ()) for draft in _check_type(column))
@@ -218,35 +199,62 @@ def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) ->
 def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
     if column.type is DataType.STRING and column.is_identity:
         return
-    c, form = column.sql, cells.get_form(column.sql, column.type, column.date_format)
-    yield _Draft(
-        rule=TYPE_RULES[column.type],
-        column=column,
-        screen=form.screen,
-        broken=f"({terms.is_filled(c)} AND NOT {form.fits})",
-        hint=Hint.EPOCH_TEXT if column.type is DataType.STRING else None,
-    )
+    c, screen = column.sql, _get_type_screen(column)
+    fits = type_forms.is_of_type(c, column.type, column.date_format)
+    broken = f"({terms.is_filled(c)} AND NOT {fits})"
+    yield _Draft(rule=TYPE_RULES[column.type], column=column, screen=screen, broken=broken)
     if column.date_format is not None:
-        broken = cells.is_odd_date(c, column.date_format)
-        yield _Draft(rule="date.range", column=column, screen=form.screen, broken=broken)
+        broken = type_forms.is_odd_date(c, column.date_format)
+        yield _Draft(rule="date.range", column=column, screen=screen, broken=broken)
+
+
+def _get_type_screen(column: ImportedColumn) -> Screen:
+    """Return what stops cells that are not of the column's type, and unusual dates."""
+    position = column.position
+    if column.date_format == type_forms.UNIX:
+        lowest, highest = type_forms.USUAL_SECONDS
+        return screens.Whole(position=position, digits=10, lowest=lowest, highest=highest)
+    if column.date_format is not None:
+        return Date(position=position, date_format=column.date_format)
+    if column.type in _WHOLE_TYPES:
+        bits, digits = _WHOLE_TYPES[column.type]
+        half = 1 << (bits - 1)
+        return screens.Whole(position=position, digits=digits, lowest=-half, highest=half - 1)
+    if column.type is DataType.FLOAT:
+        return screens.Decimal(position=position)
+    if column.type is DataType.BOOLEAN:
+        return screens.OneOf(position=position, values=type_forms.BOOLEANS, ignore_case=True)
+    return screens.Prefix(position=position, text=type_forms.EPOCH_TEXT_START)
+
+
+def _check_listed(rule: str, column: ImportedColumn, values: Sequence[str], *, ignore_case: bool) -> _Draft:
+    """Return the check of a column that may hold nothing but ``values``."""
+    pattern = "|".join(terms.escape(value) for value in values)
+    listed = tuple(value.lower() for value in values) if ignore_case else tuple(values)
+    return _Draft(
+        rule=rule,
+        column=column,
+        screen=screens.OneOf(position=column.position, values=listed, ignore_case=ignore_case),
+        broken=terms.is_not(column.sql, pattern, ignore_case=ignore_case),
+    )
 
 
 def _check_operations(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     for column in columns:
         if column.is_operation:
-            pattern = "|".join(terms.escape(operation) for operation in clevertap.OPERATIONS)
-            yield _Draft(rule="operation.unknown", column=column, broken=terms.is_not(column.sql, pattern))
+            yield _check_listed("operation.unknown", column, clevertap.OPERATIONS, ignore_case=False)
 
 
 def _check_profile(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     for column in columns:
         c, name = column.sql, column.property_name
         if name == "Phone":
-            yield _Draft(rule="profile.phone", column=column, broken=terms.is_not(c, _PHONE))
+            screen: Screen = screens.Phone(position=column.position)
+            yield _Draft(rule="profile.phone", column=column, screen=screen, broken=terms.is_not(c, _PHONE))
         elif name == "Email":
-            yield _Draft(rule="profile.email", column=column, broken=terms.is_not(c, _EMAIL))
+            screen = screens.Email(position=column.position)
+            yield _Draft(rule="profile.email", column=column, screen=screen, broken=terms.is_not(c, _EMAIL))
         elif name in clevertap.KNOWN_VALUES:
-            known = "|".join(clevertap.KNOWN_VALUES[name])
-            yield _Draft(rule="profile.value", column=column, broken=terms.is_not(c, known, ignore_case=True))
+            yield _check_listed("profile.value", column, clevertap.KNOWN_VALUES[name], ignore_case=True)
         elif name.startswith(clevertap.FLAG_PREFIX):
-            yield _Draft(rule="profile.flag", column=column, broken=cells.get_form(c, DataType.BOOLEAN).screen)
+            yield _check_listed("profile.flag", column, type_forms.BOOLEANS, ignore_case=True)

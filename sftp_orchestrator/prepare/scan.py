@@ -1,49 +1,59 @@
-"""One sequential, quote-aware pass over a file: where its records end, and whether it is RFC 4180 text in UTF-8.
+"""One pass over a file: is it RFC 4180 text in UTF-8, where do its records end, which rows are looked at twice.
 
-Works on arrays of positions, never on single rows: numpy finds the quotes and line breaks of a chunk, and the number
-of quotes before a line break tells whether it ends a record. What the quotes themselves must look like is checked from
-the same positions, so that this pass and any strict CSV parser agree on every record.
+One thread reads, hashes and cuts; others look at the pieces, on arrays of positions and never at single rows. numpy
+works without the interpreter's lock, so they do so at the same time. What they find is put together in the file's
+order: the first thing wrong in the file is what it is refused for.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
-from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, MAX_RECORD_BYTES, Header, parse_header, refuse_encoding
+from sftp_orchestrator.prepare.form import PADDING, Broken, read_form, refuse_return
+from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, MAX_RECORD_BYTES, Header, parse_header
 from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.record_index import RecordIndex, find_record_ends
-from sftp_orchestrator.prepare.report import Refused, refuse
+from sftp_orchestrator.prepare.pieces import (
+    Cutter,
+    Piece,
+    PieceFacts,
+    RaggedRow,
+    look,
+    refuse_blank,
+    refuse_length,
+)
+from sftp_orchestrator.prepare.record_index import RecordIndex
+from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, refuse, tally
+from sftp_orchestrator.prepare.screening import Screening
+from sftp_orchestrator.prepare.screens import Screen
+from sftp_orchestrator.prepare.stopped import StoppedRows
 from sftp_orchestrator.prepare.stopping import Watch
 
 CHUNK_BYTES = 1024 * 1024
-"""Small enough for the processor's cache, where the passes over a chunk stay fast."""
-
-Positions = npt.NDArray[np.int64]
-_QUOTE, _LF, _CR = b'"\n\r'
-_EPOCH_TEXT = b"$D_"
-_NOT_UTF8 = "the text is not UTF-8"
-_SAMPLE_BYTES = 4096
-"""Of text that is not UTF-8, enough to guess what it is."""
-
-
-def _make_table(*allowed: int) -> npt.NDArray[np.bool_]:
-    table = np.zeros(256, dtype=np.bool_)
-    table[list(allowed)] = True
-    return table
+"""Small enough for the processor's cache, where the passes over a piece stay fast; large enough that the calls are
+few."""
+_THREADS = max(2, min(4, os.cpu_count() or 1))
+"""That look at pieces; hashing alone keeps no more than four of them busy."""
+_PIECES_AHEAD = 2
+"""Cut and waiting for a thread; bounds the memory."""
+_ABOVE_ASCII = bytes(range(0x80, 0x100))
+_LARGEST_BLOCK = 31 * 1024 * 1024
+"""Just below what glibc's malloc will ever keep for later (``DEFAULT_MMAP_THRESHOLD_MAX``, mallopt(3))."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What the pass found; the file is RFC 4180 text in UTF-8."""
+    """What the pass found; the file is RFC 4180 text in UTF-8, and all rows have as many fields as the header."""
 
     fingerprint: Fingerprint
     sha256: str
@@ -52,10 +62,14 @@ class Scan:
     """offset after the last record; blank lines at the very end are left out"""
     records: int
     """without the header"""
+    earliest_ts: int | None
+    """the least time of all rows, where one was asked for"""
     longest_record: int
-    """bytes, the header's included"""
-    has_epoch_text: bool
-    """``$D_`` stands somewhere in it (CleverTap's way to put a date into a STRING column)"""
+    """bytes, without the header"""
+    stopped: int
+    """rows that a screen stopped: to be looked at again"""
+    stopped_by: frozenset[Screen]
+    """the screens that did: what any other one looks for is in no row"""
     index: RecordIndex
 
 
@@ -63,80 +77,68 @@ def scan(
     path: Path,
     *,
     delimiter: str = ",",
+    screening: Screening | None = None,
+    stopped: StoppedRows | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Scan:
     """Read ``path`` once, from begin to end; may be repeated. Blocking; memory of a few chunks.
 
+    The rows that ``screening`` stops are added to ``stopped``, each under its number, the first one being 1.
+
     Raises:
         Refused: with the rule it breaks and the line.
         SourceChanged: it was written to meanwhile.
-        LocalFault: it cannot be read.
+        LocalFault: it cannot be read, or the stopped rows cannot be written.
         Stopped: ``watch`` said so.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise LocalFault("read", str(path), error.strerror or str(error)) from error
-    try:
-        return _scan(descriptor, path, delimiter, chunk_bytes, watch)
-    except OSError as error:
-        raise LocalFault("read", str(path), error.strerror or str(error)) from error
-    finally:
-        os.close(descriptor)
+    with _opened(path) as descriptor, _open_pool() as pool:
+        before = get_fingerprint(descriptor)
+        header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
+        found = _Pass(path, header, pool, screening or Screening(), stopped)
+        try:
+            offset = 0
+            # A file that grows as fast as it is read would have no end.
+            while offset <= before.size and (chunk := os.pread(descriptor, chunk_bytes, offset)):
+                found.take(offset, chunk)
+                offset += len(chunk)
+                watch.advance(len(chunk))
+            found.finish()
+        except Refused as refused:
+            _require_same(descriptor, before, refused)
+            raise
+        _require_same(descriptor, before, None)
+        return found.make_scan(before)
 
 
 def read_header(path: Path, delimiter: str = ",") -> Header:
     """Return the header of ``path``, reading no more than it takes; raises as ``scan``."""
+    with _opened(path) as descriptor:
+        return parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
+            yield descriptor
         finally:
             os.close(descriptor)
     except OSError as error:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
 
 
-def _scan(descriptor: int, path: Path, delimiter: str, chunk_bytes: int, watch: Watch) -> Scan:
-    before = get_fingerprint(descriptor)
-    header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
-    separator = ord(delimiter)
-    state = _State(
-        path=path,
-        header=header,
-        before_opening=_make_table(separator, _LF, _QUOTE),
-        after_closing=_make_table(separator, _LF, _CR, _QUOTE),
-    )
-    offset = 0
+@contextmanager
+def _open_pool() -> Iterator[ThreadPoolExecutor]:
+    # A large block given back tells glibc's malloc to keep what arrays of a piece give back. By itself it hands every
+    # one to the system, and clearing the pages of the next takes longer than all that is done with them.
+    np.empty(_LARGEST_BLOCK, dtype=np.uint8)
+    pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="scan")
     try:
-        while chunk := os.pread(descriptor, chunk_bytes, offset):
-            state.take(offset, chunk)
-            offset += len(chunk)
-            watch.advance(len(chunk))
-        state.finish(offset)
-    except Refused as refused:
-        _require_same(descriptor, before, refused)
-        raise
-    _require_same(descriptor, before, None)
-    if state.records == 0:
-        raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
-    return Scan(
-        fingerprint=before,
-        sha256=state.digest.hexdigest(),
-        header=header,
-        body_end=state.body_end,
-        records=state.records,
-        longest_record=state.longest_record,
-        has_epoch_text=state.has_epoch_text,
-        index=RecordIndex(
-            chunk_bytes=chunk_bytes,
-            inside=tuple(state.inside_at),
-            ends_before=tuple(state.ends_before),
-            first_offset=header.body_start,
-            last_offset=state.body_end,
-        ),
-    )
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _require_same(descriptor: int, before: Fingerprint, refused: Refused | None) -> None:
@@ -145,175 +147,178 @@ def _require_same(descriptor: int, before: Fingerprint, refused: Refused | None)
         raise SourceChanged("read", "the file", "it changed while it was read") from refused
 
 
-@dataclass(kw_only=True)
-class _State:
-    """What one chunk must know of those before it."""
+class _Pass:
+    """One pass: what is cut and being looked at, and what is known so far."""
 
-    path: Path
-    header: Header
-    before_opening: npt.NDArray[np.bool_]
-    """which bytes may stand before a quote that opens a field"""
-    after_closing: npt.NDArray[np.bool_]
-    """which bytes may follow a quote that closes one"""
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
-    inside: bool = False
-    opened_line: int = 1
-    previous: int = _LF
-    lines: int = 0
-    ends: int = 0
-    last_end: int = 0
-    blank_from: int | None = None
-    blank_line: int = 0
-    blanks: int = 0
-    body_end: int = 0
-    records: int = 0
-    longest_record: int = 0
-    has_epoch_text: bool = False
-    tail: bytes = b""
-    inside_at: list[bool] = field(default_factory=list)
-    ends_before: list[int] = field(default_factory=list)
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        pool: ThreadPoolExecutor,
+        screening: Screening,
+        stopped: StoppedRows | None,
+    ) -> None:
+        self._path = path
+        self._header = header
+        self._pool = pool
+        self._screening = screening
+        self._stopped = stopped
+        self._digest = hashlib.sha256()
+        self._cutter = Cutter(header.body_start)
+        self._never_ended: Broken | None = None
+        self._ahead: deque[tuple[Piece, Future[PieceFacts]]] = deque()
+        self._known = _Known(body_end=header.body_start)
+        self._check_header()
 
     def take(self, offset: int, chunk: bytes) -> None:
-        self.inside_at.append(self.inside)
+        """Go on with the bytes at ``offset``."""
+        self._digest.update(chunk)
+        if self._never_ended is not None:
+            if b'"' in chunk:
+                raise self._refuse(refuse_length(at=0), self._cutter.offset)
+            return
+        body = chunk[max(0, self._header.body_start - offset) :]
+        piece = self._cutter.add(body) if body else None
+        if piece is not None:
+            self._submit(piece)
+        elif len(self._cutter.rest) > MAX_RECORD_BYTES:
+            self._drain()
+            self._never_ended = self._explain_rest()
+
+    def finish(self) -> None:
+        """End with the file's end."""
+        rest, offset = self._cutter.rest, self._cutter.offset
+        if self._never_ended is not None:
+            raise self._refuse(self._never_ended, offset)
+        if rest.endswith(b"\r") and not self._cutter.is_inside:
+            self._drain()
+            raise self._refuse(refuse_return(at=len(rest) - 1), offset)
+        if rest:
+            self._submit(self._cutter.finish(self._header.newline))
+        self._drain()
+        if self._known.rows == 0:
+            raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
+        if self._known.ragged:
+            raise self._refuse_ragged()
+
+    def make_scan(self, fingerprint: Fingerprint) -> Scan:
+        """Return what is known at the end."""
+        known = self._known
+        filled = [place for place, start in enumerate(known.starts) if start < known.body_end]
+        header_start = self._header.body_start - len(self._header.header_bytes)
+        return Scan(
+            fingerprint=fingerprint,
+            sha256=self._digest.hexdigest(),
+            header=self._header,
+            body_end=known.body_end,
+            records=known.rows,
+            earliest_ts=known.earliest,
+            longest_record=known.longest,
+            stopped=known.stopped,
+            stopped_by=known.stopped_by,
+            index=RecordIndex(
+                starts=(header_start, *(known.starts[place] for place in filled)),
+                ends_before=(0, *(known.ends_before[place] for place in filled)),
+                first_offset=self._header.body_start,
+                last_offset=known.body_end,
+            ),
+        )
+
+    def _check_header(self) -> None:
+        header = self._header
+        try:
+            read_form(header.header_bytes + PADDING, len(header.names), header.newline, header.delimiter)
+        except Broken as broken:
+            raise self._refuse(broken, header.body_start - len(header.header_bytes)) from None
+
+    def _explain_rest(self) -> Broken:
+        """Return why a record is longer than any may be: a quoted field in it has not ended; else refuse it."""
+        # A character may be cut through at the end.
+        newline = self._header.newline
+        content = self._cutter.rest.rstrip(_ABOVE_ASCII) + newline + PADDING
+        piece = Piece(offset=self._cutter.offset, content=content, added=len(newline))
+        try:
+            look(piece, self._header, self._screening)
+        except Broken as broken:
+            if broken.rule == "quote.unterminated":
+                return broken
+            raise self._refuse(broken, self._cutter.offset) from None
+        raise self._refuse(refuse_length(at=0), self._cutter.offset)
+
+    def _submit(self, piece: Piece) -> None:
+        while len(self._ahead) >= _THREADS + _PIECES_AHEAD:
+            self._put_together()
+        self._ahead.append((piece, self._pool.submit(look, piece, self._header, self._screening)))
+
+    def _drain(self) -> None:
+        while self._ahead:
+            self._put_together()
+
+    def _put_together(self) -> None:
+        """Add what was found in the oldest piece to what is known."""
+        piece, future = self._ahead.popleft()
+        try:
+            facts = future.result()
+        except Broken as broken:
+            raise self._refuse(broken, piece.offset) from None
+        if facts.rows and self._known.blank_from is not None:
+            raise self._refuse(refuse_blank(at=0), self._known.blank_from)
+        if self._stopped is not None and facts.stopped:
+            self._stopped.add((self._known.rows + 1 + row, record) for row, record in facts.stopped)
+        self._known.add(piece, facts)
+
+    def _refuse(self, broken: Broken, offset: int) -> Refused:
+        place = offset + broken.at
+        return refuse(broken.rule, broken.message, line=count_lines(self._path, [place])[place], hint=broken.hint)
+
+    def _refuse_ragged(self) -> Refused:
+        known = self._known
+        lines = count_lines(self._path, [row.at for row in known.ragged])
+        findings = [
+            Finding(
+                rule="row.ragged",
+                message=f"the row has {row.fields} fields, the header {len(self._header.names)}",
+                line=lines[row.at],
+            )
+            for row in known.ragged
+        ]
+        hint = "every row must have as many fields as the header"
+        return Refused(tally(findings, total=known.ragged_count), hint=hint)
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """What is known of the pieces so far, in the file's order."""
+
+    body_end: int
+    starts: list[int] = field(default_factory=list)
+    ends_before: list[int] = field(default_factory=list)
+    ends: int = 1
+    """record ends, the header's included"""
+    rows: int = 0
+    blank_from: int | None = None
+    earliest: int | None = None
+    longest: int = 0
+    stopped: int = 0
+    stopped_by: frozenset[Screen] = frozenset()
+    ragged: list[RaggedRow] = field(default_factory=list)
+    """the first of them, placed in the file"""
+    ragged_count: int = 0
+
+    def add(self, piece: Piece, facts: PieceFacts) -> None:
+        self.starts.append(piece.offset)
         self.ends_before.append(self.ends)
-        self.digest.update(chunk)
-        self.has_epoch_text = self.has_epoch_text or _EPOCH_TEXT in chunk or _EPOCH_TEXT in self.tail + chunk[:2]
-        self.tail = chunk[-2:] if len(chunk) > 1 else self.tail[-1:] + chunk
-        self._check_text(chunk)
-        # The header begins behind a BOM, where the file has one: to the quotes that is the file's start.
-        skipped = self.header.body_start - len(self.header.header_bytes) - offset
-        if skipped == 0:
-            self.previous = _LF
-        array = np.frombuffer(chunk, dtype=np.uint8)
-        quotes = np.flatnonzero(array == _QUOTE)
-        self._check_quotes(array, chunk, quotes, skipped)
-        ends, breaks = find_record_ends(array, quotes, inside=self.inside)
-        self._check_breaks(array, chunk, quotes, ends)
-        if ends.size:
-            starts = np.concatenate(([self.last_end - offset], ends[:-1] + 1))
-            self._check_lengths(starts, ends, offset)
-            self._check_blanks(chunk, starts, ends, offset)
-        if quotes.size:
-            self.inside = bool((quotes.size + self.inside) & 1)
-            if self.inside:
-                self.opened_line = self.lines + 1 + chunk.count(b"\n", 0, int(quotes[-1]))
-        self.lines += breaks
-        self.ends += int(ends.size)
-        if ends.size:
-            self.last_end = offset + int(ends[-1]) + 1
-        self.previous = chunk[-1]
-
-    def finish(self, size: int) -> None:
-        if self.inside:
-            raise refuse("quote.unterminated", "a quoted field that begins here never ends", line=self.opened_line)
-        if self.previous == _CR:
-            raise self._refuse_lone_cr(self.lines + 1)
-        try:
-            self.decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            raise refuse_encoding(self.decoder.getstate()[0], _NOT_UTF8, line=self.lines + 1) from None
-        self._require_length(size - self.last_end, self.last_end)
-        has_rest = size > self.last_end
-        if has_rest and self.blank_from is not None:
-            raise refuse("row.blank", "a blank line between the rows", line=self.blank_line)
-        self.body_end = size if self.blank_from is None else self.blank_from
-        self.records = self.ends - self.blanks + int(has_rest) - 1
-
-    def _check_text(self, chunk: bytes) -> None:
-        nul = chunk.find(b"\0")
-        if nul >= 0:
-            line = self.lines + 1 + chunk.count(b"\n", 0, nul)
-            raise refuse("text.nul", "there is a NUL byte: this is no text", line=line)
-        pending = self.decoder.getstate()[0]
-        if not pending and chunk.isascii():
-            return
-        try:
-            self.decoder.decode(chunk)
-        except UnicodeDecodeError as error:
-            at = max(0, error.start - len(pending))
-            line = self.lines + 1 + chunk.count(b"\n", 0, at)
-            raise refuse_encoding(chunk[at : at + _SAMPLE_BYTES], _NOT_UTF8, line=line) from None
-
-    def _check_quotes(self, array: npt.NDArray[np.uint8], chunk: bytes, quotes: Positions, skipped: int) -> None:
-        if self.previous == _QUOTE and not self.inside and not self.after_closing[array[0]]:
-            raise refuse("quote.stray", "text follows a closing quote", line=self.lines + 1)
-        if not quotes.size:
-            return
-        openings, closings = quotes[int(self.inside) :: 2], quotes[1 - int(self.inside) :: 2]
-        if openings.size:
-            before = array[openings - 1]
-            if openings[0] == 0:
-                before[0] = self.previous
-            if openings[0] == skipped:
-                before[0] = _LF
-            self._refuse_first(
-                chunk, openings[~self.before_opening[before]], "a quote within a field that has none around it"
-            )
-        if closings.size:
-            followed = closings[:-1] if closings[-1] == len(chunk) - 1 else closings
-            bad = followed[~self.after_closing[array[followed + 1]]]
-            self._refuse_first(chunk, bad, "text follows a closing quote")
-
-    def _refuse_first(self, chunk: bytes, bad: Positions, message: str) -> None:
-        if bad.size:
-            line = self.lines + 1 + chunk.count(b"\n", 0, int(bad[0]))
-            raise refuse(
-                "quote.stray", message, line=line, hint='write the field in quotes, and a quote within it as ""'
-            )
-
-    def _check_breaks(self, array: npt.NDArray[np.uint8], chunk: bytes, quotes: Positions, ends: Positions) -> None:
-        """Every record ends as the header does, and no CR stands alone outside quotes."""
-        crlf = self.header.newline == b"\r\n"
-        if self.previous == _CR and not self.inside and array[0] != _LF:
-            raise self._refuse_lone_cr(self.lines + 1)
-        if ends.size:
-            before = array[ends - 1]
-            if ends[0] == 0:
-                before[0] = self.previous
-            odd = ends[(before == _CR) != crlf]
-            if odd.size:
-                line = self.lines + 1 + chunk.count(b"\n", 0, int(odd[0]))
-                message = f"the row ends with {'LF' if crlf else 'CR LF'}, the header with {'CR LF' if crlf else 'LF'}"
-                raise refuse("row.mixed_breaks", message, line=line)
-        if b"\r" not in chunk:
-            return
-        returns = np.flatnonzero(array == _CR)
-        outside = returns[(np.searchsorted(quotes, returns) + int(self.inside)) % 2 == 0]
-        inner = outside[:-1] if outside.size and outside[-1] == len(chunk) - 1 else outside
-        lone = inner[array[inner + 1] != _LF] if inner.size else inner
-        if lone.size:
-            raise self._refuse_lone_cr(self.lines + 1 + chunk.count(b"\n", 0, int(lone[0])))
-
-    def _check_lengths(self, starts: Positions, ends: Positions, offset: int) -> None:
-        lengths = ends + 1 - starts
-        longest = int(lengths.argmax())
-        self._require_length(int(lengths[longest]), offset + int(starts[longest]))
-
-    def _require_length(self, length: int, start: int) -> None:
-        self.longest_record = max(self.longest_record, length)
-        if length > MAX_RECORD_BYTES:
-            message = f"the record that begins here has {length} bytes; the longest that is read has {MAX_RECORD_BYTES}"
-            raise refuse("record.too_long", message, line=count_lines(self.path, [start])[start])
-
-    def _check_blanks(self, chunk: bytes, starts: Positions, ends: Positions, offset: int) -> None:
-        """Blank lines are left out at the very end of the file, and refused anywhere else."""
-        width = len(self.header.newline)
-        blank = (ends + 1 - starts) == width
-        if self.blank_from is None and not blank.any():
-            return
-        filled = np.flatnonzero(~blank)
-        last_filled = int(filled[-1]) if filled.size else -1
-        first = int(np.flatnonzero(blank)[0]) if blank.any() else -1
-        if self.blank_from is not None and last_filled >= 0:
-            raise refuse("row.blank", "a blank line between the rows", line=self.blank_line)
-        if 0 <= first < last_filled:
-            line = self.lines + 1 + chunk.count(b"\n", 0, int(starts[first]) if starts[first] > 0 else 0)
-            raise refuse("row.blank", "a blank line between the rows", line=line)
-        if self.blank_from is None and first >= 0:
-            self.blank_from = offset + int(starts[first])
-            self.blank_line = self.lines + 1 + chunk.count(b"\n", 0, max(0, int(starts[first])))
-        self.blanks += int(blank.sum())
-
-    def _refuse_lone_cr(self, line: int) -> Refused:
-        return refuse("row.lone_cr", "a CR stands alone, outside quotes", line=line, hint="end rows with LF or CR LF")
+        self.ends += facts.ends
+        self.rows += facts.rows
+        if facts.rows:
+            self.body_end = piece.offset + facts.filled
+        if facts.ends > facts.rows and self.blank_from is None:
+            self.blank_from = self.body_end
+        times = [time for time in (self.earliest, facts.earliest) if time is not None]
+        self.earliest = min(times, default=None)
+        self.longest = max(self.longest, facts.longest)
+        self.stopped += len(facts.stopped)
+        self.stopped_by |= facts.stopped_by
+        self.ragged_count += facts.ragged_count
+        placed = (RaggedRow(at=piece.offset + row.at, fields=row.fields) for row in facts.ragged)
+        self.ragged = [*self.ragged, *placed][:SHOWN]

@@ -246,7 +246,9 @@ def test_an_interrupted_wait_interrupts_the_query(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with open_reading(path, outlet=tmp_path, watch=Watch()) as reading:
+        reading.read()
+        table = reading.table
         endless = "(SELECT max(sin(range)) FROM range(1000000000000))::INTEGER"
         with pytest.raises(KeyboardInterrupt):
-            reading.wait_for(lambda: reading.table.count_cells(endless), look=interrupt)
+            reading.wait_for(lambda: table.count_cells(endless), look=interrupt)
     assert threading.active_count() == threads

@@ -13,6 +13,7 @@ import pytest
 
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import RowsLeftOut, Source
@@ -21,7 +22,7 @@ from sftp_orchestrator.overview import get_overview, list_done
 from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
-from sftp_orchestrator.prepare.report import RowsRefused
+from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.workspace import Workspace
@@ -184,6 +185,24 @@ def test_a_rule_can_be_switched_off_or_be_a_warning(tmp_path: Path) -> None:
         ("identity.reserved", "warning", 1)
     ]
     assert found.tallies[0].first[0].line == 2
+
+
+@pytest.mark.parametrize(("names", "is_told"), [(512, False), (513, True)])
+def test_too_many_event_names_are_told(tmp_path: Path, names: int, *, is_told: bool) -> None:
+    """More different event names in one file than an account may have are a warning; as an error, the file waits."""
+    rows = [b"Sold %d,1700000000,user%d,n" % (n % names, n) for n in range(2000)]
+    content = b"\n".join([HEADER, *rows]) + b"\n"
+    for rules in (
+        {},
+        {rule: "off" for rule in RULES if rule.startswith("event_name.") and rule != "event_name.too_many"},
+    ):
+        found = _inspect(tmp_path, content, _make_feed(rules={"column.unmapped": "off", **rules}))
+        assert [str(finding) for tally in found.tallies for finding in tally.first] == (
+            ["there are 513 different event names, and an account has 512 at most"] if is_told else []
+        )
+    if is_told:
+        with pytest.raises(Refused, match="513 different event names"):
+            _inspect(tmp_path, content, _make_feed(rules={"event_name.too_many": "error"}))
 
 
 def test_many_refused_rows_over_many_chunks(tmp_path: Path) -> None:

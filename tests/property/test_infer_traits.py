@@ -10,7 +10,7 @@ from hypothesis import example, given, settings, strategies
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.inference.traits import CELL, Trait, get_format_bit, write_traits
-from sftp_orchestrator.prepare import cells
+from sftp_orchestrator.prepare import type_forms
 from tests.support.evidence import make_column
 
 NUMBERS = (
@@ -34,13 +34,13 @@ CELLS = strategies.one_of(
 )
 TYPES = [
     *((type_, None) for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT, DataType.BOOLEAN)),
-    *((DataType.DATE, written) for written in clevertap.DATE_FORMATS if written != cells.UNIX),
+    *((DataType.DATE, written) for written in clevertap.DATE_FORMATS if written != type_forms.UNIX),
 ]
 
 
 def _ask(values: Sequence[str | None]) -> list[tuple[int, ...]]:
     """Return, for each cell, its traits and whether it is of each of ``TYPES``."""
-    fits = ", ".join(cells.get_form(CELL, type_, written).fits for type_, written in TYPES)
+    fits = ", ".join(type_forms.is_of_type(CELL, type_, written) for type_, written in TYPES)
     question = f"SELECT {write_traits()}, {fits} FROM (SELECT unnest(?::VARCHAR[]) AS {CELL})"  # noqa: S608 - ours
     with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
         return connection.execute(question, [list(values)]).fetchall()

@@ -104,10 +104,10 @@ def _get_text(node: ast.expr | None) -> str | None:
 
 
 def _list_rules() -> set[str]:
-    """Return the ids of all rules: the first argument of ``refuse``, and ``rule=`` of a finding."""
+    """Return the ids of all rules: the first argument of ``refuse`` and ``Broken``, and ``rule=`` of a finding."""
     found: set[str | None] = set()
     for call in _list_calls():
-        if isinstance(call.func, ast.Name) and call.func.id == "refuse":
+        if isinstance(call.func, ast.Name) and call.func.id in {"refuse", "Broken"}:
             found.add(_get_text(next(iter(call.args), None)))
         found |= {_get_text(keyword.value) for keyword in call.keywords if keyword.arg == "rule"}
     return {rule for rule in found if rule is not None}

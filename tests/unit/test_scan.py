@@ -98,6 +98,23 @@ def test_good_file_is_counted(tmp_path: Path, content: bytes, records: int, left
     assert found.sha256 == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("tail", "rule", "line"),
+    [
+        (b"x,y\n" * 1_200_000, "quote.unterminated", 3),
+        (b"x,\xe6\xbc\xa2\n" * 800_000, "quote.unterminated", 3),
+        (b"x,y\n" * 1_200_000 + b'","\n', "record.too_long", 3),
+        (b'"x"y' + b"x,y\n" * 1_200_000, "quote.stray", 3),
+    ],
+    ids=["never closed", "never closed, no ASCII", "closed late", "and a stray one"],
+)
+def test_quote_that_is_not_closed_for_long(tmp_path: Path, tail: bytes, rule: str, line: int) -> None:
+    """A quote that swallows more rows than a record may have is refused where it begins, with no more memory."""
+    with pytest.raises(Refused) as caught:
+        scan_bytes(tmp_path, H + b'1,2,3\n1,"' + tail, 1024 * 1024)
+    assert (caught.value.findings[0].rule, caught.value.findings[0].line) == (rule, line)
+
+
 def test_file_that_grows_goes_back_to_waiting(tmp_path: Path) -> None:
     """A file written to during the pass is no broken file, even where it looks like one."""
     path = tmp_path / "source.csv"

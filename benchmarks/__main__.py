@@ -1,0 +1,68 @@
+"""``python -m benchmarks``: measures the cases, shows the tables, and ends with 1 where a budget is missed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import reporting, running
+from benchmarks.case import Bench
+from benchmarks.cases import CASES
+from benchmarks.measuring import MeasurementFailed
+from benchmarks.running import ContendersDisagree
+from benchmarks.verdicts import judge
+from sftp_orchestrator.errors import Failure
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Which cases; all by default.")] = None,
+    *,
+    work: Annotated[Path | None, typer.Option(help="Where files are kept for the next time.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How often each is measured.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Files an eighth of the size.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to keep the results.")] = None,
+) -> None:
+    """Measure our own speed and memory, against the peers and against what is promised."""
+    chosen = names or list(CASES)
+    unknown = [name for name in chosen if name not in CASES]
+    if unknown:
+        raise typer.BadParameter(f"no case is called {unknown[0]}; there are {', '.join(CASES)}")
+    console, told = Console(), Console(stderr=True)
+    at = datetime.datetime.now(datetime.UTC)
+    try:
+        with _open_work(work) as folder:
+            bench = Bench(work=folder, is_quick=quick, tell=lambda text: told.print(f"[dim]{text} …[/]"))
+            results = [running.run(CASES[name], bench, rounds=rounds) for name in chosen]
+    except (Failure, MeasurementFailed, ContendersDisagree) as error:
+        told.print(f"error: {error}", style="red", markup=False)
+        raise typer.Exit(1) from error
+    verdicts = [judge(result, budget) for result in results for budget in CASES[result.case].budgets]
+    console.print(reporting.make_results_table(results))
+    console.print(reporting.make_verdicts_table(verdicts))
+    if json_file is not None:
+        document = reporting.make_document(results, verdicts, at=at, is_quick=quick)
+        json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    raise typer.Exit(0 if all(verdict.is_met for verdict in verdicts) else 1)
+
+
+@contextmanager
+def _open_work(folder: Path | None) -> Iterator[Path]:
+    """Give the folder for files; without one, a temporary folder that is removed at the end."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-bench-") as name:
+        yield Path(name)
+
+
+if __name__ == "__main__":
+    typer.run(main)

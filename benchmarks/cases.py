@@ -1,0 +1,9 @@
+"""Every case, by its name. What each measures, and why, is told in ``docs/explanation/performance.md``."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from benchmarks import inspection
+
+CASES = MappingProxyType({case.name: case for case in (*inspection.CASES,)})

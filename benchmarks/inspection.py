@@ -1,0 +1,121 @@
+"""The inspection: all rules over large files, against Python's csv module reading them and doing nothing."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from benchmarks import data, measuring
+from benchmarks.case import Bench, Case, Contender, Stage
+from benchmarks.measuring import Facts, Work
+from benchmarks.verdicts import OURS, Budget, Kind
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.prepare.inspect import inspect
+from sftp_orchestrator.prepare.scan import scan
+
+GIB = 1024**3
+CSV_MODULE, READ_LOOP = "csv module", "read loop"
+READ_BYTES = 1024 * 1024
+
+
+def inspect_file(path: str, feed_type: str, outlet: str) -> Facts:
+    """Inspect a file as ``prepare`` does: every rule that is on by itself, and how long events are kept."""
+    type_ = FeedType(feed_type)
+    found = inspect(
+        Path(path),
+        data.make_feed(type_, max_bad_rows=0.5),
+        now=data.NOW,
+        outlet=Path(outlet),
+        retention_days=data.RETENTION_DAYS if type_ is FeedType.EVENT else None,
+    )
+    return {"rows": found.original.records, "refused": found.refused_rows}
+
+
+def scan_file(path: str) -> Facts:
+    """Do the pass over the bytes alone."""
+    return {"rows": scan(Path(path)).records}
+
+
+def read_with_csv(path: str) -> Facts:
+    """Read every row with Python's csv module, and do nothing with it."""
+    rows = -1
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        for _ in csv.reader(stream):
+            rows += 1
+    return {"rows": rows}
+
+
+def read_bytes(path: str) -> Facts:
+    """Read every byte, as dd does, and do nothing with it."""
+    size = 0
+    buffer = bytearray(READ_BYTES)
+    with Path(path).open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            size += count
+    return {"bytes": size}
+
+
+def _set_up(recipe: data.Recipe, *peers: tuple[str, Work]) -> Callable[[Bench], AbstractContextManager[Stage]]:
+    """Return what sets up an inspection of a file by ``recipe``, beside other ways to read it."""
+
+    @contextmanager
+    def set_up(bench: Bench) -> Iterator[Stage]:
+        path = bench.make(recipe)
+        with tempfile.TemporaryDirectory(dir=bench.work, prefix="inspect-") as outlet:
+            ours = Contender(
+                name=OURS,
+                measure=lambda: measuring.call(
+                    inspect_file, path=str(path), feed_type=recipe.type.value, outlet=outlet
+                ),
+            )
+            yield Stage(bytes=path.stat().st_size, contenders=(ours, *_list_readers(path, peers)))
+
+    return set_up
+
+
+def _list_readers(path: Path, peers: tuple[tuple[str, Work], ...]) -> list[Contender]:
+    def measure_with(work: Work) -> Callable[[], measuring.Measurement]:
+        return lambda: measuring.call(work, path=str(path))
+
+    return [Contender(name=name, measure=measure_with(work)) for name, work in peers]
+
+
+@contextmanager
+def _set_up_scan(bench: Bench) -> Iterator[Stage]:
+    path = bench.make(data.Recipe(size=GIB))
+    readers = _list_readers(path, ((OURS, scan_file), (READ_LOOP, read_bytes)))
+    yield Stage(bytes=path.stat().st_size, contenders=tuple(readers))
+
+
+_MEMORY = Budget(kind=Kind.PEAK, limit=300)
+_CSV_PEER = (CSV_MODULE, read_with_csv)
+
+CASES = (
+    Case(
+        name="inspect",
+        rounds=5,
+        budgets=(
+            Budget(kind=Kind.SPEED, limit=350),
+            Budget(kind=Kind.TIMES_FASTER, limit=8, peer=CSV_MODULE),
+            _MEMORY,
+        ),
+        set_up=_set_up(data.Recipe(size=GIB), _CSV_PEER),
+    ),
+    Case(
+        name="inspect-profiles",
+        rounds=3,
+        budgets=(_MEMORY,),
+        set_up=_set_up(data.Recipe(type=FeedType.PROFILE, size=GIB), _CSV_PEER),
+    ),
+    Case(
+        name="inspect-bad",
+        rounds=3,
+        budgets=(_MEMORY,),
+        set_up=_set_up(data.Recipe(size=GIB, bad_share=0.01), _CSV_PEER),
+    ),
+    Case(name="inspect-memory", rounds=1, budgets=(_MEMORY,), set_up=_set_up(data.Recipe(size=5_000_000_000))),
+    Case(name="scan", rounds=3, budgets=(), set_up=_set_up_scan),
+)

@@ -1,0 +1,41 @@
+"""Runs a case: round by round, its contenders in turn, so that each meets the same state of a busy machine."""
+
+from __future__ import annotations
+
+from benchmarks.case import Bench, Case
+from benchmarks.measuring import Measurement
+from benchmarks.verdicts import OURS, Result
+
+
+class ContendersDisagree(Exception):  # noqa: N818 - the sentence is in the name
+    """Two contenders found different things: one of them did not do the work."""
+
+
+def run(case: Case, bench: Bench, *, rounds: int | None = None) -> Result:
+    """Measure ``case``, ``rounds`` times or as often as it asks for by itself. Blocking.
+
+    Raises:
+        LocalFault: the disk has not enough space.
+        MeasurementFailed: a contender failed.
+        ContendersDisagree: they found different things.
+    """
+    with case.set_up(bench) as stage:
+        measured: dict[str, list[Measurement]] = {contender.name: [] for contender in stage.contenders}
+        if next(iter(measured)) != OURS:
+            raise ValueError(f"the first contender of {case.name} must be '{OURS}'")
+        total = rounds or case.rounds
+        for number in range(1, total + 1):
+            for contender in stage.contenders:
+                bench.tell(f"{case.name}: {contender.name}, round {number} of {total}")
+                measured[contender.name].append(contender.measure())
+        _require_agreement(case, measured)
+        return Result(case=case.name, bytes=stage.bytes, measured=measured)
+
+
+def _require_agreement(case: Case, measured: dict[str, list[Measurement]]) -> None:
+    """Raise unless all that contenders found under the same name is the same."""
+    found: dict[str, int] = {}
+    for contender, measurements in measured.items():
+        for name, value in (item for measurement in measurements for item in measurement.facts.items()):
+            if found.setdefault(name, value) != value:
+                raise ContendersDisagree(f"{case.name}: {contender} found {value:,} {name}, not {found[name]:,}")

@@ -160,7 +160,8 @@ class Reading:
             "inspect",
             self.path.name,
             "DuckDB's memory ran out",
-            hint=f"its rows have {average} bytes on average, the longest {found.longest_record}: send fewer columns or shorter values",
+            hint=f"its rows have {average} bytes on average, the longest {found.longest_record}:"
+            " send fewer columns or shorter values",
         )
 
 

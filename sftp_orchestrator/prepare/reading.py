@@ -156,8 +156,13 @@ class Reading:
     def _explain_memory(self) -> DecisionNeeded:
         found = self._get_scan()
         average = (found.body_end - self.header.body_start) // found.records
-        cause = f"DuckDB's memory ran out; its rows have {average} bytes on average, the longest {found.longest_record}"
-        return DecisionNeeded("inspect", self.path.name, cause, hint="send fewer columns or shorter values")
+        return DecisionNeeded(
+            "inspect",
+            self.path.name,
+            "DuckDB's memory ran out",
+            hint=f"its rows have {average} bytes on average, the longest {found.longest_record}:"
+            " send fewer columns or shorter values",
+        )
 
 
 @contextmanager

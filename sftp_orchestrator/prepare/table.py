@@ -185,8 +185,11 @@ class Table:
             )
 
     def _keep_order(self) -> None:
-        """Rows are numbered as they come: the reader must keep their order."""
-        self._connection.execute("SET preserve_insertion_order = true")
+        """Rows are numbered as they come, and written so: one thread does both.
+
+        The setting of that name would keep all rows of a file that is not read in parallel until its end.
+        """
+        self._connection.execute("SET threads = 1")
 
     def _number_rows(self, columns: Collection[str] = ("*",)) -> str:
         """Return the rows for FROM, each with its ``number`` from 1; the file's path is the parameter."""

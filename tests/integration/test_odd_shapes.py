@@ -23,7 +23,7 @@ from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board
-from tests.support.inspecting import NOW, count_refused
+from tests.support.inspecting import NOW, count_refused, rewrite
 
 HEADER = ("evtName", "ts", "identity", "note")
 TEXT = 'dear customer, thank you for your "order"; it was shipped today, and should arrive on monday, regards'
@@ -142,6 +142,20 @@ def test_a_file_that_lacks_a_column_takes_no_more_memory(tmp_path: Path) -> None
     found = measuring.call(count_refused, path=str(path), rule="row.ragged")
     assert found.facts == {"rows": rows}
     assert found.peak_bytes < 300_000_000
+
+
+@pytest.mark.parametrize(("is_sorted", "limit"), [(False, 300_000_000), (True, 512_000_000)])
+def test_a_file_is_written_anew_in_order_and_in_little_memory(tmp_path: Path, *, is_sorted: bool, limit: int) -> None:
+    """60 MB of small rows keep their order, and are not kept in memory; sorted, they are within what is promised."""
+    path, rows = tmp_path / "source.csv", 1_200_000
+    with path.open("wb") as stream:
+        stream.write(b"evtName,ts,identity,note\n")
+        stream.writelines(b"Sold,%d,user%07d,chess and football\n" % (1_700_000_000 + n // 7, n) for n in range(rows))
+    found = measuring.call(rewrite, path=str(path), sort_by_time=is_sorted)
+    assert found.facts == {"rows": rows}
+    assert found.peak_bytes < limit
+    written = (tmp_path / "good_rows.csv").read_bytes()
+    assert written.partition(b"\n") == (b"evtName,ts,identity,remark", b"\n", path.read_bytes().partition(b"\n")[2])
 
 
 @pytest.mark.parametrize("end", ["\n", "\n\n", "\n\n\n", ""])

@@ -20,3 +20,10 @@ def count_refused(path: str, rule: str) -> dict[str, int]:
     except Refused as refused:
         return {"rows": sum(tally.rows for tally in refused.tallies if tally.rule == rule)}
     return {"rows": 0}
+
+
+def rewrite(path: str, sort_by_time: bool) -> dict[str, int]:  # noqa: FBT001 - arguments come as JSON
+    """Inspect a file of events whose column ``note`` is renamed; return how many rows are sent."""
+    values = {"rename": {"note": "remark"}, "sort_by_time": sort_by_time}
+    feed = Feed.model_validate({"type": "event", "files": ["*"], "columns": {}, **values})
+    return {"rows": inspect(Path(path), feed, now=NOW, outlet=Path(path).parent).records}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,12 +27,31 @@ class Archive:
         self._ledger = ledger
         self._zone = zone
         self._keep_days = keep_days
+        self._putting_away = threading.Lock()
+        """a run puts away what it delivered while another destination's puts away all"""
 
     def put_away(self, source: Source) -> None:
         """Archive the original of a delivered source, or remove it by policy, with everything made of it.
 
         What this machine stands in the way of is left for ``put_away_all``: the delivery itself is done.
         """
+        with self._putting_away:
+            if self._ledger.sources.get(source.id).state is SourceState.DELIVERED:
+                self._put_away_delivered(source)
+
+    def put_away_all(self) -> None:
+        """Put away every original that is at its end and was not put away yet; part of every start, and after runs."""
+        for source in self._ledger.sources.list_in({SourceState.DELIVERED}):
+            self.put_away(source)
+        lying = {
+            path.name for folder in (self._workspace.work, self._workspace.quarantine) for path in folder.iterdir()
+        }
+        for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
+            if source.id in lying:
+                with self._putting_away:
+                    self._put_away_discarded(source)
+
+    def _put_away_delivered(self, source: Source) -> None:
         original = self._workspace.get_source(source.id)
         try:
             with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
@@ -44,17 +64,6 @@ class Archive:
             _LOG.error("archive_failed", source=source.id, error=str(error))
         else:
             self._ledger.sources.finish_archive(source.id)
-
-    def put_away_all(self) -> None:
-        """Put away every original that is at its end and was not put away yet; part of every start, and after runs."""
-        for source in self._ledger.sources.list_in({SourceState.DELIVERED}):
-            self.put_away(source)
-        lying = {
-            path.name for folder in (self._workspace.work, self._workspace.quarantine) for path in folder.iterdir()
-        }
-        for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
-            if source.id in lying:
-                self._put_away_discarded(source)
 
     def _put_away_discarded(self, source: Source) -> None:
         """Archive the original of a discarded source with its report, and remove what was made of it.

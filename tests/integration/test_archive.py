@@ -75,6 +75,17 @@ def test_originals_are_removed_only_where_all_of_them_was_sent(
     assert list(workspace.work.iterdir()) == []
 
 
+def test_what_two_destinations_put_away_at_once_is_put_away_once(workspace: Workspace) -> None:
+    """A run puts its delivery away while another one, that has ended, puts away all: neither fails."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _deliver(ledger, workspace)
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
+        for put_away in (archive.put_away_all, lambda: archive.put_away(source)):
+            put_away()
+        assert ledger.sources.get("s1").state is SourceState.ARCHIVED
+    assert len(list(workspace.archive.rglob("customers.csv"))) == 1
+
+
 def _give_up(ledger: Ledger, workspace: Workspace) -> Source:
     """Quarantine one source with its report and what a person left beside it, and discard it."""
     claim = Claim(

@@ -1,6 +1,7 @@
 # What a person types. Every target does its own set-up; `make` alone lists them.
 VENV    := .venv
 BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
@@ -11,10 +12,11 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml scripts/require-system-packages
-	@scripts/require-system-packages python-venv
+	@PYTHON=$(PYTHON) scripts/require-system-packages python
+	@echo "Installing what requirements/dev.lock lists into $(VENV): two or three minutes, once"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) install --require-hashes --requirement requirements/dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 system-packages:
@@ -26,7 +28,7 @@ system-packages-test:
 demo: $(STAMP) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)
 
-test: $(STAMP) system-packages-test ## run every test (ARGS="-k name" narrows them)
+test: $(STAMP) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the house format

@@ -22,6 +22,7 @@ from sftp_orchestrator import threads
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
+from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
@@ -31,7 +32,7 @@ from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
@@ -63,9 +64,10 @@ def open_daemon(
 
     Raises:
         LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
-        ConfigurationError: a key or secret is missing, loose, expired or of the wrong kind.
+        ConfigurationError: a key or secret is missing, loose, locked, expired or of the wrong kind.
     """
     credentials.require_secrets(configuration)
+    require_credentials(configuration)
     workspace = Workspace(root=configuration.workspace)
     with _private_files():
         workspace.prepare()
@@ -117,8 +119,8 @@ class Daemon:
         Returns the sources that cannot go on by the configuration as it is now.
         """
         await threads.call(self._intake.recover, self._stop)
-        undone = await asyncio.to_thread(self._ledger.sources.list_in, set(SourceState) - SOURCE_DONE)
-        held = [source for source in undone if await asyncio.to_thread(self._stations.preparation.align, source)]
+        unfinished = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_OPEN)
+        held = [source for source in unfinished if await asyncio.to_thread(self._stations.preparation.align, source)]
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)

@@ -27,7 +27,7 @@ from sftp_orchestrator.web.pulse import Pulse
 _LOG = structlog.get_logger()
 
 DECISIONS_POLL_SECONDS = 2.0
-"""How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
+"""How soon a person's ``retry``, ``release``, ``discard`` or ``resolve``, made in another process, is noticed."""
 FAULT_PAUSE_SECONDS = 10.0
 """After a fault of this machine, before the ledger is asked again."""
 STUCK_SECONDS = 300.0
@@ -116,7 +116,7 @@ class Dispatcher:
         pulse: Pulse,
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
-        """``rescan`` asks for a scan soon; ``tidy`` is called after each run."""
+        """``rescan`` asks for a scan soon; ``tidy`` is called after each run, and when something was discarded."""
         self._destination = destination
         self._ledger = stations.ledger
         self._board = stations.board
@@ -129,6 +129,8 @@ class Dispatcher:
         }
         self._gathering = Gathering(feeds)
         self._seen = Seen()
+        self._discards = 0
+        """how many there were at the last look"""
         self._scans = scans
         self._rescan = rescan
         self._pulse = pulse
@@ -149,6 +151,7 @@ class Dispatcher:
             self._wake.clear()
             self._beat()
             try:
+                await self._heed_discards()
                 if await self._run_if_due():
                     await self._tidy()
                     continue
@@ -159,6 +162,14 @@ class Dispatcher:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DECISIONS_POLL_SECONDS):
                     await self._wake.wait()
+
+    async def _heed_discards(self) -> None:
+        """Have put away what was discarded since the last look; events that waited for it are looked at again."""
+        discards = await asyncio.to_thread(self._ledger.discards.count)
+        if discards != self._discards:
+            self._discards = discards
+            self._seen = Seen()
+            await self._tidy()
 
     async def _run_if_due(self) -> bool:
         """Run where a tick, an arrival or a wait that is over calls for it; return whether one did."""

@@ -1,25 +1,32 @@
-"""What ``check`` looks at before a byte leaves: folders, space, keys and their expiry, and the receivers."""
+"""What ``check`` looks at before a byte leaves: folders, ledger, space, keys and their expiry, and the receivers."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sftp_orchestrator.config import credentials
+from sftp_orchestrator.config.findings import InvalidConfiguration, KeyPath
 from sftp_orchestrator.config.model import Configuration, Destination, Verify
 from sftp_orchestrator.deliver import probe, sftp
+from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
 from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, get_exit_code
+from sftp_orchestrator.ledger.database import examine_database
 from sftp_orchestrator.prepare import planning
-from sftp_orchestrator.workspace import Workspace
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
 EXPIRY_WARNING_DAYS = 60
 """An OpenPGP key that expires sooner is worth a line: CleverTap needs time to store a new one."""
 SPACE_WARNING_BYTES = 10_000_000_000
 """Less free space than two of the largest files is worth a line."""
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +44,23 @@ class Result:
         return get_exit_code(self.failure) if self.failure is not None else ExitCode.DONE
 
 
-def check_machine(configuration: Configuration) -> Iterator[Result]:
-    """Look at secrets, folders, space and keys; nothing is sent."""
+def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
+    """Look at the configuration file ``path``, secrets, folders, ledger, space and keys; nothing is sent."""
     workspace = Workspace(root=configuration.workspace)
-    yield _attempt("secrets", lambda: _check_secrets(configuration))
+    yield Result(subject="configuration", said=str(path))
+    yield from _check_writers(configuration, path)
+    secrets = _attempt("secrets", lambda: _check_secrets(configuration))
+    yield secrets
+    told = _list_told(secrets.failure)
+    yield from _check_logins(configuration, told)
     yield _attempt("staging", lambda: _check_folder(configuration.staging))
-    yield _attempt("workspace", lambda: _check_workspace(workspace))
+    folder = _check_workspace(workspace)
+    yield folder
     yield from _check_file_systems(configuration)
-    yield from _check_space(configuration)
-    if any(destination.encryption for destination in configuration.destinations.values()):
-        yield from _check_keys(configuration, workspace)
+    if folder.failure is None:
+        yield _attempt("ledger", lambda: _check_ledger(configuration, workspace))
+        yield from _check_space(configuration)
+        yield from _check_keys(configuration, workspace, told)
 
 
 async def check_receiver(name: str, destination: Destination) -> Result:
@@ -65,11 +79,12 @@ async def check_receiver(name: str, destination: Destination) -> Result:
             "verify", name, "the receiver does not show what was put there", hint="set verify: best_effort"
         )
         return Result(subject=subject, said=str(hidden), failure=hidden)
+    left = facts.left_behind
     return Result(
         subject=subject,
         said=f"logged in to {facts.server_version}, host key {facts.host_key}, {facts.cipher}; probe written"
-        + (" and removed" if facts.may_remove else "; it could not be removed"),
-        is_warning=not facts.may_remove,
+        + (" and removed" if left is None else f"; it could not be removed: {left} lies there"),
+        is_warning=left is not None,
     )
 
 
@@ -85,9 +100,69 @@ def _check_secrets(configuration: Configuration) -> str:
     return "all readable, private ones by us alone"
 
 
-def _check_workspace(workspace: Workspace) -> str:
-    workspace.prepare()
-    return _check_folder(workspace.root)
+def _list_told(failure: Failure | None) -> frozenset[KeyPath]:
+    """Return the keys of the configuration whose secrets are told of already, so that nothing is told twice."""
+    return (
+        frozenset(finding.path for finding in failure.findings)
+        if isinstance(failure, InvalidConfiguration)
+        else frozenset()
+    )
+
+
+def _check_writers(configuration: Configuration, path: Path) -> Iterator[Result]:
+    """Warn of files that others may write to: whoever changes them chooses who gets the data."""
+    files: dict[str, Path | None] = {"configuration": path}
+    for name, destination in configuration.destinations.items():
+        files[f"known_hosts of {name}"] = destination.known_hosts
+        files[f"OpenPGP key of {name}"] = _get_public_key(destination)
+    for subject, file in files.items():
+        with contextlib.suppress(OSError):
+            mode = file.stat().st_mode if file is not None else 0
+            if mode & _WRITABLE_BY_OTHERS:
+                said = (
+                    f"the permissions {stat.S_IMODE(mode):04o} of {file} let others write to it; run: chmod go-w {file}"
+                )
+                yield Result(subject=subject, said=said, is_warning=True)
+
+
+def _get_public_key(destination: Destination) -> Path | None:
+    return destination.encryption.public_key.file if destination.encryption is not None else None
+
+
+def _check_logins(configuration: Configuration, told: Container[KeyPath]) -> Iterator[Result]:
+    for name, destination in configuration.destinations.items():
+        needed = ("private_key", "private_key_passphrase")
+        if not any(("destinations", name, key) in told for key in needed):
+            yield _attempt(f"SSH key of {name}", partial(_check_login, destination, name))
+
+
+def _check_login(destination: Destination, name: str) -> str:
+    return get_fingerprint(load_credentials(destination, name).key)
+
+
+def _check_workspace(workspace: Workspace) -> Result:
+    mode = FOLDER_MODE
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(workspace.root.stat().st_mode)
+
+    def prepare() -> str:
+        workspace.prepare()
+        return _check_folder(workspace.root)
+
+    result = _attempt("workspace", prepare)
+    if result.failure is None and mode & 0o077:
+        said = f"{workspace.root}: others could look into it ({mode:04o}); its permissions are {FOLDER_MODE:04o} now"
+        return Result(subject="workspace", said=said, is_warning=True)
+    return result
+
+
+def _check_ledger(configuration: Configuration, workspace: Workspace) -> str:
+    found = examine_database(configuration.ledger.url, workspace.root)
+    if found.revision is None:
+        return f"{found.place}; the first start makes it"
+    if found.revision == found.newest:
+        return f"{found.place}; up to date"
+    return f"{found.place}; the next start migrates it from schema {found.revision} to {found.newest}"
 
 
 def _check_folder(folder: Path) -> str:
@@ -116,17 +191,23 @@ def _check_space(configuration: Configuration) -> Iterator[Result]:
     yield Result(subject="space", said=f"{free / 1e9:.1f} GB free", is_warning=free < SPACE_WARNING_BYTES)
 
 
-def _check_keys(configuration: Configuration, workspace: Workspace) -> Iterator[Result]:
+def _check_keys(configuration: Configuration, workspace: Workspace, told: Container[KeyPath]) -> Iterator[Result]:
+    for name, destination in configuration.destinations.items():
+        if destination.encryption is not None and ("destinations", name, "encryption", "public_key") not in told:
+            yield _check_key(configuration, workspace, name)
+
+
+def _check_key(configuration: Configuration, workspace: Workspace, name: str) -> Result:
+    subject = f"OpenPGP key of {name}"
+    # One at a time, so that one that cannot be used does not hide another.
+    alone = configuration.model_copy(update={"destinations": {name: configuration.destinations[name]}})
     try:
-        encryptors = planning.open_encryptors(configuration, workspace)
+        encryptor = planning.open_encryptors(alone, workspace)[name]
     except Failure as failure:
-        yield Result(subject="OpenPGP key", said=str(failure), failure=failure)
-        return
-    now = datetime.datetime.now(datetime.UTC)
-    for name, encryptor in encryptors.items():
-        ends = encryptor.expires_at
-        days = (ends - now).days if ends is not None else None
-        said = f"{encryptor.fingerprint}, " + ("never expires" if days is None else f"expires in {days} days")
-        yield Result(
-            subject=f"OpenPGP key of {name}", said=said, is_warning=days is not None and days < EXPIRY_WARNING_DAYS
-        )
+        return Result(subject=subject, said=str(failure), failure=failure)
+    ends = encryptor.expires_at
+    if ends is None:
+        return Result(subject=subject, said=f"{encryptor.fingerprint}, never expires")
+    days = (ends - datetime.datetime.now(datetime.UTC)).days
+    said = f"{encryptor.fingerprint}, expires on {ends:%Y-%m-%d}, in {days} days"
+    return Result(subject=subject, said=said, is_warning=days < EXPIRY_WARNING_DAYS)

@@ -112,7 +112,16 @@ def _survey(configuration: Configuration) -> Survey:
 
 def list_done(ledger: Ledger, workspace: Workspace, *, limit: int) -> list[SourceView]:
     """Return the sources that were archived last, the newest first, with their parts."""
-    return [_look_at(source, ledger, workspace) for source in ledger.sources.list_last_archived(limit)]
+    return _list_last(ledger, workspace, SourceState.ARCHIVED, limit)
+
+
+def list_discarded(ledger: Ledger, workspace: Workspace, *, limit: int) -> list[SourceView]:
+    """Return the sources that were discarded last, the newest first, with their parts."""
+    return _list_last(ledger, workspace, SourceState.DISCARDED, limit)
+
+
+def _list_last(ledger: Ledger, workspace: Workspace, state: SourceState, limit: int) -> list[SourceView]:
+    return [_look_at(source, ledger, workspace) for source in ledger.sources.list_last(state, limit)]
 
 
 def describe_delivered(overview: Overview) -> str:
@@ -201,12 +210,23 @@ def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datet
             "then correct the file beside it, and:",
             f"{command} retry {source.id}",
             _OR_DROP_PROFILES if source.type is FeedType.PROFILE else "or drop a corrected file",
+            *_advise_to_discard(source),
         )
     if source.state is SourceState.HELD:
         if view.missing is not None:
-            return (f"put the file back as {view.missing}, then:", f"{command} retry {source.id}")
-        return ("once the reason is dealt with:", f"{command} retry {source.id}", f"{command} release {source.id}")
+            back = (f"put the file back as {view.missing}, then:", f"{command} retry {source.id}")
+            return (*back, *_advise_to_discard(source))
+        return (
+            "once the reason is dealt with:",
+            f"{command} retry {source.id}",
+            f"{command} release {source.id}",
+            *_advise_to_discard(source),
+        )
     return _advise_to_wait(view, gate, now)
+
+
+def _advise_to_discard(source: Source) -> tuple[str, ...]:
+    return ("or give it up, and nothing more of it is sent:", f"{COMMAND} discard {source.id}")
 
 
 def _advise_on_rows(view: SourceView, rows: Path) -> SourceView:

@@ -1,11 +1,12 @@
-"""What would happen to a file, found out without writing or sending anything: ``plan``."""
+"""What would happen to a file, found out without writing or sending anything: ``plan`` and ``validate``."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,18 +114,22 @@ class Plan:
         }
 
 
-def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[int], None] = lambda _: None) -> Plan:
+def rehearse(
+    configuration: Configuration, path: Path, *, operation: str, progress: Callable[[int], None] = lambda _: None
+) -> Plan:
     """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
+
+    ``operation`` is what errors call it.
 
     Raises:
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
-    require_file("plan", path)
+    require_file(operation, path)
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
-        raise ConfigurationError("plan", display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
+        raise ConfigurationError(operation, display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
     feed, destination_name = feeds[0], configuration.get_destination_name(feeds[0])
     destination = configuration.destinations[destination_name]
     inspection: Inspection | None = None
@@ -134,12 +139,12 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     refused_rows: int | None = None
     now = datetime.datetime.now(datetime.UTC)
     try:
-        with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as scratch:
+        with open_scratch(configuration) as scratch:
             inspection = inspect(
                 path,
                 configuration.feeds[feed],
                 now=now,
-                outlet=Path(scratch),
+                outlet=scratch,
                 retention_days=destination.retention_days,
                 watch=Watch(progress=progress),
             )
@@ -174,6 +179,18 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         tallies=tallies,
         brings=read_declared(parts[0].manifest, inspection.header.header_bytes) if inspection and parts else (),
     )
+
+
+@contextlib.contextmanager
+def open_scratch(configuration: Configuration) -> Iterator[Path]:
+    """Give a folder for what is made on the way, gone afterwards: in the workspace, where its data is at home.
+
+    Where there is no workspace yet, or it is not ours, it is the system's folder for such.
+    """
+    workspace = configuration.workspace
+    parent = workspace if workspace.is_dir() and os.access(workspace, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=parent) as scratch:
+        yield Path(scratch)
 
 
 def compare_types(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:

@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from sftp_orchestrator import threads
-from sftp_orchestrator.cli import app
+from sftp_orchestrator.cli import app, usage
 from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
 
 
@@ -23,7 +23,7 @@ def execute(arguments: list[str]) -> int:
     try:
         result = app.app(arguments, prog_name="sftp-orchestrator", standalone_mode=False)
     except typer.TyperException as error:
-        typer.echo(f"sftp-orchestrator: {error.format_message()} (see --help)" if arguments else error, err=True)
+        typer.echo(usage.describe(error), err=True)
         return ExitCode.USAGE
     except (typer.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED

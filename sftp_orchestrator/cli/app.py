@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from sftp_orchestrator.cli import (
     config,
     decide,
     demo,
+    endings,
     history,
     infer,
     plan,
@@ -21,19 +23,17 @@ from sftp_orchestrator.cli import (
     status,
     validate,
 )
+from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.cli.options import ConfigOption
-
-_EPILOG = (
-    "Exit codes: 0 done; 1 something was quarantined, held or not delivered; 2 wrong usage or configuration; "
-    "3 the receiver could not be reached or refused us; 130 interrupted."
-)
 
 app = typer.Typer(
     name="sftp-orchestrator",
+    cls=Group,
     help="Delivers CSV files to CleverTap's SFTP import: checked, split, encrypted and in order.",
-    epilog=_EPILOG,
+    epilog=endings.render(endings.ALL),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -57,17 +57,22 @@ def prepare(
     logs.configure(debug=debug)
 
 
-app.command(name="run", epilog=_EPILOG)(run.run)
-app.command(name="plan", epilog=_EPILOG)(plan.plan)
-app.command(name="validate", epilog=_EPILOG)(validate.validate)
-app.command(name="infer", epilog=_EPILOG)(infer.infer)
-app.command(name="check", epilog=_EPILOG)(check.check)
-app.command(name="status", epilog=_EPILOG)(status.status)
-app.command(name="history", epilog=_EPILOG)(history.history)
-app.command(name="retry", epilog=_EPILOG)(decide.retry)
-app.command(name="release", epilog=_EPILOG)(decide.release)
-app.command(name="resolve", epilog=_EPILOG)(decide.resolve)
+def _add(name: str, function: Callable[..., int | None]) -> None:
+    app.command(name=name, cls=Command, epilog=endings.render(endings.BY_COMMAND[name]))(function)
+
+
+_add("run", run.run)
+_add("plan", plan.plan)
+_add("validate", validate.validate)
+_add("infer", infer.infer)
+_add("check", check.check)
+_add("status", status.status)
+_add("history", history.history)
+_add("retry", decide.retry)
+_add("release", decide.release)
+_add("discard", decide.discard)
+_add("resolve", decide.resolve)
 app.add_typer(schema.app)
 app.add_typer(config.app)
-app.command(name="sandbox", epilog=_EPILOG)(sandbox.sandbox)
-app.command(name="demo", epilog=_EPILOG)(demo.demo)
+_add("sandbox", sandbox.sandbox)
+_add("demo", demo.demo)

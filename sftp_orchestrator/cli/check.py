@@ -9,6 +9,7 @@ import typer
 
 from sftp_orchestrator import health
 from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 
 
@@ -20,10 +21,11 @@ def check(
         bool, typer.Option("--connect", help="Also log in at each receiver, write a probe and remove it.")
     ] = False,
 ) -> int:
-    """Check configuration, folders, keys and their expiry, and free space; with --connect each receiver, too."""
+    """Check configuration, folders, ledger, keys and their expiry, free space; with --connect each receiver, too."""
     options.quieten(context)
-    configuration = options.load_configuration(context, config)
-    results = list(health.check_machine(configuration))
+    path = options.find_configuration(context, config)
+    configuration = loading.load(path)
+    results = list(health.check_machine(configuration, path.absolute()))
     if connect:
         results += asyncio.run(_check_receivers(configuration))
     lines = [(result, line) for result in results for line in result.said.splitlines()]

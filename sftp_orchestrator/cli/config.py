@@ -6,27 +6,32 @@ from typing import Annotated
 
 import typer
 
-from sftp_orchestrator.cli import options
+from sftp_orchestrator.cli import endings, options
+from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.config import effective, loading, sample, schema
 
 app = typer.Typer(
-    name="config", help="A configuration to begin with, its JSON Schema, the values in effect.", no_args_is_help=True
+    name="config",
+    cls=Group,
+    help="A configuration to begin with, its JSON Schema, the values in effect.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
-@app.command(name="sample")
+@app.command(name="sample", cls=Command, epilog=endings.render(endings.BY_COMMAND["config sample"]))
 def print_sample() -> None:
     """Print a commented sample with every key."""
     typer.echo(sample.render(), nl=False)
 
 
-@app.command(name="schema")
+@app.command(name="schema", cls=Command, epilog=endings.render(endings.BY_COMMAND["config schema"]))
 def print_schema() -> None:
     """Print the JSON Schema (draft 2020-12), for editors and other programs."""
     typer.echo(schema.render(), nl=False)
 
 
-@app.command(name="show")
+@app.command(name="show", cls=Command, epilog=endings.render(endings.BY_COMMAND["config show"]))
 def print_effective(
     context: typer.Context,
     config: options.ConfigOption = None,

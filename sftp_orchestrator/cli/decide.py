@@ -1,4 +1,4 @@
-"""``retry``, ``release`` and ``resolve``: what a person decides. A running daemon notices within seconds."""
+"""``retry``, ``release``, ``discard``, ``resolve``: what a person decides. A running daemon notices within seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.deliver.archive import get_archive_folder
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.intake.lock import find_holder
 from sftp_orchestrator.outlook import NOBODY
@@ -31,6 +32,27 @@ def release(context: typer.Context, source_id: SourceId, config: options.ConfigO
     with options.open_ledger(configuration) as ledger:
         source = ledger.sources.release(source_id, by=options.get_person())
     typer.echo(f"{source.id} ({source.name}) is {source.state} and released; it goes on{_say_when(configuration)}.")
+
+
+def discard(
+    context: typer.Context,
+    source_id: SourceId,
+    config: options.ConfigOption = None,
+    *,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the history.")
+    ] = None,
+) -> None:
+    """Give a quarantined or held source up: nothing more of it is sent, and nobody waits for it. It is archived."""
+    configuration = options.load_configuration(context, config)
+    with options.open_ledger(configuration) as ledger:
+        ledger.sources.get(source_id)
+        why = " ".join((reason or "").split()) or None
+        delivered = ledger.discards.discard(source_id, by=options.get_person(), reason=why)
+        source = ledger.sources.get(source_id)
+    folder = get_archive_folder(Workspace(root=configuration.workspace), source, configuration.zone)
+    typer.echo(f"{source.id} ({source.name}) is discarded; {delivered}.")
+    typer.echo(f"A running daemon, or the next run, puts its file into {folder}.")
 
 
 def resolve(

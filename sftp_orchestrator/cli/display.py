@@ -26,8 +26,6 @@ BAR_CELLS = 10
 FIXED_CELLS = 54
 """What all columns but the name take, gaps included."""
 _LABEL_TAIL_CELLS = 12
-_WITHOUT_BYTES = frozenset({Phase.PUBLISH, Phase.IMPORT})
-"""Too short, or of unknown length: the name alone."""
 
 
 @contextlib.contextmanager
@@ -93,8 +91,9 @@ class Picture:
         if len(shown) < len(work):
             yield Text(f"and {len(work) - len(shown)} more")
         if sent:
-            speed = f", {units.format_bytes(rate)}/s" if rate else ""
-            speed = f", {units.format_bytes(rate)}/s" if rate else ""
+            # Once all is sent the rate of late only falls, which would look like trouble.
+            is_over = all(one.phase is Phase.IMPORT for one in work)
+            speed = f", {units.format_bytes(rate)}/s" if rate and not is_over else ""
             yield Text(f"sent    {units.format_bytes(sent)} so far{speed}", "bold", no_wrap=True)
 
     def _forget_all_but(self, work: list[Work]) -> None:
@@ -104,7 +103,8 @@ class Picture:
     def _draw(self, work: Work, now: float, label_cells: int) -> list[RenderableType]:
         rate = self._meters[work.label, work.phase, work.started].look(now, work.done_bytes)
         name: list[RenderableType] = [Text(f"{work.phase.value:7}"), Text(shorten(work.label, label_cells))]
-        if work.phase in _WITHOUT_BYTES or not work.total_bytes:
+        # A manifest is too short to be counted.
+        if work.phase is Phase.PUBLISH or not work.total_bytes:
             return name
         done, left = work.done_bytes, max(work.total_bytes - work.done_bytes, 0)
         return [

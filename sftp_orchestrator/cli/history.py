@@ -1,4 +1,4 @@
-"""``history``: what was delivered, when runs took place, and every move of one source."""
+"""``history``: what was delivered or discarded, when runs took place, and every move of one source."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Move
+from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import describe_run, look_out
-from sftp_orchestrator.overview import get_view, list_done, run_to_json
+from sftp_orchestrator.overview import get_view, list_discarded, list_done, run_to_json
 from sftp_orchestrator.views import SourceView, spell_out
 from sftp_orchestrator.workspace import Workspace
 
@@ -33,7 +34,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at the most, the newest last.")] = LIMIT,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Show what was delivered and how the last runs ended; with ID every move of that source."""
+    """Show what was delivered or discarded, and how the last runs ended; with ID every move of that source."""
     configuration = options.load_configuration(context, config)
     workspace = Workspace(root=configuration.workspace)
     console = options.get_console()
@@ -46,7 +47,8 @@ def history(
             layout.print_entries(console, [_make_head(view, options.get_command(context, config))])
             _print_moves(console, ledger.list_history(source_id=source_id, limit=limit))
         else:
-            _print_done(console, list_done(ledger, workspace, limit=limit))
+            views = [*list_done(ledger, workspace, limit=limit), *list_discarded(ledger, workspace, limit=limit)]
+            _print_done(console, sorted(views, key=lambda view: view.source.changed_at, reverse=True)[:limit])
             _print_runs(console, configuration, ledger, min(limit, RUNS))
 
 
@@ -55,6 +57,7 @@ def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit:
     is_one = source_id is not None
     return {
         "delivered": [] if is_one else [view.to_json() for view in list_done(ledger, workspace, limit=limit)],
+        "discarded": [] if is_one else [view.to_json() for view in list_discarded(ledger, workspace, limit=limit)],
         "runs": [] if is_one else [run_to_json(run) for run in ledger.runs.list_last(limit)],
         "moves": [{**vars(move), "at": move.at.isoformat()} for move in moves],
     }
@@ -101,6 +104,8 @@ def _print_done(console: Console, views: list[SourceView]) -> None:
 
 def _describe_source(view: SourceView, *more: str) -> str:
     source, parts = view.source, len(view.parts)
+    if source.state is SourceState.DISCARDED:
+        return f"({source.feed}, {units.format_bytes(source.size)}) discarded: {source.reason}"
     facts = [source.feed]
     is_whole = not any(word == "rows" for word, _ in view.notes)
     facts += [_count(source.records, "row")] if source.records is not None and is_whole else []

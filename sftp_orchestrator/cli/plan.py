@@ -23,13 +23,15 @@ def plan(
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
     configuration = options.load_configuration(context, config)
-    plans = rehearsal.compare_types(configuration, options.rehearse_all(configuration, files))
-    if as_json:
-        typer.echo(json.dumps([found.to_json() for found in plans], indent=2, ensure_ascii=False))
-    else:
-        for found in plans:
-            _print(options.get_console(), found)
-    return ExitCode.NOT_ALL_DELIVERED if any(found.is_refused or found.held_for for found in plans) else ExitCode.DONE
+    found = options.rehearse_all(configuration, files, operation="plan")
+    plans = rehearsal.compare_types(configuration, found.plans)
+    if as_json and plans:
+        typer.echo(json.dumps([plan.to_json() for plan in plans], indent=2, ensure_ascii=False))
+    elif not as_json:
+        for plan in plans:
+            _print(options.get_console(), plan)
+    found.require_all()
+    return ExitCode.NOT_ALL_DELIVERED if any(plan.is_refused or plan.held_for for plan in plans) else ExitCode.DONE
 
 
 def _print(console: Console, found: rehearsal.Plan) -> None:

@@ -26,9 +26,11 @@ OpenPGPOption = Annotated[
     ),
 ]
 KeyIdOption = Annotated[str | None, typer.Option(metavar="UUID", help="What manifests call that key.")]
-PlainOption = Annotated[int, typer.Option(min=1, help="A plain data file must stay below this.")]
-EncryptedOption = Annotated[int, typer.Option(min=1, help="An encrypted data file must stay below this.")]
-UsernameOption = Annotated[str | None, typer.Option(help="The one user name that may log in, else any.")]
+PlainOption = Annotated[int, typer.Option(min=1, help="A plain data file must stay below so many bytes.")]
+EncryptedOption = Annotated[int, typer.Option(min=1, help="An encrypted data file must stay below so many bytes.")]
+UsernameOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The one user name that may log in, else any.")
+]
 
 
 def sandbox(  # noqa: PLR0913 - typer makes each argument an option

@@ -7,18 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
-from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.cli import endings, layout, options
 from sftp_orchestrator.cli.decide import SourceId
+from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import Property, display_path
 from sftp_orchestrator.prepare import types_kept
 
 app = typer.Typer(
-    name="schema", help="The type that each property has for ever, and what to do about another.", no_args_is_help=True
+    name="schema",
+    cls=Group,
+    help="The type that each property has for ever, and what to do about another.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
-@app.command(name="show")
+@app.command(name="show", cls=Command, epilog=endings.render(endings.BY_COMMAND["schema show"]))
 def show(
     context: typer.Context,
     config: options.ConfigOption = None,
@@ -48,7 +53,7 @@ def show(
         layout.say(console, "No property is known: nothing was delivered yet.")
 
 
-@app.command(name="accept")
+@app.command(name="accept", cls=Command, epilog=endings.render(endings.BY_COMMAND["schema accept"]))
 def accept(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
     """Take the types that a held source brings as those of its destination from now on, and let it go on."""
     configuration = options.load_configuration(context, config)

@@ -22,13 +22,14 @@ def validate(
     as_json: options.JsonOption = False,
 ) -> int:
     """Check files against the receiver's rules: every rule that is broken, how often, and where first."""
-    plans = options.rehearse_all(options.load_configuration(context, config), files)
-    if as_json:
-        typer.echo(json.dumps([found.to_json(parts=False) for found in plans], indent=2, ensure_ascii=False))
-    else:
-        for found in plans:
-            _print(options.get_console(), found)
-    return ExitCode.DONE if all(_is_good(found) for found in plans) else ExitCode.NOT_ALL_DELIVERED
+    found = options.rehearse_all(options.load_configuration(context, config), files, operation="validate")
+    if as_json and found.plans:
+        typer.echo(json.dumps([plan.to_json(parts=False) for plan in found.plans], indent=2, ensure_ascii=False))
+    elif not as_json:
+        for plan in found.plans:
+            _print(options.get_console(), plan)
+    found.require_all()
+    return ExitCode.DONE if all(_is_good(plan) for plan in found.plans) else ExitCode.NOT_ALL_DELIVERED
 
 
 def _is_good(found: rehearsal.Plan) -> bool:

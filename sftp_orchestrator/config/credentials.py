@@ -21,9 +21,22 @@ def require_secrets(configuration: Configuration) -> None:
         try:
             reference.read(private=private)
         except ConfigurationError as error:
-            found.append(Finding(path=path, said=f"{error.subject}: {error.cause}", hint=error.hint))
+            is_missing = isinstance(error.__cause__, FileNotFoundError)
+            hint = _get_hint(path, reference) if is_missing else error.hint
+            found.append(Finding(path=path, said=f"{error.subject}: {error.cause}", hint=hint))
     if found:
         raise InvalidConfiguration("secrets", found)
+
+
+def _get_hint(path: KeyPath, reference: SecretReference) -> str | None:
+    """Return where a file that is missing comes from."""
+    match path[-1]:
+        case "private_key":
+            return f"run: ssh-keygen -t ed25519 -N '' -f {reference.file}, and register its .pub with the receiver"
+        case "public_key":
+            return "put the receiver's public key there, or leave encryption out to send plain files"
+        case _:
+            return None
 
 
 def _list_secrets(configuration: Configuration) -> Iterator[tuple[KeyPath, SecretReference, bool]]:

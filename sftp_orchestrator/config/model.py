@@ -36,8 +36,10 @@ SMALLEST_ENCRYPTED_LIMIT_BYTES = 4096
 """Below this the OpenPGP envelope and armor alone (about 1 KiB) would leave no room for records."""
 
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-_EMAIL = r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$"
+_EMAIL = r"^[^@\s,;<>\"]+@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)+$"
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+
+_FILLED = r"\S"
 
 _HOST = r"^[^\s/@,]+$"
 _LISTEN = r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"
@@ -47,6 +49,7 @@ PATTERN_MEANINGS = {
     _EMAIL: "must be one e-mail address",
     _NAME: "this name must be 1 to 40 characters of a-z, 0-9, '-' and '_', the first a letter or digit",
     _HOST: "must be a host name or an address",
+    _FILLED: "must not be blank",
     _LISTEN: "must be HOST:PORT, such as 127.0.0.1:8765",
     CREDENTIAL_PATTERN: "must be a plain file name",
 }
@@ -233,10 +236,10 @@ class Web(_Model):
 
 
 class Archive(_Model):
-    """What happens to delivered originals."""
+    """What happens to originals that were delivered, or discarded by a person."""
 
     keep_days: int | None = Field(default=30, ge=0)
-    """delivered originals are kept this many days; 0 = removed at once, null = for ever"""
+    """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
 
 
 class BadRows(enum.StrEnum):
@@ -276,7 +279,7 @@ class Deduplicate(_Model):
 class Column(_Model):
     """How one CSV column maps to a CleverTap property."""
 
-    ct_name: str | None = Field(default=None, min_length=1, max_length=120, examples=["identity"])
+    ct_name: str | None = Field(default=None, pattern=_FILLED, max_length=120, examples=["identity"])
     """the property's name; left out: the header itself"""
     type: DataType = DataType.STRING
     """STRING | INTEGER | LONG | FLOAT | BOOLEAN | DATE"""
@@ -380,7 +383,7 @@ class Configuration(_Model):
     web: Web = Web()
     """the status page and the probes"""
     archive: Archive = Archive()
-    """what happens to delivered originals"""
+    """what happens to originals at their end"""
     feeds: dict[Name, Feed] = Field(min_length=1, examples=[examples.FEEDS])
     """which files go where, and how; each under a name of your own, which the remote file names begin with"""
 

@@ -1,4 +1,4 @@
-"""What happens to originals at the end: archived by day, quarantined with their report, or removed by policy."""
+"""What happens to originals at the end: archived by day, delivered ones and those given up, or removed by policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOG = structlog.get_logger()
 
 
 class Archive:
-    """Puts delivered originals away. Each step may be repeated; blocking, for threads."""
+    """Puts originals away, delivered or discarded. Each step may be repeated; blocking, for threads."""
 
     def __init__(self, workspace: Workspace, ledger: Ledger, zone: ZoneInfo, *, keep_days: int | None) -> None:
         self._workspace = workspace
@@ -30,7 +30,6 @@ class Archive:
     def put_away(self, source: Source) -> None:
         """Archive the original of a delivered source, or remove it by policy, with everything made of it.
 
-        The day is that of its delivery, from the ledger, so that a repetition after a crash finds the same folder.
         What this machine stands in the way of is left for ``put_away_all``: the delivery itself is done.
         """
         original = self._workspace.get_source(source.id)
@@ -39,8 +38,7 @@ class Archive:
                 # What came after the last manifest is nowhere else: it is kept, whatever the policy says.
                 has_late_rows = _find_late_rows(source, original)
                 if self._keep_days != 0 or has_late_rows:
-                    day = source.changed_at.astimezone(self._zone).date().isoformat()
-                    move_in(original, self._workspace.get_archive(source.id, day), source.file_name)
+                    move_in(original, get_archive_folder(self._workspace, source, self._zone), source.file_name)
                 remove_tree(self._workspace.get_folder(source.id))
         except LocalFault as error:
             _LOG.error("archive_failed", source=source.id, error=str(error))
@@ -48,9 +46,34 @@ class Archive:
             self._ledger.sources.finish_archive(source.id)
 
     def put_away_all(self) -> None:
-        """Put away every original that is delivered and was not put away yet; part of every start, and after runs."""
+        """Put away every original that is at its end and was not put away yet; part of every start, and after runs."""
         for source in self._ledger.sources.list_in({SourceState.DELIVERED}):
             self.put_away(source)
+        lying = {
+            path.name for folder in (self._workspace.work, self._workspace.quarantine) for path in folder.iterdir()
+        }
+        for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
+            if source.id in lying:
+                self._put_away_discarded(source)
+
+    def _put_away_discarded(self, source: Source) -> None:
+        """Archive the original of a discarded source with its report, and remove what was made of it.
+
+        Whatever the policy says it is not removed at once: a slip of the hand must not lose a file.
+        """
+        folder = get_archive_folder(self._workspace, source, self._zone)
+        quarantined = self._workspace.get_quarantine(source.id)
+        try:
+            with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
+                for path in sorted(quarantined.iterdir()) if quarantined.exists() else ():
+                    move_in(path, folder, path.name)
+                move_in(self._workspace.get_source(source.id), folder, source.file_name)
+                remove_tree(quarantined)
+                remove_tree(self._workspace.get_folder(source.id))
+        except LocalFault as error:
+            _LOG.error("archive_failed", source=source.id, error=str(error))
+        else:
+            _LOG.info("source_discarded", source=source.id, feed=source.feed, file=source.name, folder=str(folder))
 
     def remove_expired(self, today: datetime.date) -> int:
         """Remove the days older than the policy keeps; return how many."""
@@ -70,6 +93,14 @@ class Archive:
                 removed += 1
                 _LOG.info("archive_removed", day=folder.name)
         return removed
+
+
+def get_archive_folder(workspace: Workspace, source: Source, zone: ZoneInfo) -> Path:
+    """Return the folder that a source is archived in which is delivered, or discarded. Pure.
+
+    The day is that of its last change, so that a repetition after a crash finds the same folder.
+    """
+    return workspace.get_archive(source.id, source.changed_at.astimezone(zone).date().isoformat())
 
 
 def move_in(original: Path, folder: Path, name: str) -> None:

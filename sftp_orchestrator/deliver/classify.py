@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
 from dataclasses import dataclass
 
 import asyncssh
@@ -22,7 +24,7 @@ _LONGEST_QUOTE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class _Rule:
-    """What a group of errors means; ``hint`` may name the fields of ``Receiver``."""
+    """What a group of errors means; ``cause`` and ``hint`` may name the fields of ``Receiver``, and its address."""
 
     types: tuple[type[asyncssh.Error], ...]
     failure: type[errors.Failure]
@@ -120,6 +122,51 @@ _BUSY = _Rule(types=(), failure=errors.Unreachable, cause="it has no room for an
 _BUSY_CODES = frozenset({asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE})
 
 
+_ADDRESS_HINT = "check destinations.{name}.host and port, and the firewalls in between"
+_REFUSED = _Rule(types=(), failure=errors.Unreachable, cause="nothing listens at {address}", hint=_ADDRESS_HINT)
+_NO_ROUTE = _Rule(
+    types=(),
+    failure=errors.Unreachable,
+    cause="no way leads to {address}",
+    hint="check this machine's network, and destinations.{name}.host",
+)
+_CUT = _Rule(types=(), failure=errors.Unreachable, cause="connection lost")
+_NETWORK_RULES = {
+    errno.ECONNREFUSED: _REFUSED,
+    errno.EHOSTUNREACH: _NO_ROUTE,
+    errno.ENETUNREACH: _NO_ROUTE,
+    errno.ENETDOWN: _NO_ROUTE,
+    errno.ECONNRESET: _CUT,
+    errno.ECONNABORTED: _CUT,
+    errno.EPIPE: _CUT,
+}
+_NO_ADDRESS_ANSWERS = _Rule(
+    # How Python says that a name has several addresses, and each of them failed in its own way: without a number.
+    types=(),
+    failure=errors.Unreachable,
+    cause="no connection can be made to any address of {host}",
+    hint=_ADDRESS_HINT,
+)
+_SILENT = _Rule(
+    types=(),
+    failure=errors.Unreachable,
+    cause="no answer within {timeout_seconds:g} s",
+    hint="look at the network and the firewalls between here and {address}",
+)
+_NAME_UNKNOWN = _Rule(
+    types=(),
+    failure=errors.Unreachable,
+    cause="the name {host} is not known",
+    hint="check destinations.{name}.host, and this machine's name server",
+)
+_NAME_SERVER_AWAY = _Rule(
+    types=(),
+    failure=errors.Unreachable,
+    cause="the name {host} cannot be looked up now",
+    hint="check this machine's network and name server (/etc/resolv.conf)",
+)
+
+
 def classify(error: BaseException, operation: str, subject: str, receiver: Receiver) -> errors.Failure:
     """Return ``error``, one of ``FOREIGN_ERRORS``, as a failure of ``operation`` on ``subject``. Pure.
 
@@ -128,12 +175,10 @@ def classify(error: BaseException, operation: str, subject: str, receiver: Recei
     match error:
         case asyncssh.Error():
             return _apply(_find_rule(error), error.reason, operation, subject, receiver)
-        case TimeoutError():
-            return errors.Unreachable(operation, subject, f"no answer within {receiver.timeout_seconds:g} s")
         case OSError() if error.errno in _LOCAL_ERRNOS:
-            return errors.LocalFault(operation, subject, error.strerror or str(error))
+            return errors.LocalFault(operation, subject, os.strerror(error.errno))
         case OSError():
-            return errors.Unreachable(operation, subject, _quote(error.strerror or str(error)) or type(error).__name__)
+            return _apply(_find_network_rule(error), "", operation, subject, receiver)
         case _:
             return errors.Unreachable(operation, subject, "the conversation got out of step")
 
@@ -151,10 +196,24 @@ def _find_rule(error: asyncssh.Error) -> _Rule:
     return next((rule for rule in rules if isinstance(error, rule.types)), otherwise)
 
 
+def _find_network_rule(error: OSError) -> _Rule:
+    """Return what ``error`` means; its own text is Python's, for people who write programs."""
+    if isinstance(error, TimeoutError):
+        return _SILENT
+    if isinstance(error, socket.gaierror):
+        return _NAME_SERVER_AWAY if error.errno == socket.EAI_AGAIN else _NAME_UNKNOWN
+    if error.errno is None:
+        return _NO_ADDRESS_ANSWERS
+    otherwise = _Rule(types=(), failure=errors.Unreachable, cause=os.strerror(error.errno), hint=_ADDRESS_HINT)
+    return _NETWORK_RULES.get(error.errno, otherwise)
+
+
 def _apply(rule: _Rule, words: str, operation: str, subject: str, receiver: Receiver) -> errors.Failure:
-    said = _quote(words)
-    cause = f"{rule.cause} ({said})" if said and said.casefold() != rule.cause.casefold() else rule.cause
-    hint = rule.hint and rule.hint.format_map(vars(receiver))
+    facts = {**vars(receiver), "address": receiver.address}
+    said, cause = _quote(words), rule.cause.format_map(facts)
+    if said and said.casefold() != cause.casefold():
+        cause = f"{cause} ({said})"
+    hint = rule.hint and rule.hint.format_map(facts)
     return rule.failure(operation, subject, cause, hint=hint)
 
 

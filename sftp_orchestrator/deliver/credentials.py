@@ -7,7 +7,8 @@ from pathlib import Path
 
 import asyncssh
 
-from sftp_orchestrator.config.model import Destination
+from sftp_orchestrator.config.findings import Finding, InvalidConfiguration
+from sftp_orchestrator.config.model import Configuration, Destination
 from sftp_orchestrator.errors import ConfigurationError
 
 # host keys, keys of certificate authorities, revoked keys; then the same for X.509, which stays empty
@@ -46,7 +47,8 @@ class PinnedHostKeys:
     def list_fingerprints(self, host: str, address: str, port: int) -> list[str]:
         """Return the SHA-256 fingerprints trusted for ``host``, as ``ssh-keygen -l`` shows them."""
         trusted = self.match(host, address, None if port == 22 else port)[0]
-        return [get_fingerprint(key) for key in trusted]
+        # A line of known_hosts may fit twice: by the host's name and by its address.
+        return list(dict.fromkeys(map(get_fingerprint, trusted)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,22 @@ def load_credentials(destination: Destination, name: str) -> Credentials:
         ConfigurationError: one is missing, unreadable or malformed, or the passphrase does not fit.
     """
     return Credentials(key=_load_key(destination, name), host_keys=load_host_keys(destination, name))
+
+
+def require_credentials(configuration: Configuration) -> None:
+    """Read what every destination is logged in to with, and forget it. Blocking; may be repeated.
+
+    Raises:
+        InvalidConfiguration: one line for each destination whose key, passphrase or pins cannot be used.
+    """
+    found = []
+    for name, destination in configuration.destinations.items():
+        try:
+            load_credentials(destination, name)
+        except ConfigurationError as error:
+            found.append(Finding(path=(), said=f"{error.operation} {error.subject}: {error.cause}", hint=error.hint))
+    if found:
+        raise InvalidConfiguration("credentials", found)
 
 
 def load_host_keys(destination: Destination, name: str) -> PinnedHostKeys:
@@ -105,13 +123,43 @@ def _load_key(destination: Destination, name: str) -> asyncssh.SSHKey:
     passphrase = None
     if destination.private_key_passphrase is not None:
         passphrase = destination.private_key_passphrase.read().rstrip(b"\r\n")
-    subject = f"destinations.{name}.private_key ({destination.private_key})"
+    content = destination.private_key.read()
     try:
-        return asyncssh.import_private_key(destination.private_key.read(), passphrase)
-    except asyncssh.KeyEncryptionError as error:
-        hint = f"check destinations.{name}.private_key_passphrase"
-        raise ConfigurationError("read", subject, "the passphrase does not open it", hint=hint) from error
-    except asyncssh.KeyImportError as error:
-        # asyncssh says this also of an encrypted key without a passphrase.
-        hint = f"it must be a private key; an encrypted one needs destinations.{name}.private_key_passphrase"
-        raise ConfigurationError("read", subject, str(error), hint=hint) from error
+        return asyncssh.import_private_key(content, passphrase)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        cause, hint = _explain_key(content, f"destinations.{name}.private_key", has_passphrase=passphrase is not None)
+        subject = f"destinations.{name}.private_key ({destination.private_key})"
+        raise ConfigurationError("read", subject, cause, hint=hint) from error
+
+
+def _explain_key(content: bytes, key: str, *, has_passphrase: bool) -> tuple[str, str]:
+    """Return why ``content`` cannot be used as the private key that the configuration calls ``key``, and what to do."""
+    if _is_locked(content):
+        if has_passphrase:
+            return "the passphrase does not open it", f"check {key}_passphrase"
+        return "it is locked with a passphrase", f"set {key}_passphrase"
+    if _is_public(content):
+        return "it is a public key, the private one is wanted", "name the file beside it, without .pub"
+    return "it is no private SSH key", "ssh-keygen -t ed25519 makes one"
+
+
+def _is_public(content: bytes) -> bool:
+    """Return whether it is a public key; a private one in OpenSSH's own format would count, too."""
+    try:
+        asyncssh.import_public_key(content)
+    except asyncssh.KeyImportError:
+        return False
+    return True
+
+
+def _is_locked(content: bytes) -> bool:
+    # PEM says so in its head; of OpenSSH's own format only the attempt tells.
+    if b"ENCRYPTED" in content:
+        return True
+    try:
+        asyncssh.import_private_key(content, b"")
+    except asyncssh.KeyEncryptionError:
+        return True
+    except asyncssh.KeyImportError:
+        pass
+    return False

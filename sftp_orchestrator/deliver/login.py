@@ -148,18 +148,28 @@ def _explain_host_key(
     error: asyncssh.DisconnectError, receiver: Receiver, credentials: Credentials, witness: _Witness
 ) -> errors.Failure:
     """Return a refusal that shows the offered key beside the pinned ones, for a person to compare."""
-    pinned = credentials.host_keys.list_fingerprints(receiver.host, witness.address, receiver.port)
     if witness.offered is None:
         return classify(error, _OPERATION, str(receiver), receiver)
-    offered = get_fingerprint(witness.offered)
+    pinned = credentials.host_keys.list_fingerprints(receiver.host, witness.address, receiver.port)
     return errors.LoginRefused(
         _OPERATION,
         str(receiver),
-        f"it shows host key {offered}, pinned: {', '.join(pinned) or 'none for this host'}",
-        hint=(
-            "if the receiver announced this key, a person adopts it in "
-            f"destinations.{receiver.name}.host_keys or known_hosts; otherwise somebody may stand in between"
-        ),
+        f"it shows host key {get_fingerprint(witness.offered)}, pinned: {', '.join(pinned) or 'none for this host'}",
+        hint=_advise_on_host_key(receiver, is_known=bool(pinned)),
+    )
+
+
+def _advise_on_host_key(receiver: Receiver, *, is_known: bool) -> str:
+    """Return how a person adds the key that was shown, once it is sure to be the receiver's."""
+    scan = f"ssh-keyscan {'' if receiver.port == 22 else f'-p {receiver.port} '}{receiver.host}"
+    if is_known:
+        return (
+            f"only if the receiver announced this key, add it to destinations.{receiver.name}.host_keys or to its "
+            f"known_hosts, as `{scan}` prints it; otherwise somebody may stand in between"
+        )
+    return (
+        f"if this is the fingerprint that the receiver published, add to destinations.{receiver.name}.known_hosts what "
+        f"`{scan}` prints: a line that begins with {receiver.known_as}"
     )
 
 

@@ -40,8 +40,8 @@ class ReceiverFacts:
     """whether it lists the remote folder to us"""
     shows_uploads: bool
     """whether it showed the probe with its full size; without this ``verify: required`` cannot work"""
-    may_remove: bool
-    """whether the probe could be removed again"""
+    left_behind: str | None
+    """name of the probe where it could not be removed again"""
 
 
 class _Probe:
@@ -60,14 +60,20 @@ async def probe(remote: SftpRemote) -> ReceiverFacts:
         Unreachable: the line was cut.
         ReceiverRefused: the file may not be written.
         Transient: the server reports a failure in writing it.
+
+    What was made before a failure is removed; where it cannot be, the failure says so.
     """
     name = f"sftp-orchestrator-probe-{uuid.uuid4().hex}.probe"
-    await remote.put(name, _Probe())
-    shows_uploads = may_remove = False
-    with contextlib.suppress(errors.ReceiverRefused):
-        shows_uploads = await remote.get_size(name) == _Probe.size
-    with contextlib.suppress(errors.ReceiverRefused):
-        may_remove = await remote.remove(name)
+    shows_uploads = False
+    try:
+        await remote.put(name, _Probe())
+        with contextlib.suppress(errors.ReceiverRefused):
+            shows_uploads = await remote.get_size(name) == _Probe.size
+    except errors.Failure as error:
+        if await _remove(remote, name):
+            raise
+        raise _add_left_behind(error, name) from error
+    is_removed = await _remove(remote, name)
     return ReceiverFacts(
         server_version=remote.server_version,
         host_key=remote.host_key,
@@ -77,8 +83,27 @@ async def probe(remote: SftpRemote) -> ReceiverFacts:
         free_bytes=await remote.get_free_bytes(),
         may_list=await _may_list(remote),
         shows_uploads=shows_uploads,
-        may_remove=may_remove,
+        left_behind=None if is_removed else name,
     )
+
+
+async def _remove(remote: SftpRemote, name: str) -> bool:
+    """Remove ``name``; return whether it is known to be gone."""
+    if not remote.is_usable:
+        return False
+    with contextlib.suppress(errors.Failure):
+        if await remote.remove(name):
+            return True
+    with contextlib.suppress(errors.Failure):
+        return await remote.get_size(name) is None
+    return False
+
+
+def _add_left_behind(error: errors.Failure, name: str) -> errors.Failure:
+    """Return ``error`` with word of the probe that may lie there. Pure."""
+    left = f"the probe {name} may be left there: remove it"
+    hint = f"{error.hint}; {left}" if error.hint else left
+    return type(error)(error.operation, error.subject, error.cause, hint=hint)
 
 
 async def _may_list(remote: SftpRemote) -> bool:

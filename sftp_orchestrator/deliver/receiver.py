@@ -32,9 +32,19 @@ class Receiver:
             timeout_seconds=destination.timeout_seconds,
         )
 
-    def __str__(self) -> str:
+    @property
+    def address(self) -> str:
+        """Host and port, as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.name} (sftp://{self.username}@{host}:{self.port})"
+        return f"{host}:{self.port}"
+
+    @property
+    def known_as(self) -> str:
+        """What a line of a known_hosts file calls it (sshd(8)): the host, with any port but 22."""
+        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.name} (sftp://{self.username}@{self.address})"
 
     def get_path(self, name: str) -> str:
         """Return the remote path of the file ``name``; relative paths start at the login folder."""

@@ -18,7 +18,7 @@ from sftp_orchestrator.deliver.faults import set_aside
 from sftp_orchestrator.deliver.retry import RUN_BASE_SECONDS, RUN_CAP_SECONDS, Retrying, get_delay_seconds
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY
+from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN
 
 _LOG = structlog.get_logger()
 
@@ -172,7 +172,7 @@ class Runner:
         parts = [await asyncio.to_thread(ledger.parts.list_of, source.id) for source in done]
         return Verdict(
             delivered=len(done),
-            not_delivered=tuple(source for source in after if source.state not in SOURCE_DONE),
+            not_delivered=tuple(source for source in after if source.state in SOURCE_OPEN),
             failures=tuple(failures),
             parts=sum(map(len, parts)),
             size=sum(source.size for source in done),

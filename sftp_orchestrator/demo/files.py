@@ -7,13 +7,16 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import display_path
+from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.scan import read_header
+from sftp_orchestrator.prepare.unpack.formats import get_format
 
 _IDENTITIES = ("identity", "objectId", "fbId", "gpId", "user_id", "userid", "customer_id", "id", "email")
 _EVENT_NAMES = ("evtName", "event_name", "event")
@@ -29,15 +32,11 @@ class DemoFile:
 
     path: Path
     type: FeedType
-    rows: int
+    rows: int | None
+    """None where that cannot be counted: it is no CSV in UTF-8"""
     is_malformed: bool = False
     is_own: bool = False
     """the user's: what it must be nobody knows"""
-
-    @property
-    def may_be_kept_back(self) -> bool:
-        """Whether quarantine is a right end for it."""
-        return self.is_malformed or self.is_own
 
     @property
     def name(self) -> str:
@@ -52,6 +51,11 @@ class Drop:
     files: tuple[DemoFile, ...]
     columns: dict[FeedType, dict[str, str]]
     """CSV header to CleverTap property"""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user brought it."""
+        return any(file.is_own for file in self.files)
 
     @property
     def size(self) -> int:
@@ -87,27 +91,57 @@ def generate(folder: Path, *, size: int, progress: Callable[[int], None] = lambd
     )
 
 
-def take(folder: Path, file: Path, feed_type: FeedType) -> Drop:
-    """Return a drop of a copy of the user's own file, its columns mapped by their names.
+def take(folder: Path, file: Path, feed_type: FeedType, chosen: Mapping[str, str]) -> Drop:
+    """Return a drop of a copy of the user's own file, its columns mapped as ``chosen``, the others by their names.
+
+    A file without a header that can be read is taken as it is: the service says best what is wrong with it.
 
     Raises:
-        ConfigurationError: it cannot be read, or no column looks like an identity or an event name.
+        ConfigurationError: it cannot be read, is no plain text, lacks a chosen column, or has none that looks like an
+            identity or an event name.
     """
+    if not get_format(file.name).is_plain_text:
+        hint = "`validate` and `plan` take it, with a configuration"
+        raise ConfigurationError("read", str(file), "the demo takes plain CSV files", hint=hint)
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / make_safe_name(file.name)
     try:
         shutil.copyfile(file, copy)
-        header, rows = _count(copy)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError("read", str(file), str(error)) from error
+    except OSError as error:
+        raise ConfigurationError("read", str(file), error.strerror or str(error)) from error
+    columns = _map_columns(file, _read_names(copy), feed_type, chosen)
+    found = DemoFile(path=copy, type=feed_type, rows=_count(copy), is_own=True)
+    return Drop(files=(found,), columns={feed_type: columns})
+
+
+def _read_names(path: Path) -> tuple[str, ...] | None:
+    try:
+        return read_header(path).names
+    except Refused:
+        return None
+
+
+def _map_columns(
+    file: Path, names: tuple[str, ...] | None, feed_type: FeedType, chosen: Mapping[str, str]
+) -> dict[str, str]:
+    """Return which header becomes which property."""
     wanted: dict[str, tuple[str, ...]] = {"identity": _IDENTITIES}
     if feed_type is FeedType.EVENT:
         wanted |= {"evtName": _EVENT_NAMES}
-    columns = {_find(file, header, names, wanted_as): wanted_as for wanted_as, names in wanted.items()}
-    if feed_type is FeedType.EVENT:
-        columns |= {name: "ts" for name in header if name in _TIMES}
-    found = DemoFile(path=copy, type=feed_type, rows=rows, is_own=True)
-    return Drop(files=(found,), columns={feed_type: columns})
+    if names is None:
+        return {property_: property_ for property_ in wanted}
+    for header in chosen:
+        if header not in names:
+            hint = f"it has: {', '.join(names[:20])}"
+            raise ConfigurationError("map", str(file), f"it has no column '{header}'", hint=hint)
+    left = [name for name in names if name not in chosen]
+    columns = dict(chosen)
+    for property_, usual in wanted.items():
+        if property_ not in chosen.values():
+            columns[_find(file, left, usual, property_)] = property_
+    if feed_type is FeedType.EVENT and "ts" not in chosen.values():
+        columns |= {name: "ts" for name in left if name in _TIMES}
+    return columns
 
 
 def make_safe_name(name: str) -> str:
@@ -116,7 +150,7 @@ def make_safe_name(name: str) -> str:
     return safe if safe.lower().endswith(".csv") else f"{safe or 'file'}.csv"
 
 
-def _find(file: Path, header: list[str], names: tuple[str, ...], wanted_as: str) -> str:
+def _find(file: Path, header: Sequence[str], names: tuple[str, ...], wanted_as: str) -> str:
     for name in names:
         if name in header:
             return name
@@ -124,15 +158,20 @@ def _find(file: Path, header: list[str], names: tuple[str, ...], wanted_as: str)
         "map",
         str(file),
         f"no column looks like {wanted_as}",
-        hint=f"one of {', '.join(names)} is looked for; profiles need --feed-type profile",
+        hint=f"one of {', '.join(names)} is looked for; --map HEADER={wanted_as} names another; profiles need"
+        " --feed-type profile",
     )
 
 
-def _count(path: Path) -> tuple[list[str], int]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
-        header = next(reader, [])
-        return header, sum(1 for row in reader if row)
+def _count(path: Path) -> int | None:
+    """Return the number of rows after the header; None where that cannot be told."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            next(reader, None)
+            return sum(1 for row in reader if row)
+    except (UnicodeDecodeError, csv.Error):
+        return None
 
 
 def _write_events(

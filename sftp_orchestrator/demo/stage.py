@@ -19,8 +19,8 @@ from sftp_orchestrator.demo.files import DemoFile, Drop
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.ledger.records import Part, Source
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
@@ -31,7 +31,9 @@ POLL_SECONDS = 0.1
 SMALLEST_LIMIT_BYTES = 100_000
 LARGEST_LIMIT_BYTES = 1_000_000_000
 _FEEDS = {FeedType.PROFILE: "customers", FeedType.EVENT: "purchases"}
-_END = frozenset({SourceState.ARCHIVED, SourceState.QUARANTINED, SourceState.HELD})
+_END = frozenset(SourceState) - SOURCE_ON_ITS_WAY - {SourceState.DELIVERED}
+_SENT = "what was sent"
+"""How the display calls what the receiver has to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +42,26 @@ class Seen:
 
     file: DemoFile
     source: Source
-    order: int | None
-    """the place in which the receiver began to take it; None where it took nothing"""
+    places: tuple[int, ...]
+    """which of the files that the receiver took were its parts, counted from 1"""
     parts: int
     rows_taken: int
     rows_failed: int
 
     @property
     def is_right(self) -> bool:
-        """Rows in = rows out and rows refused; or a file that breaks rules, and never left."""
+        """Rows in = rows out and rows refused; or a file that breaks rules by design, and never left."""
         if self.is_kept_back:
-            return self.file.may_be_kept_back
-        accounted = self.rows_taken + self.source.refused_rows == self.file.rows and not self.rows_failed
+            return self.file.is_malformed
+        accounted = self.rows_taken + self.source.refused_rows == self.rows_in and not self.rows_failed
         return self.source.state is SourceState.ARCHIVED and accounted and not self.file.is_malformed
+
+    @property
+    def rows_in(self) -> int | None:
+        """How many rows it had: as counted beforehand, else as we read them; None where neither could."""
+        if self.file.rows is not None or self.source.records is None:
+            return self.file.rows
+        return self.source.records + self.source.refused_rows
 
     @property
     def is_kept_back(self) -> bool:
@@ -72,8 +81,9 @@ class Outcome:
     @property
     def is_right(self) -> bool:
         """Every row accounted for, nothing refused, profiles before events, events oldest first."""
-        types = [seen.file.type for seen in self.seen if seen.order is not None]
-        times = [seen.source.earliest_ts or 0 for seen in self.seen if seen.order and seen.file.type is FeedType.EVENT]
+        taken = [seen for seen in self.seen if seen.places]
+        types = [seen.file.type for seen in taken]
+        times = [seen.source.earliest_ts or 0 for seen in taken if seen.file.type is FeedType.EVENT]
         in_order = types == sorted(types, key=lambda kind: kind is not FeedType.PROFILE) and times == sorted(times)
         return in_order and not self.refused and not self.violations and all(seen.is_right for seen in self.seen)
 
@@ -85,7 +95,9 @@ async def perform(root: Path, drop: Drop, board: Board) -> Outcome:
         LocalFault: gpg is missing, or the daemon could not deliver.
     """
     limit = max(SMALLEST_LIMIT_BYTES, min(LARGEST_LIMIT_BYTES, drop.size // 6))
-    async with Sandbox(Settings(root=root / "receiver", limits=Limits(encrypted_bytes=limit))) as sandbox:
+    imports = _Imports(board)
+    settings = Settings(root=root / "receiver", limits=Limits(encrypted_bytes=limit))
+    async with Sandbox(settings, listener=imports) as sandbox:
         configuration = _write_configuration(root, drop, sandbox, limit)
         with open_daemon(configuration, board) as daemon:
             async with _running(daemon.run()) as running:
@@ -93,10 +105,34 @@ async def perform(root: Path, drop: Drop, board: Board) -> Outcome:
                     await asyncio.to_thread(_put, file.path, configuration.staging)
                 with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
                     sources = await _wait_for_end(ledger, len(drop.files), running)
-                    parts = {source.id: len(ledger.parts.list_of(source.id)) for source in sources}
-                board.begin("what was sent", Phase.IMPORT, 0)
+                    parts = {source.id: ledger.parts.list_of(source.id) for source in sources}
+                imports.show(sum(_get_size(source, part) for source in sources for part in parts[source.id]))
                 await sandbox.wait_until_idle()
         return _compare(drop, sources, parts, read_activity(sandbox.paths.activity))
+
+
+class _Imports:
+    """A sandbox's listener: counts, in bytes, what the receiver has read of what it was sent, and shows it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._read_bytes = 0
+
+    def __call__(self, entry: Entry) -> None:
+        """Take in what the receiver noted."""
+        if entry.event is Event.TAKEN:
+            self._read_bytes += entry.details["bytes"]
+            self._board.advance(_SENT, entry.details["bytes"])
+
+    def show(self, total_bytes: int) -> None:
+        """Show it from here on: nothing else is under way any more."""
+        self._board.begin(_SENT, Phase.IMPORT, total_bytes)
+        self._board.advance(_SENT, self._read_bytes)
+
+
+def _get_size(source: Source, part: Part) -> int:
+    """Return the bytes of a part before it is encrypted."""
+    return len(source.header_bytes or b"") + part.end - part.start
 
 
 def _write_configuration(root: Path, drop: Drop, sandbox: Sandbox, limit: int) -> Configuration:
@@ -168,31 +204,31 @@ async def _wait_for_end(ledger: Ledger, count: int, running: asyncio.Task[None])
             raise LocalFault("run", "the daemon", "it ended before everything was delivered")
 
 
-def _compare(drop: Drop, sources: list[Source], parts: dict[str, int], activity: list[Entry]) -> Outcome:
+def _compare(drop: Drop, sources: list[Source], parts: dict[str, list[Part]], activity: list[Entry]) -> Outcome:
     taken = [entry for entry in activity if entry.event is Event.TAKEN]
     refused = [entry for entry in activity if entry.event in {Event.REFUSED, Event.MANIFEST_IGNORED}]
     by_name = {source.file_name: source for source in sources}
-    first: dict[str, int] = {}
+    places: dict[str, tuple[int, ...]] = {}
     rows: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     for place, entry in enumerate(taken, start=1):
         source_id = str(entry.details["data"]).split("_")[-2]
-        first.setdefault(source_id, place)
+        places[source_id] = (*places.get(source_id, ()), place)
         rows[source_id] += entry.details["rows"]
         failed[source_id] += entry.details["failed_rows"]
     seen = [
         Seen(
             file=file,
             source=(source := by_name[file.path.name]),
-            order=first.get(source.id),
-            parts=parts[source.id],
+            places=places.get(source.id, ()),
+            parts=len(parts[source.id]),
             rows_taken=rows[source.id],
             rows_failed=failed[source.id],
         )
         for file in drop.files
     ]
     return Outcome(
-        seen=tuple(sorted(seen, key=lambda one: one.order if one.order is not None else len(taken) + 1)),
+        seen=tuple(sorted(seen, key=lambda one: one.places or (len(taken) + 1,))),
         taken=tuple(taken),
         refused=len(refused),
         violations=sum(len(entry.details["violations"]) for entry in taken),

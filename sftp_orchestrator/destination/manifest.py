@@ -15,7 +15,7 @@ from sftp_orchestrator.destination.clevertap import DATE_FORMATS, DataType, Feed
 from sftp_orchestrator.errors import LocalFault
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-_EMAIL = r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$"
+_EMAIL = r"^[^@\s,;<>\"]+@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)+$"
 
 
 class _Model(BaseModel):

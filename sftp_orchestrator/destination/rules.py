@@ -220,9 +220,9 @@ HEADER_RULES = (
     ),
     _file(
         "operation.no_column",
-        _WARNING,
+        _ERROR,
         "A column ends in .operation, and the column that it is named after is not there, or the feed is of events.",
-        "Name it after the column it works on.",
+        "Name it after the column it works on, or map it to another name.",
     ),
 )
 """What the header and the mapping must be."""

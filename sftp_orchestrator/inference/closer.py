@@ -6,7 +6,7 @@ The rules are those of the inspection, so what is said here is what ``validate``
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.destination.rules import Rule
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import get_fingerprint
-from sftp_orchestrator.inference.evidence import Evidence, FileEvidence, open_sample
+from sftp_orchestrator.inference.evidence import Evidence, FileEvidence, follow, open_sample
 from sftp_orchestrator.inference.proposal import Proposal
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.examine import Count
@@ -23,7 +23,7 @@ from sftp_orchestrator.prepare.reading import Reading
 from sftp_orchestrator.prepare.rejecting import read_rows
 from sftp_orchestrator.prepare.row_checks import TYPE_RULES, Check, list_checks
 from sftp_orchestrator.prepare.tallying import split_record
-from sftp_orchestrator.progress import Board
+from sftp_orchestrator.progress import Board, Phase
 
 _CHECKS_AT_ONCE = 60
 """So many fit into memory, whatever they look for; a file with more is read several times."""
@@ -81,7 +81,8 @@ def _look_at(
         return
     with open_sample(file.sample, scratch=scratch, board=board) as reading:
         for start in range(0, len(checks), _CHECKS_AT_ONCE):
-            counts = _count(reading, checks[start : start + _CHECKS_AT_ONCE])
+            look = follow(file.sample, reading, board, Phase.INSPECT)
+            counts = _count(reading, checks[start : start + _CHECKS_AT_ONCE], look)
             _require_unchanged(file)
             yield from (_describe(file, count) for count in counts)
 
@@ -110,12 +111,12 @@ def _is_explained(check: Check, proposal: Proposal) -> bool:
     )
 
 
-def _count(reading: Reading, checks: Sequence[Check]) -> list[Count]:
+def _count(reading: Reading, checks: Sequence[Check], look: Callable[[], None]) -> list[Count]:
     """Return the checks that fail; the exact ones are asked for only where a cheap one stops a row."""
     screens = [check.screen for check in checks]
-    if not reading.wait_for(lambda: reading.table.read(time_column=None, screens=screens)).stopped:
+    if not reading.wait_for(lambda: reading.table.read(time_column=None, screens=screens), look=look).stopped:
         return []
-    return reading.wait_for(lambda: reading.table.find_first(checks))
+    return reading.wait_for(lambda: reading.table.find_first(checks), look=look)
 
 
 def _describe(file: FileEvidence, count: Count) -> Trouble:

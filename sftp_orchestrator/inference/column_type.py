@@ -64,11 +64,16 @@ def _find_best(column: ColumnEvidence) -> _Candidate:
     """Return the type of most cells; of several that are equally good the narrowest, and the likelier format."""
     types: list[tuple[DataType, str | None]] = [(DataType.BOOLEAN, None)] if _has_words(column) else []
     types += [(type_, None) for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT)]
-    types += [(DataType.DATE, written) for written in CALENDAR_FORMATS]
+    types += [(DataType.DATE, written) for written in sorted(CALENDAR_FORMATS, key=_is_unusual)]
     candidates = [
         _Candidate(type=type_, date_format=written, cells=column.count_type(type_, written)) for type_, written in types
     ]
     return max(candidates, key=lambda candidate: candidate.cells)
+
+
+def _is_unusual(date_format: str) -> bool:
+    """Return whether hardly anybody writes so: the day between year and month."""
+    return date_format.startswith("yyyy/dd")
 
 
 def _has_words(column: ColumnEvidence) -> bool:
@@ -92,7 +97,7 @@ def _choose_date(column: ColumnEvidence, best: _Candidate) -> TypeChoice:
 def _choose_number(column: ColumnEvidence, best: _Candidate) -> TypeChoice:
     if best.type is DataType.BOOLEAN:
         return TypeChoice(type=DataType.BOOLEAN)
-    if best.type is DataType.INTEGER and column.count_type(DataType.BOOLEAN) == column.filled:
+    if best.type is DataType.INTEGER and column.count_type(DataType.BOOLEAN) == best.cells:
         return _choose_bit(column)
     if _share(column, column.count_type(DataType.DATE, UNIX)) >= LEAST_SHARE:
         return _choose_seconds(column, best)

@@ -122,7 +122,7 @@ def gather(sample: Sample, *, scratch: Path, board: Board) -> FileEvidence:
     """
     with open_sample(sample, scratch=scratch, board=board) as reading:
         scanned, _ = reading.read(time_column=None)
-        look = _show_progress(sample, reading, board)
+        look = follow(sample, reading, board, Phase.INFER)
         found = reading.wait_for(lambda: reading.table.count_cells(write_traits()), look=look)
     traits: list[dict[int, int]] = [{} for _ in reading.header.names]
     distinct = [0] * len(traits)
@@ -135,6 +135,22 @@ def gather(sample: Sample, *, scratch: Path, board: Board) -> FileEvidence:
         for place, header in enumerate(reading.header.names)
     )
     return FileEvidence(sample=sample, scan=scanned, columns=tuple(columns))
+
+
+def follow(sample: Sample, reading: Reading, board: Board, phase: Phase) -> Callable[[], None]:
+    """Begin to show on ``board`` how far a query over a file is, and return what brings it up to date."""
+    size = sample.path.stat().st_size
+    board.begin(sample.name, phase, size)
+    reading.table.follow()
+    shown = 0
+
+    def look() -> None:
+        nonlocal shown
+        done = max(int(reading.table.get_progress() * size), shown)
+        board.advance(sample.name, done - shown)
+        shown = done
+
+    return look
 
 
 def merge(files: Sequence[FileEvidence]) -> Evidence:
@@ -166,18 +182,3 @@ def _merge_column(header: str, found: Sequence[ColumnEvidence]) -> ColumnEvidenc
     for one in found:
         traits.update(one.traits)
     return ColumnEvidence(header=header, traits=dict(traits), distinct=sum(one.distinct for one in found))
-
-
-def _show_progress(sample: Sample, reading: Reading, board: Board) -> Callable[[], None]:
-    """Begin to show the counting on ``board``, and return what brings it up to date."""
-    size = sample.path.stat().st_size
-    board.begin(sample.name, Phase.INFER, size)
-    shown = 0
-
-    def look() -> None:
-        nonlocal shown
-        done = max(int(reading.table.get_progress() * size), shown)
-        board.advance(sample.name, done - shown)
-        shown = done
-
-    return look

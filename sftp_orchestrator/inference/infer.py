@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sftp_orchestrator.errors import InputRefused
+from sftp_orchestrator.errors import InputRefused, SourceChanged
 from sftp_orchestrator.inference.choice import propose
 from sftp_orchestrator.inference.closer import look_closer
 from sftp_orchestrator.inference.evidence import FileEvidence, Sample, gather, merge
@@ -21,6 +21,7 @@ def infer(samples: Sequence[Sample], board: Board) -> Proposal:
     Raises:
         InputRefused: a file is no CSV that could be sent, whatever its feed.
         ConfigurationError: the files have not the same columns.
+        SourceChanged: a file is being written to.
         LocalFault: one cannot be read, or memory or disk ran out.
     """
     with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as scratch:
@@ -36,3 +37,5 @@ def _gather(sample: Sample, scratch: Path, board: Board) -> FileEvidence:
         return gather(sample, scratch=scratch, board=board)
     except InputRefused as refused:
         raise InputRefused("infer", sample.name, refused.cause, hint=refused.hint) from refused
+    except SourceChanged as changed:
+        raise SourceChanged("infer", sample.name, changed.cause) from changed

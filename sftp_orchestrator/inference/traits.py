@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Mapping
 
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
@@ -73,15 +75,23 @@ def write_traits() -> str:
 
 
 def _write_number() -> str:
+    decimal = cells.get_form(CELL, DataType.FLOAT).fits
+    return (
+        f"CASE WHEN {cells.is_whole(CELL)} THEN {int(Trait.FILLED)}{_add_padded()} + {_write_whole()}"
+        f" WHEN {decimal} THEN {int(Trait.FILLED | Trait.FLOAT)}{_add_exponent()}{_add_time('DOUBLE')}"
+        f" WHEN {terms.matches(CELL, _DATE_LIKE)} THEN {int(Trait.FILLED | Trait.DATE_LIKE)}{_add_formats()}"
+        f" ELSE {int(Trait.FILLED)} END"
+    )
+
+
+def _write_whole() -> str:
     integer, long, decimal = (
         cells.get_form(CELL, type_).fits for type_ in (DataType.INTEGER, DataType.LONG, DataType.FLOAT)
     )
     return (
-        f"CASE WHEN {integer} THEN {int(Trait.FILLED | Trait.INTEGER)}{_add_bit()}{_add_padded()}{_add_time('BIGINT')}"
-        f" WHEN {long} THEN {int(Trait.FILLED | Trait.LONG)}{_add_padded()}{_add_time('BIGINT')}"
-        f" WHEN {decimal} THEN {int(Trait.FILLED | Trait.FLOAT)}{_add_decimal()}{_add_time('DOUBLE')}"
-        f" WHEN {terms.matches(CELL, _DATE_LIKE)} THEN {int(Trait.FILLED | Trait.DATE_LIKE)}{_add_formats()}"
-        f" ELSE {int(Trait.FILLED)} END"
+        f"CASE WHEN {integer} THEN {int(Trait.INTEGER)}{_add_bit()}{_add_time('BIGINT')}"
+        f" WHEN {long} THEN {int(Trait.LONG)}{_add_time('BIGINT')}"
+        f" WHEN {decimal} THEN {int(Trait.FLOAT | Trait.BEYOND)} ELSE 0 END"
     )
 
 
@@ -99,15 +109,12 @@ def _add_bit() -> str:
 
 
 def _add_padded() -> str:
-    return _add(terms.matches(CELL, "-?0[0-9]+"), Trait.PADDED)
+    begins = f"starts_with({CELL}, '0') AND strlen({CELL}) > 1 OR starts_with({CELL}, '-0') AND strlen({CELL}) > 2"
+    return _add(begins, Trait.PADDED)
 
 
-def _add_decimal() -> str:
-    return (
-        _add(cells.is_whole(CELL), Trait.BEYOND)
-        + _add(f"{cells.is_whole(CELL)} AND {terms.matches(CELL, '-?0[0-9]+')}", Trait.PADDED)
-        + _add(terms.contains_any(CELL, "eE"), Trait.EXPONENT)
-    )
+def _add_exponent() -> str:
+    return _add(f"contains({CELL}, 'e') OR contains({CELL}, 'E')", Trait.EXPONENT)
 
 
 def _add_time(number: str) -> str:
@@ -120,13 +127,21 @@ def _add_time(number: str) -> str:
 
 
 def _add_formats() -> str:
-    """Every format has a length of its own and few share it: no cell is read by all of them."""
-    by_length: dict[int, list[str]] = {}
+    """Few formats share a length and a shape: a cell is read by no other."""
+    shapes: dict[int, dict[str, str]] = {}
     for written in CALENDAR_FORMATS:
-        fits = cells.get_form(CELL, DataType.DATE, written).fits
-        by_length.setdefault(len(written.replace("'", "")), []).append(_add(fits, get_format_bit(written)))
-    cases = " ".join(f"WHEN {length} THEN 0{''.join(added)}" for length, added in by_length.items())
+        plain = written.replace("'", "")
+        shape = re.sub("[yMdHms]", "_", plain)
+        added = _add(cells.get_form(CELL, DataType.DATE, written).fits, get_format_bit(written))
+        of_length = shapes.setdefault(len(plain), {})
+        of_length[shape] = of_length.get(shape, "0") + added
+    cases = " ".join(f"WHEN {length} THEN {_write_shapes(found)}" for length, found in shapes.items())
     return f" + CASE strlen({CELL}) {cases} ELSE 0 END"
+
+
+def _write_shapes(shapes: Mapping[str, str]) -> str:
+    cases = " ".join(f"WHEN {CELL} LIKE {terms.quote(shape)} THEN {added}" for shape, added in shapes.items())
+    return f"CASE {cases} ELSE 0 END"
 
 
 def _add(condition: str, bits: int) -> str:

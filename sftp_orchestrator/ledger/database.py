@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import sqlite3
 import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
 from sftp_orchestrator import files
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import ConfigurationError, LocalFault
 from sftp_orchestrator.workspace import give_to_owner
 
 LEDGER_FILE = "ledger.db"
@@ -21,8 +26,23 @@ BUSY_TIMEOUT_SECONDS = 30
 """How long one process waits for another's transaction; ours last milliseconds."""
 LOOK_TIMEOUT_SECONDS = 5
 """How long somebody waits for a server who only wants to look: the ledger is not all of his answer."""
+EXAMINE_SECONDS = 10
+"""How long a database elsewhere may take to let us in when it is only looked at."""
+_SQLITE = "sqlite"
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p"})
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What the ledger's database was found to be."""
+
+    place: str
+    """the file and the kind of its file system, or the URL without its password"""
+    revision: str | None
+    """of its schema; None where there is no ledger yet"""
+    newest: str
+    """the revision that this version works with"""
 
 
 def open_database(url: str, workspace: Path) -> sa.Engine:
@@ -31,13 +51,14 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
     SQLite runs in WAL mode with ``synchronous=FULL``: a move that was committed survives a power cut.
 
     Raises:
-        LocalFault: the file cannot be opened, is no ledger, or lies on a network file system, where WAL does not work.
+        LocalFault: it cannot be opened, is no ledger, is that of a newer version, or is a file on a network file
+            system, where WAL does not work.
+        ConfigurationError: it is not the URL of a database.
     """
-    engine = _open_sqlite(workspace / LEDGER_FILE) if url == "sqlite" else _open_postgresql(url)
-    sa.event.listen(engine, "handle_error", _translate)
+    engine = _open_sqlite(workspace / LEDGER_FILE) if url == _SQLITE else _open_postgresql(url)
     try:
         _migrate(engine)
-        if url == "sqlite":
+        if url == _SQLITE:
             # The files beside it (-wal, -shm) follow by themselves: SQLite gives them the owner of this one.
             give_to_owner(workspace / LEDGER_FILE)
     except LocalFault:
@@ -62,7 +83,7 @@ def open_for_reading(url: str, workspace: Path) -> sa.Engine | None:
         return None
     sa.event.listen(engine, "handle_error", _translate)
     try:
-        is_current = _is_current(engine)
+        is_current = _get_revision(engine) == _get_newest()
     except LocalFault:
         engine.dispose()
         raise
@@ -86,20 +107,87 @@ def _open_sqlite_for_reading(path: Path) -> sa.Engine | None:
     )
 
 
+def examine_database(url: str, workspace: Path) -> Condition:
+    """Return what the ledger's database is. Nothing is made, migrated or written; may be repeated.
+
+    Raises:
+        LocalFault: ``open_database`` would fail, as far as can be told.
+        ConfigurationError: it is not the URL of a database.
+    """
+    newest = _get_newest()
+    path = workspace / LEDGER_FILE
+    if url == _SQLITE:
+        place = f"{path}, SQLite on {_require_local(path) or 'an unknown kind of file system'}"
+        if not path.exists():
+            return Condition(place=place, revision=None, newest=newest)
+        if not os.access(path, os.W_OK):
+            raise LocalFault(
+                "use", f"ledger {path}", "we may not write to it", hint="it must belong to the daemon's user"
+            )
+        # Without the pragmas that ours set: the first of them writes.
+        engine = _make_engine(f"sqlite:///{path}", timeout=BUSY_TIMEOUT_SECONDS)
+    else:
+        engine = _open_postgresql(url, connect_timeout=EXAMINE_SECONDS)
+        place = _name(engine)
+    try:
+        revision = _get_revision(engine)
+        if revision is None and url != _SQLITE:
+            _require_creatable(engine)
+    finally:
+        engine.dispose()
+    return Condition(place=place, revision=revision, newest=newest)
+
+
+def _make_engine(url: str, **connecting: Any) -> sa.Engine:
+    try:
+        engine = sa.create_engine(url, connect_args=connecting, pool_pre_ping=not url.startswith(_SQLITE))
+    except (sa.exc.ArgumentError, ValueError):
+        engine = None
+    if engine is None:
+        # Raised out here, with no cause: SQLAlchemy's own text repeats the URL, password and all.
+        hint = "such as postgresql://user@host/database; ':', '@' and '/' in a password are written %3A, %40, %2F"
+        raise ConfigurationError("read", "ledger.url", "it is not the URL of a database", hint=hint)
+    sa.event.listen(engine, "handle_error", _translate)
+    return engine
+
+
 def _translate(context: sa.engine.ExceptionContext) -> None:
     """Turn the database's errors into ours, here alone; a broken unique key stays, its caller knows what it means."""
     error = context.original_exception
     if context.engine is None or isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
         return
-    raise LocalFault(
-        "use",
-        f"ledger {context.engine.url.render_as_string(hide_password=True)}",
-        (str(error).splitlines() or [type(error).__name__])[0],
-        hint="nothing was changed; free space or permissions, or restore it from a backup: it is never started empty",
-    ) from error
+    hint = "nothing was changed; free space or permissions, or restore it from a backup: it is never started empty"
+    if context.connection is None and context.engine.dialect.name != _SQLITE:
+        hint = "check ledger.url, and that the database runs and lets us in"
+    first_line = (str(error).splitlines() or [type(error).__name__])[0]
+    # psycopg hands on how Python counts the errors of the network.
+    cause = re.sub(r"\[Errno -?[0-9]+\] ", "", first_line)
+    raise LocalFault("use", f"ledger {_name(context.engine)}", cause, hint=hint) from error
+
+
+def _name(engine: sa.Engine) -> str:
+    """Return the URL as a person writes it: without the driver, and without the password."""
+    return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
 
 
 def _open_sqlite(path: Path) -> sa.Engine:
+    _require_local(path)
+    with files.as_local_fault(
+        "open", f"ledger {path}", hint="it must be a file of ours, in a folder that we may write"
+    ):
+        # Made by us before SQLite does, which would let others read it; the files beside it get the mode of this one.
+        if not path.exists():
+            path.touch(mode=files.WORK_MODE)
+        elif path.stat().st_mode & 0o077:
+            path.chmod(files.WORK_MODE)
+    engine = _make_engine(f"sqlite:///{path}", timeout=BUSY_TIMEOUT_SECONDS)
+    sa.event.listen(engine, "connect", _set_up_connection)
+    sa.event.listen(engine, "begin", _begin_at_once)
+    return engine
+
+
+def _require_local(path: Path) -> str | None:
+    """Return the kind of file system that ``path`` lies on, or would lie on; raises where SQLite cannot live there."""
     kind = get_file_system(path.parent)
     if kind in _NETWORK_FILE_SYSTEMS:
         raise LocalFault(
@@ -108,10 +196,7 @@ def _open_sqlite(path: Path) -> sa.Engine:
             f"SQLite's write-ahead log does not work on {kind}",
             hint="put the workspace on a local disk, or set ledger.url to a PostgreSQL database",
         )
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
-    sa.event.listen(engine, "connect", _set_up_connection)
-    sa.event.listen(engine, "begin", _begin_at_once)
-    return engine
+    return kind
 
 
 def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
@@ -126,28 +211,59 @@ def _begin_at_once(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read_only") else "BEGIN IMMEDIATE")
 
 
-def _open_postgresql(url: str, **arguments: int) -> sa.Engine:
-    with_driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return sa.create_engine(with_driver, pool_pre_ping=True, connect_args=arguments)
-
-
-def _is_current(engine: sa.Engine) -> bool:
-    """Return whether the schema is the newest."""
-    script = ScriptDirectory(str(_MIGRATIONS))
-    with engine.connect() as connection:
-        known = sa.inspect(connection).has_table("alembic_version")
-        at = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
-    return at == script.get_current_head()
+def _open_postgresql(url: str, **connecting: Any) -> sa.Engine:
+    return _make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), **connecting)
 
 
 def _migrate(engine: sa.Engine) -> None:
-    if _is_current(engine):
+    if _get_revision(engine) == _get_newest():
         return
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
+    with engine.connect() as connection, _free_to_rebuild_tables(connection), connection.begin():
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
+
+
+def _get_newest() -> str:
+    return str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
+
+
+def _get_revision(engine: sa.Engine) -> str | None:
+    """Return the revision of the schema, None where there is none yet; raises where this version does not know it."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+    if found is not None and found not in known:
+        cause = f"a newer version of this program made it: schema {found}, this version knows up to {_get_newest()}"
+        raise LocalFault("use", f"ledger {_name(engine)}", cause, hint="install that version again")
+    return None if found is None else str(found)
+
+
+def _require_creatable(engine: sa.Engine) -> None:
+    """Raise where the first start could not make its tables in a PostgreSQL database."""
+    with engine.connect() as connection:
+        if connection.scalar(sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
+            return
+    hint = "a database owner grants it: GRANT CREATE ON SCHEMA public TO the user in ledger.url"
+    raise LocalFault("use", f"ledger {_name(engine)}", "we may not make tables in it", hint=hint)
+
+
+@contextlib.contextmanager
+def _free_to_rebuild_tables(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite rebuild a table that others refer to: its only way to change a CHECK (lang_altertable.html, 7)."""
+    session = connection.connection.driver_connection
+    if not isinstance(session, sqlite3.Connection):
+        yield
+        return
+    # Within a transaction this pragma does nothing; it belongs to the connection, which others get after us.
+    session.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        session.execute("PRAGMA foreign_keys=ON")
 
 
 def get_file_system(folder: Path) -> str | None:

@@ -9,6 +9,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
+from sftp_orchestrator.ledger.discards import Discards
 from sftp_orchestrator.ledger.moves import Clock
 from sftp_orchestrator.ledger.outcomes import Outcomes
 from sftp_orchestrator.ledger.parts import Parts
@@ -34,6 +35,7 @@ class Ledger:
         self.sources = Sources(engine, clock)
         self.parts = Parts(engine, clock)
         self.runs = Runs(engine, clock)
+        self.discards = Discards(engine, clock)
         self.properties = Properties(engine)
         self.outcomes = Outcomes(engine)
 

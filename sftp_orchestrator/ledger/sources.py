@@ -13,10 +13,18 @@ from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves, properties
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source, to_source
-from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
+from sftp_orchestrator.ledger.states import (
+    SOURCE_ASIDE,
+    SOURCE_DONE,
+    SOURCE_ON_ITS_WAY,
+    SOURCE_SENT,
+    PartState,
+    SourceState,
+)
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
 _LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
+_HAS_LEFT = sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(_LEFT)).exists()
 
 
 class Sources:
@@ -112,37 +120,44 @@ class Sources:
         )
 
     def find_same(self, source: Source, sha256: str) -> Source | None:
-        """Return the first source with this content that was sent, or is on its way, for the same feed."""
+        """Return the first source with this content that was sent, or is on its way, for the same feed.
+
+        One that was discarded counts where a manifest of it has left.
+        """
         found = self._select(
             SOURCE.c.sha256 == sha256,
             SOURCE.c.feed == source.feed,
             SOURCE.c.destination == source.destination,
             SOURCE.c.number != source.number,
-            SOURCE.c.state.in_([state.value for state in SOURCE_SENT]),
+            sa.or_(
+                SOURCE.c.state.in_([state.value for state in SOURCE_SENT]),
+                sa.and_(SOURCE.c.state == SourceState.DISCARDED.value, _HAS_LEFT),
+            ),
         )
         return found[0] if found else None
 
     def list_sent(self, source: Source, *, since: datetime.datetime) -> list[Source]:
         """Return the other sources of the same feed and destination that were sent, or are on their way to be.
 
-        Of those claimed ``since`` then, the newest first. One that is held counts where a manifest of it has left.
+        Of those claimed ``since`` then, the newest first. One that is held, or was discarded, counts where a manifest
+        of it has left.
         """
-        left = sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(_LEFT)).exists()
+        stopped = [SourceState.HELD.value, SourceState.DISCARDED.value]
         going = [state.value for state in SOURCE_SENT - SOURCE_ASIDE]
         found = self._select(
             SOURCE.c.feed == source.feed,
             SOURCE.c.destination == source.destination,
             SOURCE.c.id != source.id,
             SOURCE.c.claimed_at >= since,
-            sa.or_(SOURCE.c.state.in_(going), sa.and_(SOURCE.c.state == SourceState.HELD.value, left)),
+            sa.or_(SOURCE.c.state.in_(going), sa.and_(SOURCE.c.state.in_(stopped), _HAS_LEFT)),
         )
         return found[::-1]
 
-    def list_last_archived(self, limit: int) -> list[Source]:
-        """Return the sources that were archived last, the newest first."""
+    def list_last(self, state: SourceState, limit: int) -> list[Source]:
+        """Return the sources that came to ``state`` last, and are in it still, the newest first."""
         query = (
             sa.select(SOURCE)
-            .where(SOURCE.c.state == SourceState.ARCHIVED.value)
+            .where(SOURCE.c.state == state.value)
             .order_by(SOURCE.c.changed_at.desc(), SOURCE.c.number.desc())
             .limit(limit)
         )
@@ -268,7 +283,7 @@ class Sources:
 
         Raises:
             DecisionNeeded: a part of it is uncertain: ``resolve`` comes first.
-            ConfigurationError: it is delivered, or there is none of this id.
+            ConfigurationError: it is delivered or discarded, or there is none of this id.
         """
         return self._decide(source_id, by=by, released=False)
 
@@ -293,9 +308,12 @@ class Sources:
 
     def _decide(self, source_id: str, *, by: str, released: bool) -> Source:
         source = self.get(source_id)
-        if source.state in {SourceState.DELIVERED, SourceState.ARCHIVED}:
-            wanted = "release" if released else "retry"
+        wanted = "release" if released else "retry"
+        if source.state in SOURCE_DONE:
             raise ConfigurationError(wanted, f"source {source_id}", "it is delivered, nothing is left to do")
+        if source.state is SourceState.DISCARDED:
+            hint = "to send it after all, drop its file again: the archive has it"
+            raise ConfigurationError(wanted, f"source {source_id}", "it was discarded", hint=hint)
         word = "released by a person" if released else "tried again by a person"
         with self._engine.begin() as connection:
             _go_on(connection, source, now=self._clock(), reason=word, by=by, released=released)

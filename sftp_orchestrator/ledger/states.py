@@ -20,6 +20,7 @@ class SourceState(enum.StrEnum):
     ARCHIVED = "archived"
     QUARANTINED = "quarantined"
     HELD = "held"
+    DISCARDED = "discarded"
 
 
 class PartState(enum.StrEnum):
@@ -71,6 +72,8 @@ SOURCE_MOVES: tuple[SourceMove, ...] = (
     SourceMove(_S.QUARANTINED, _S.CLAIMED, "a person wants it tried again"),
     SourceMove(_S.HELD, _S.CLAIMED, "a person decided, and no manifest of it has left"),
     SourceMove(_S.HELD, _S.PLANNED, "a person decided, and some of its manifests have left"),
+    SourceMove(_S.QUARANTINED, _S.DISCARDED, "a person gives it up: nothing of it is sent"),
+    SourceMove(_S.HELD, _S.DISCARDED, "a person gives it up: nothing more of it is sent"),
 )
 
 PART_MOVES: tuple[PartMove, ...] = (
@@ -107,8 +110,10 @@ SOURCE_SENT = frozenset(
     {SourceState.PLANNED, SourceState.READY, SourceState.HELD, SourceState.DELIVERED, SourceState.ARCHIVED}
 )
 """Its content is known, and is at the receiver or may get there."""
-SOURCE_ON_ITS_WAY = frozenset(SourceState) - SOURCE_DONE - SOURCE_ASIDE
-"""Neither delivered nor waiting for a person."""
+SOURCE_ON_ITS_WAY = frozenset(SourceState) - SOURCE_DONE - SOURCE_ASIDE - {SourceState.DISCARDED}
+"""Neither at an end nor waiting for a person."""
+SOURCE_OPEN = SOURCE_ON_ITS_WAY | SOURCE_ASIDE
+"""Something of it is still to be sent, by itself or by a person's word."""
 
 
 def list_before(after: SourceState) -> tuple[SourceState, ...]:

@@ -30,15 +30,8 @@ class ImportedColumn:
         """Its name in every query: by number, so that nothing of the input is ever part of a statement."""
         return f"c{self.position}"
 
-    @property
-    def operand(self) -> str | None:
-        """For a column of operations: the header of the column that it works on."""
-        return self.header.removesuffix(clevertap.OPERATION_SUFFIX) if self.is_operation else None
-
-    @property
-    def is_operation(self) -> bool:
-        """Whether its cells are operations on another column's values."""
-        return not self.is_mapped and self.header.endswith(clevertap.OPERATION_SUFFIX)
+    is_operation: bool
+    """its cells are operations on the values of the column that it is named after, which is there (profiles)"""
 
     @property
     def is_identity(self) -> bool:
@@ -56,6 +49,7 @@ def get_mapping(header: str, feed: Feed) -> Column | None:
 def list_columns(header: Sequence[str], feed: Feed) -> list[ImportedColumn]:
     """Return what becomes of each column of a file. Pure."""
     columns = []
+    sent = {feed.rename.get(original, original) for original in header}
     for position, original in enumerate(header):
         name = feed.rename.get(original, original)
         mapped = feed.columns.get(name)
@@ -68,9 +62,16 @@ def list_columns(header: Sequence[str], feed: Feed) -> list[ImportedColumn]:
                 type=mapped.type if mapped else DataType.STRING,
                 date_format=mapped.date_format if mapped else None,
                 is_mapped=mapped is not None,
+                is_operation=_is_operation(name, mapped, feed, sent),
             )
         )
     return columns
+
+
+def _is_operation(name: str, mapped: Column | None, feed: Feed, sent: set[str]) -> bool:
+    operand = name.removesuffix(clevertap.OPERATION_SUFFIX)
+    keeps_name = mapped is None or mapped.ct_name in {None, name}
+    return feed.type is FeedType.PROFILE and keeps_name and operand != name and operand in sent
 
 
 def find_property(columns: Sequence[ImportedColumn], name: str) -> ImportedColumn | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import duckdb
 
+from sftp_orchestrator import files
 from sftp_orchestrator.errors import LocalFault
-from sftp_orchestrator.files import WORK_MODE
 from sftp_orchestrator.prepare import terms
 from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.stopping import Stopped
@@ -73,16 +73,30 @@ def copy_to_csv(
 ) -> None:
     """Write the rows of ``query`` to ``target``, for us alone: UTF-8, commas, LF, under a header of ``names``.
 
-    Raises ``duckdb.Error``: to be called within the context of ``open_duckdb``.
+    It is there in full and durably, or not at all.
+
+    Raises:
+        duckdb.Error: to be called within the context of ``open_duckdb``.
+        LocalFault: the disk is full, or the folder not ours.
     """
     header = io.StringIO()
     csv.writer(header, lineterminator=_LINE_END).writerow(names)
     # DuckDB would rename headers that differ in case alone, so ours goes before the rows as it stands.
-    options = f"""(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '"', ESCAPE '"',
+    # In a file of one column an empty cell without quotes would be a blank line.
+    force = ", FORCE_QUOTE *" if len(names) == 1 else ""
+    options = f"""(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '"', ESCAPE '"'{force},
         PREFIX {terms.quote(header.getvalue())}, SUFFIX {terms.quote(_LINE_END)})"""
-    target.unlink(missing_ok=True)
-    target.touch(mode=WORK_MODE)
-    connection.execute(f"COPY ({query}) TO {terms.quote(str(target))} {options}", list(parameters))
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    with files.as_local_fault("write", str(target), hint="the workspace must be writable, with space for the file"):
+        try:
+            unfinished.unlink(missing_ok=True)
+            unfinished.touch(mode=files.WORK_MODE)
+            connection.execute(f"COPY ({query}) TO {terms.quote(str(unfinished))} {options}", list(parameters))
+            files.fsync_file(unfinished)
+            unfinished.rename(target)
+            files.fsync_directory(target.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _interrupt_on(connection: duckdb.DuckDBPyConnection, cancelled: Callable[[], bool], ended: threading.Event) -> None:

@@ -20,7 +20,12 @@ from sftp_orchestrator.prepare.part_content import PartContent
 BUFFER_BYTES = 1024 * 1024
 _ARGUMENTS = ["--compress-algo", "zip", "--compress-level", "1"]
 """Measured on 512 MiB of CSV: gpg's default 39 MB/s, this 92 to 100 MB/s, for a sixth more bytes."""
-_UNUSABLE = {"e": "it has expired", "r": "it is revoked", "d": "it is disabled", "i": "it is invalid"}
+_EXPIRED = "e"
+_UNUSABLE = frozenset({_EXPIRED, "r", "d", "i"})
+_CAUSES = {"r": "it is revoked", "d": "it is disabled", "i": "it is invalid"}
+_ARMOR = b"-----BEGIN PGP"
+_EXPORT_HINT = "export the receiver's public key with: gpg --armor --export KEY"
+_RENEW_HINT = "get the receiver's new public key, and its new key_id"
 
 
 class Encryptor:
@@ -61,13 +66,24 @@ class Encryptor:
             ConfigurationError: it is expired, revoked, disabled, or only signs.
         """
         trust = str(self._key["trust"])
-        if trust in _UNUSABLE:
-            raise self._refuse(_UNUSABLE[trust])
-        if not self._list_encrypting():
-            raise self._refuse("it can only sign: it has no valid subkey to encrypt with")
+        if trust == _EXPIRED:
+            raise self._refuse(f"it expired on {_get_day(self._key)}", hint=_RENEW_HINT)
+        if trust in _CAUSES:
+            raise self._refuse(_CAUSES[trust], hint=_RENEW_HINT)
         ends = self.expires_at
+        if not self._list_encrypting():
+            raise self._refuse_subkeys()
         if ends is not None and ends <= now:
-            raise self._refuse(f"it expired on {ends:%Y-%m-%d}")
+            raise self._refuse(f"it expired on {ends:%Y-%m-%d}", hint=_RENEW_HINT)
+
+    def _refuse_subkeys(self) -> ConfigurationError:
+        """Return why none of the keys in it can encrypt."""
+        expired = [info for info in self._list_made_to_encrypt() if info["trust"] == _EXPIRED]
+        if not expired:
+            hint = "ask for, or make, a public key that encrypts"
+            return self._refuse("it can only sign: it has no valid subkey to encrypt with", hint=hint)
+        last = max(map(_get_day, expired))
+        return self._refuse(f"its subkey to encrypt with expired on {last}", hint=_RENEW_HINT)
 
     def encrypt(
         self,
@@ -128,25 +144,37 @@ class Encryptor:
             raise LocalFault("encrypt", target.stem, reason, hint="is the disk full?")
 
     def _import(self, public_key: bytes) -> dict[str, Any]:
+        if _ARMOR not in public_key:
+            # An OpenPGP packet begins with a byte that no text begins with (RFC 9580, section 4.2).
+            is_binary = public_key[:1] >= b"\x80"
+            cause = "it is binary, not ASCII-armored" if is_binary else "it holds no OpenPGP key"
+            raise self._refuse(cause, hint=_EXPORT_HINT)
         gpg = self._open_gpg()
         try:
             found = gpg.scan_keys_mem(public_key.decode("ascii", "replace"))
         except (OSError, ValueError) as error:
             raise LocalFault("read", self._subject, str(error)) from error
-        if len(found) != 1:
-            raise self._refuse(f"it holds {len(found)} keys, one is wanted")
+        if not found:
+            raise self._refuse("it holds no OpenPGP key", hint=_EXPORT_HINT)
+        if len(found) > 1:
+            known = ", ".join(str(key["fingerprint"]) for key in found)
+            hint = f"keep the one that the key_id belongs to, of {known}: gpg --armor --export KEY"
+            raise self._refuse(f"it holds {len(found)} keys, one is wanted", hint=hint)
         if found[0]["type"] != "pub":
-            raise self._refuse("it is a private key; the public one is wanted")
+            raise self._refuse("it is a private key; the public one is wanted", hint=_EXPORT_HINT)
         fingerprint = found[0]["fingerprint"]
         result = gpg.import_keys(public_key)
         if fingerprint not in result.fingerprints:
-            raise self._refuse(f"gpg does not take it: {result.results}")
+            raise self._refuse(f"gpg does not take it: {result.results}", hint=_EXPORT_HINT)
         return cast("dict[str, Any]", gpg.list_keys(keys=[fingerprint])[0])
 
     def _list_encrypting(self) -> list[dict[str, Any]]:
         """Return the primary key or subkeys that may encrypt and are neither revoked nor expired."""
+        return [info for info in self._list_made_to_encrypt() if str(info["trust"]) not in _UNUSABLE]
+
+    def _list_made_to_encrypt(self) -> list[dict[str, Any]]:
         infos = [self._key, *self._key.get("subkey_info", {}).values()]
-        return [info for info in infos if "e" in str(info["cap"]) and str(info["trust"]) not in _UNUSABLE]
+        return [info for info in infos if "e" in str(info["cap"])]
 
     def _open_gpg(self) -> Any:  # noqa: ANN401 - python-gnupg publishes no types
         gpg = gnupg.GPG(gnupghome=str(self._home), options=["--no-options", "--no-tty", "--no-autostart"])
@@ -154,8 +182,13 @@ class Encryptor:
         gpg.buffer_size = BUFFER_BYTES
         return gpg
 
-    def _refuse(self, cause: str) -> ConfigurationError:
-        return ConfigurationError("use", self._subject, cause, hint="ask for, or make, a public key that encrypts")
+    def _refuse(self, cause: str, *, hint: str) -> ConfigurationError:
+        return ConfigurationError("use", self._subject, cause, hint=hint)
+
+
+def _get_day(info: dict[str, Any]) -> str:
+    """Return the day on which a key or subkey expires, as YYYY-MM-DD."""
+    return f"{datetime.datetime.fromtimestamp(int(info['expires']), tz=datetime.UTC):%Y-%m-%d}"
 
 
 class _Watched:

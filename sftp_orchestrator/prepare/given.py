@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.errors import ConfigurationError, LocalFault
 from sftp_orchestrator.ledger.records import display_path
 
 
@@ -16,10 +17,19 @@ def require_file(operation: str, path: Path) -> None:
 
     Raises:
         ConfigurationError: there is no such file, or its path is no UTF-8.
+        LocalFault: it cannot be looked at.
     """
     shown = display_path(os.fsencode(path))
-    if not path.is_file():
-        raise ConfigurationError(operation, shown, "there is no such file")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigurationError(operation, shown, "there is no such file") from error
+    except OSError as error:
+        raise LocalFault(operation, shown, error.strerror or type(error).__name__) from error
+    if stat.S_ISDIR(mode):
+        raise ConfigurationError(operation, shown, "it is a folder", hint="name the files in it")
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(operation, shown, "it is no plain file")
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sftp_orchestrator.prepare.report import Refused, refuse
+from sftp_orchestrator.prepare.report import Refused, refuse, show
 
 MAX_RECORD_BYTES = 4_000_000
 """A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
@@ -101,7 +101,10 @@ def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
         raise refuse_encoding(header_bytes, "the header is not UTF-8", line=1) from None
     except csv.Error as error:
         raise refuse("quote.stray", f"the header is no CSV: {error}", line=1) from error
-    return tuple(rows[0]) if rows and len(rows) == 1 else ()
+    if len(rows) > 1:
+        # Counted by quotes it is one record, by fields several: a quote stands where none may.
+        raise refuse("quote.stray", "a quote within a field that has none around it", line=1)
+    return tuple(rows[0]) if rows else ()
 
 
 def refuse_encoding(sample: bytes, message: str, *, line: int) -> Refused:
@@ -124,7 +127,7 @@ def check_names(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise refuse("header.duplicate_name", f"two columns are named '{name}'", line=1)
+            raise refuse("header.duplicate_name", f"two columns are named '{show(name)}'", line=1)
         seen.add(name)
 
 

@@ -10,7 +10,7 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
-from sftp_orchestrator.prepare.report import Finding
+from sftp_orchestrator.prepare.report import Finding, show
 from sftp_orchestrator.prepare.severities import get_severity
 
 
@@ -31,14 +31,11 @@ def _list_all(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[s
         yield from _check_name(column)
     for name, count in Counter(column.property_name for column in columns).items():
         if count > 1:
-            headers = ", ".join(f"'{column.original}'" for column in columns if column.property_name == name)
-            yield "property.twice", f"the columns {headers} all become the property '{name}'"
-    headers_present = {column.header for column in columns}
+            headers = ", ".join(f"'{show(column.original)}'" for column in columns if column.property_name == name)
+            yield "property.twice", f"the columns {headers} all become the property '{show(name)}'"
     for column in columns:
-        if column.operand is None:
-            continue
-        if feed.type is FeedType.EVENT or column.operand not in headers_present:
-            yield "operation.no_column", f"the column '{column.original}' works on no column of this file"
+        if _looks_like_operation(column) and not column.is_operation:
+            yield "operation.no_column", f"the column '{show(column.original)}' works on no column of this file"
 
 
 def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
@@ -53,7 +50,7 @@ def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterat
         if name is not None and feed.event_name is not None:
             yield (
                 "property.twice",
-                f"the column '{name.original}' becomes {clevertap.EVENT_NAME}, and event_name is set",
+                f"the column '{show(name.original)}' becomes {clevertap.EVENT_NAME}, and event_name is set",
             )
 
 
@@ -70,19 +67,23 @@ def _check_counts(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tup
         yield "property.too_many", f"{number} {what}, {limit} are taken"
 
 
+def _looks_like_operation(column: ImportedColumn) -> bool:
+    return column.property_name.endswith(clevertap.OPERATION_SUFFIX)
+
+
 def _check_name(column: ImportedColumn) -> Iterator[tuple[str, str]]:
-    if column.is_operation:
+    if _looks_like_operation(column):
         return
     if len(column.property_name) > clevertap.MAX_PROPERTY_NAME_CHARACTERS:
         yield (
             "property.name_length",
-            f"the property '{column.property_name[:40]}…' has {len(column.property_name)} characters",
+            f"the property '{show(column.property_name)}' has {len(column.property_name)} characters",
         )
     bad = sorted(set(column.property_name) & set(clevertap.REFUSED_PROPERTY_CHARACTERS))
     if bad:
-        yield "property.name_characters", f"the property '{column.property_name}' contains {' '.join(bad)}"
+        yield "property.name_characters", f"the property '{show(column.property_name)}' contains {' '.join(bad)}"
     if not column.is_mapped and column.property_name not in _OWN_NAMES:
-        yield "column.unmapped", f"the column '{column.original}' is not mapped: it is imported so, as STRING"
+        yield "column.unmapped", f"the column '{show(column.original)}' is not mapped: it is imported so, as STRING"
 
 
 _OWN_NAMES = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TIME, *clevertap.SYSTEM_PROPERTIES})

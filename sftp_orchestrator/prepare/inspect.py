@@ -150,7 +150,10 @@ def _settle(job: _Job, text: Text, found: Inspection) -> Inspection:
     if found.is_rewritten:
         text.path.unlink()
     else:
-        text.path.replace(job.good_rows)
+        with files.as_local_fault("write", str(job.good_rows), hint="the workspace must be writable"):
+            files.fsync_file(text.path)
+            text.path.replace(job.good_rows)
+            files.fsync_directory(job.outlet)
     return dataclasses.replace(
         found,
         path=job.good_rows,
@@ -215,7 +218,8 @@ def _inspect(job: _Job, text: Text) -> Inspection:
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
     """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
     examination = reading.wait_for(lambda: reading.table.examine(checks))
-    tallies = (*found.tallies, *tally_rows(reading.path, scanned, examination.count()))
+    counts, totals = examination.count(), examination.count_by_rule()
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, totals))
     refused = examination.count_refused()
     if not refused:
         return dataclasses.replace(found, tallies=tallies)
@@ -226,7 +230,7 @@ def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[C
             refused_rows=refused,
             records=scanned.records,
             policy=_explain_policy(job.feed, is_all=refused == scanned.records),
-            hint="no row of it is sent; failed_rows.csv has the refused ones",
+            hint=f"no row of it is sent; failed_rows.csv has the refused ones, {rejecting.MOST_SHOWN_ROWS:,} at most",
         )
     return dataclasses.replace(
         found,
@@ -316,9 +320,10 @@ def _must_examine(checks: Sequence[Check], scanned: Scan, facts: TableFacts) -> 
 
 
 def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:
+    # Divided, as the share is written: 29 of 100 are 0.29, but 0.29 of 100 are a little less than 29.
     return (
         feed.on_bad_rows is BadRows.QUARANTINE
-        or refused > feed.max_bad_rows * scanned.records
+        or refused / scanned.records > feed.max_bad_rows
         or refused == scanned.records
     )
 
@@ -336,6 +341,7 @@ def _reject(
 ) -> None:
     """Write the refused rows, and the others to ``good`` where they are sent as they are."""
     failed = job.outlet / rejecting.FAILED_ROWS_NAME
-    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good)
+    watch = job.watch.without_progress()
+    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good, watch=watch)
     if count != refused:
         raise LocalFault("refuse rows of", job.path.name, f"{refused} were counted, {count} written: a defect of ours")

@@ -54,7 +54,12 @@ def get_max_bytes(destination: Destination) -> int:
 
 def split_for(inspection: Inspection, destination: Destination) -> tuple[ByteRange, ...]:
     """Return the byte ranges of the parts; raises InputRefused where a record fits into none."""
-    return split(inspection.scan, inspection.path, max_bytes=get_max_bytes(destination))
+    return split(
+        inspection.scan,
+        inspection.path,
+        max_bytes=get_max_bytes(destination),
+        tells_lines=not inspection.is_rewritten,
+    )
 
 
 def make_sending_id(source_id: str, sending: int) -> str:

@@ -78,6 +78,8 @@ class Preparation:
         """
         feed, _ = planning.require_feed(self._configuration, source)
         path = await asyncio.to_thread(self._fetch, source)
+        # Read by other settings, rows that were refused may be sent now: what an earlier look kept is true no more.
+        await asyncio.to_thread(quarantine.forget_refused_rows, source, self._workspace)
         if source.state is SourceState.INSPECTED:
             await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
         async with self._inspecting:
@@ -280,12 +282,14 @@ class Preparation:
             return
         same = self._ledger.sources.find_same(source, inspection.sha256)
         if same is not None:
+            word = "discarded, with parts delivered," if same.state is SourceState.DISCARDED else same.state
             raise DecisionNeeded(
                 "send",
                 source.name,
-                f"its content is that of {same.name}, source {same.id}, {same.state} since"
+                f"its content is that of {same.name}, source {same.id}, {word} since"
                 f" {same.changed_at:%Y-%m-%d %H:%M} UTC",
-                hint=f"`sftp-orchestrator release {source.id}` sends it all the same",
+                hint=f"`sftp-orchestrator discard {source.id}` where it is a copy, `sftp-orchestrator release"
+                f" {source.id}` where it is to be sent all the same",
             )
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:

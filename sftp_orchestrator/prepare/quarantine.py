@@ -46,6 +46,12 @@ def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> N
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
 
 
+def forget_refused_rows(source: Source, workspace: Workspace) -> None:
+    """Remove what an earlier inspection kept of a source that is read again; may be repeated. Raises ``LocalFault``."""
+    with _faults(source):
+        remove_tree(workspace.get_rejected(source.id))
+
+
 def move_in(path: Path, folder: Path) -> None:
     """Move a file into a folder, durably; nothing happens where it is gone already."""
     if path.exists():

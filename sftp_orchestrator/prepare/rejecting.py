@@ -13,20 +13,26 @@ from sftp_orchestrator.prepare.examine import BrokenRow
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
 from sftp_orchestrator.prepare.scan import Scan
+from sftp_orchestrator.prepare.stopping import Watch
 
 DESCRIPTION = "Failure Description"
 """The last column of refused rows, as the receiver itself calls it (CleverTap, *Imports via SFTP*)."""
 FAILED_ROWS_NAME = "failed_rows.csv"
+MOST_SHOWN_ROWS = 100_000
+"""Refused rows that are written of a file that waits as a whole: they are copies, and nobody reads more."""
 _COPY_BYTES = 8 * 1024 * 1024
+_ROWS_BETWEEN_LOOKS = 1000
 
 
-def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, good: Path | None) -> int:
+def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, good: Path | None, watch: Watch) -> int:
     """Write ``rows``, in the file's order, to ``failed`` and all others to ``good``; return how many failed.
 
-    One sequential pass; may be repeated. Both files are there in full or not at all.
+    Where none is sent, ``failed`` is for people alone and holds the first ``MOST_SHOWN_ROWS``. One sequential pass; may
+    be repeated. Both files are there in full or not at all.
 
     Raises:
         LocalFault: the disk is full, or the folder not ours.
+        Stopped: ``watch`` said so.
     """
     count = 0
     hint = "the workspace must be writable, with space for the file"
@@ -40,12 +46,18 @@ def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, g
         kept.write(scan.header.header_bytes)
         cursor = scan.header.body_start
         for row in rows:
+            if count % _ROWS_BETWEEN_LOOKS == 0:
+                watch.advance(0)
+            count += 1
+            if good is None and count > MOST_SHOWN_ROWS:
+                continue
             start, end = source.locate(row.number)
-            source.copy(cursor, start, kept)
+            if good is not None:
+                source.copy(cursor, start, kept)
             bad.write(_describe_row(source.read(start, end), row, scan.header))
             cursor = end
-            count += 1
-        source.copy(cursor, scan.body_end, kept)
+        if good is not None:
+            source.copy(cursor, scan.body_end, kept)
     return count
 
 

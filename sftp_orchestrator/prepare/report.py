@@ -9,8 +9,15 @@ from dataclasses import asdict, dataclass
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
+_LONGEST_NAME = 60
 SHOWN = 20
 """How many findings of one rule a report lists; their number is always told."""
+
+
+def show(name: str) -> str:
+    """Return a column's name as people can read it: nothing that a terminal obeys, and not too long. Pure."""
+    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
+    return shown if len(shown) <= _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}…"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_time
 from sftp_orchestrator.prepare.header import Header
-from sftp_orchestrator.prepare.report import Finding, Refused, tally
+from sftp_orchestrator.prepare.report import Finding, Refused, show, tally
 from sftp_orchestrator.prepare.table import Rewriting
 
 
@@ -34,7 +34,7 @@ def require_columns(header: Header, columns: Sequence[ImportedColumn], feed: Fee
         missing.append(f"no column becomes {clevertap.TIME}, by which its events are to be sorted")
     if missing:
         found = [Finding(rule="header.missing_column", message=message, line=1) for message in missing]
-        raise Refused(tally(found), hint=f"the header has: {', '.join(header.names[:20])}")
+        raise Refused(tally(found), hint=f"the header has: {', '.join(map(show, header.names[:20]))}")
 
 
 def must_rewrite(header: Header, columns: Sequence[ImportedColumn], feed: Feed) -> bool:

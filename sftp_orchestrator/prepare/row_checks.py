@@ -17,6 +17,7 @@ from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import RULES, Rule, Severity
 from sftp_orchestrator.prepare import cells, terms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
+from sftp_orchestrator.prepare.report import show
 from sftp_orchestrator.prepare.severities import get_severity
 
 FUTURE_SECONDS = 86400
@@ -66,7 +67,7 @@ class Check:
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
         words = f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")
-        said = f"{self.column.original}: {words}" if self.column is not None else words
+        said = f"{show(self.column.original)}: {words}" if self.column is not None else words
         return f"{said} ({self.rule.vendor})" if self.rule.vendor else said
 
 

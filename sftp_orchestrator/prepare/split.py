@@ -33,15 +33,17 @@ def get_plain_limit(encrypted_bytes: int) -> int:
     return max(1, math.floor((encrypted_bytes - ENVELOPE_BYTES) / ARMOR_FACTOR))
 
 
-def split(scan: Scan, path: Path, *, max_bytes: int) -> tuple[ByteRange, ...]:
+def split(scan: Scan, path: Path, *, max_bytes: int, tells_lines: bool = True) -> tuple[ByteRange, ...]:
     """Return the parts of a scanned file, in order; each with the header stays strictly below ``max_bytes``.
+
+    A refusal names the line, unless the file is one of ours that nobody else sees.
 
     Raises:
         Refused: a single record is too large for a part.
     """
     ends = RecordEnds(path, scan.index)
     try:
-        parts = _cut(scan, ends, path, max_bytes)
+        parts = _cut(scan, ends, path, max_bytes, tells_lines=tells_lines)
     finally:
         ends.close()
     if sum(part.records for part in parts) != scan.records:
@@ -49,7 +51,7 @@ def split(scan: Scan, path: Path, *, max_bytes: int) -> tuple[ByteRange, ...]:
     return tuple(parts)
 
 
-def _cut(scan: Scan, ends: RecordEnds, path: Path, max_bytes: int) -> list[ByteRange]:
+def _cut(scan: Scan, ends: RecordEnds, path: Path, max_bytes: int, *, tells_lines: bool) -> list[ByteRange]:
     capacity = max_bytes - 1 - len(scan.header.header_bytes)
     parts: list[ByteRange] = []
     start, counted = scan.header.body_start, 1
@@ -63,11 +65,13 @@ def _cut(scan: Scan, ends: RecordEnds, path: Path, max_bytes: int) -> list[ByteR
             found = following
         if found is None or found[0] - start > capacity:
             size = following[0] - start
+            called = "the record that begins here" if tells_lines else f"row {counted:,} of what is sent"
             raise refuse(
                 "record.too_large",
-                f"the record that begins here has {size} bytes and with the header of "
-                f"{len(scan.header.header_bytes)} bytes fits into no part below {max_bytes} bytes",
-                line=count_lines(path, [start])[start],
+                f"{called} has {size} bytes and with the header of {len(scan.header.header_bytes)} bytes"
+                f" fits into no part below {max_bytes} bytes",
+                # In a file of ours lines are not those of the file that was dropped.
+                line=count_lines(path, [start])[start] if tells_lines else None,
             )
         end, count = found
         parts.append(ByteRange(start=start, end=end, records=count - counted))

@@ -100,7 +100,7 @@ class Table:
     def read(self, *, time_column: int | None, screens: Sequence[str]) -> TableFacts:
         """Read the whole file with a strict parser, and count the rows that any of ``screens`` stops."""
         earliest = f"min(TRY_CAST(c{time_column} AS BIGINT))" if time_column is not None else "NULL"
-        stopped = f"count_if({terms.any_of(screens)})" if screens else "0"
+        stopped = f"count(*) FILTER ({terms.any_of(screens)})" if screens else "0"
         found = self._connection.execute(
             f"SELECT count(*), {earliest}, {stopped} FROM {self._from()}",  # noqa: S608 - see _from
             [str(self._path)],
@@ -127,8 +127,6 @@ class Table:
         The columns are laid below each other, so that the statement stays small however many there are; the file is
         read once for every ``COUNTED_COLUMNS`` of them.
         """
-        self._connection.execute("SET enable_progress_bar = true")
-        self._connection.execute("SET enable_progress_bar_print = false")
         found = []
         for start in range(0, self._width, COUNTED_COLUMNS):
             places = range(start, min(start + COUNTED_COLUMNS, self._width))
@@ -136,14 +134,19 @@ class Table:
             rows = self._connection.execute(
                 f"SELECT place, {trait} AS trait, count(*), approx_count_distinct(cell)"  # noqa: S608 - see _from
                 f" FROM (SELECT unnest([{cells}]) AS cell, unnest(range({places.start}, {places.stop})) AS place"
-                f" FROM {self._from(rejects=False)}) GROUP BY place, trait ORDER BY place, trait",
+                f" FROM {self._from(rejects=False)}) GROUP BY place, trait",
                 [str(self._path)],
             ).fetchall()
             found += [CellCount(position=row[0], trait=row[1], cells=row[2], distinct=row[3]) for row in rows]
         return found
 
+    def follow(self) -> None:
+        """Have ``get_progress`` tell how far any later query is; may be repeated."""
+        self._connection.execute("SET enable_progress_bar = true")
+        self._connection.execute("SET enable_progress_bar_print = false")
+
     def get_progress(self) -> float:
-        """Return about which share of the file ``count_cells`` has read by now, from another thread."""
+        """Return about which share of its work the query under way has done; asked from another thread."""
         return max(self._connection.query_progress(), 0.0) / 100
 
     def examine(self, checks: Sequence[Check]) -> Examination:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sftp_orchestrator.destination.rules import Severity
@@ -19,8 +19,8 @@ _LONGEST_VALUE = 60
 """Characters of a value that are shown."""
 
 
-def tally_rows(path: Path, scanned: Scan, counts: Sequence[Count]) -> list[Tally]:
-    """Return the row rules that are broken; checks of one rule are one tally."""
+def tally_rows(path: Path, scanned: Scan, counts: Sequence[Count], totals: Mapping[str, int]) -> list[Tally]:
+    """Return the row rules that are broken; checks of one rule are one tally, ``totals`` its rows."""
     rows = _Rows(path, scanned, [number for count in counts for number in count.first])
     tallies = []
     for rule in dict.fromkeys(count.check.rule.id for count in counts):
@@ -40,8 +40,7 @@ def tally_rows(path: Path, scanned: Scan, counts: Sequence[Count]) -> list[Tally
             )
             for number, check in places[:SHOWN]
         )
-        total = sum(count.rows for count in failed)
-        tallies.append(Tally(rule=rule, severity=group[0].severity, rows=total, first=findings))
+        tallies.append(Tally(rule=rule, severity=group[0].severity, rows=totals[rule], first=findings))
     return tallies
 
 

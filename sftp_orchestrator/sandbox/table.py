@@ -19,6 +19,7 @@ from sftp_orchestrator.sandbox.rules.layout import Layout, Place
 from sftp_orchestrator.sandbox.rules.number import parse_integer
 
 BUFFER_BYTES = 1 << 20
+csv.field_size_limit(5_000_000_000)  # Python's own limit is 128 KiB; a long value is a row's fault, not the file's
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the sandbox ends before the file does

@@ -185,6 +185,71 @@ def test_a_source_whose_last_open_part_was_resolved_is_delivered(ledger: Ledger)
         ledger.sources.retry("s1", by="anna")
 
 
+def test_a_source_that_is_given_up_stays_so_and_the_history_says_by_whom_and_why(ledger: Ledger) -> None:
+    """Quarantined or held, once, with the person's name and reason; no word takes it back."""
+    _claim(ledger, "s1")
+    ledger.sources.quarantine("s1", "bad")
+    assert ledger.discards.discard("s1", by="anna", reason="replaced") == "nothing of it was delivered"
+    _claim(ledger, "s2")
+    _plan(ledger, "s2", parts=3)
+    _take_to(ledger, "s2", 1, PartState.DELIVERED)
+    ledger.sources.hold("s2", "why")
+    assert ledger.discards.discard("s2", by="anna") == "1 of its 3 parts was delivered before"
+    assert ledger.count_sources() == {"discarded": 2}
+    assert ledger.discards.count() == 2
+    assert [source.id for source in ledger.sources.list_last(SourceState.DISCARDED, 9)] == ["s2", "s1"]
+    first, second = (ledger.list_history(source_id=source_id)[-1] for source_id in ("s1", "s2"))
+    assert (first.before, first.after, first.by) == ("quarantined", "discarded", "anna")
+    assert first.reason == "given up by a person: replaced; nothing of it was delivered"
+    assert (second.before, second.after) == ("held", "discarded")
+    assert second.reason == "given up by a person; 1 of its 3 parts was delivered before"
+    before = ledger.list_history()
+    for decide in (ledger.sources.retry, ledger.sources.release, ledger.discards.discard):
+        with pytest.raises(ConfigurationError, match="discarded"):
+            decide("s1", by="anna")
+    assert ledger.list_history() == before
+
+
+def test_only_what_is_set_aside_and_fully_known_can_be_given_up(ledger: Ledger) -> None:
+    """On its way, delivered, uncertain, half published or unknown: one error, and nothing is changed."""
+    for source_id in ("s1", "s2", "s3", "s4"):
+        _claim(ledger, source_id)
+    for source_id in ("s2", "s3", "s4"):
+        _plan(ledger, source_id, parts=1)
+        _take_to(ledger, source_id, 1, PartState.DELIVERED if source_id == "s2" else PartState.PUBLISHING)
+    ledger.sources.finish_delivery("s2")
+    ledger.parts.doubt(ledger.parts.get("s3", 1), "gone")
+    ledger.sources.hold("s3", "uncertain")
+    ledger.sources.hold("s4", "its settings changed")
+    before = ledger.list_history()
+    refused = {"s1": "claimed", "s2": "delivered", "s3": "resolve s3", "s4": "retry s4", "nobody": "unknown"}
+    for source_id, why in refused.items():
+        with pytest.raises(ConfigurationError, match=why):
+            ledger.discards.discard(source_id, by="anna")
+    assert ledger.list_history() == before
+
+
+def test_what_was_given_up_holds_up_nobody_and_counts_as_sent_where_it_was(ledger: Ledger) -> None:
+    """It blocks no events, and is the same file as a later one only where a manifest of it has left."""
+    _claim(ledger, "p1", type=FeedType.PROFILE)
+    for source_id in ("e1", "e2"):
+        _claim(ledger, source_id)
+        _plan(ledger, source_id)
+    _take_to(ledger, "e2", 1, PartState.DELIVERED)
+    event, since = _claim(ledger, "e3"), datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+    ledger.sources.quarantine("p1", "bad")
+    for source_id in ("e1", "e2"):
+        ledger.sources.hold(source_id, "why")
+    assert [source.id for source in ledger.sources.list_blocking_profiles("production", before=event.number)] == ["p1"]
+    for source_id in ("p1", "e1", "e2"):
+        ledger.discards.discard(source_id, by="anna")
+    assert ledger.sources.list_blocking_profiles("production", before=event.number) == []
+    same = ledger.sources.find_same(event, "0" * 64)
+    assert same is not None
+    assert same.id == "e2"
+    assert [source.id for source in ledger.sources.list_sent(event, since=since)] == ["e2"]
+
+
 def test_names_are_unique_for_ever(ledger: Ledger) -> None:
     """A name in use cannot be given again: the key of the table refuses it, and nothing of the planning stays."""
     _claim(ledger, "s1")
@@ -253,9 +318,9 @@ def test_migrations_replayed_give_exactly_the_tables(ledger_engine: sa.Engine) -
 
 
 def test_every_state_can_be_reached_and_left_as_the_tables_say() -> None:
-    """Each state but the first is some move's outcome, and each but the last has a way out."""
+    """Each state but the first is some move's outcome, and each but the last ones has a way out."""
     assert {move.after for move in SOURCE_MOVES} == set(SourceState)
-    assert {move.before for move in SOURCE_MOVES} == set(SourceState) - {SourceState.ARCHIVED}
+    assert {move.before for move in SOURCE_MOVES} == set(SourceState) - {SourceState.ARCHIVED, SourceState.DISCARDED}
     assert {move.after for move in PART_MOVES} == set(PartState)
     assert {move.before for move in PART_MOVES} == set(PartState) - {PartState.DELIVERED}
 

@@ -238,7 +238,6 @@ def test_a_ledger_from_before_the_register_has_it_filled(ledger: Ledger, ledger_
     delivered_at = ledger.parts.get("s1", 1).delivered_at
     with ledger_engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE property"))
-        # What later migrations add.
         connection.execute(sa.text("DROP INDEX ix_source_rows_left_out"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
     database._migrate(ledger_engine)
@@ -254,3 +253,14 @@ def test_a_ledger_from_before_the_register_has_it_filled(ledger: Ledger, ledger_
 
 def _zip(properties: list[Property]) -> list[tuple[Property, tuple[str, str, str]]]:
     return list(zip(properties, _tell(properties), strict=True))
+
+
+def test_what_was_delivered_of_a_source_that_is_given_up_is_registered(ledger: Ledger) -> None:
+    """The receiver has the properties of each part that it took, and none of a source of which it took nothing."""
+    _plan(ledger, "s1", FLOAT)
+    _plan(ledger, "s2", {"count": "LONG"})
+    _send_part(ledger, "s1", 1)
+    for source_id in ("s1", "s2"):
+        ledger.sources.hold(source_id, "why")
+        ledger.discards.discard(source_id, by="anna")
+    assert _tell(ledger.properties.list_all()) == [("Amount", "FLOAT", "s1"), ("note", "STRING", "s1")]

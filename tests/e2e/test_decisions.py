@@ -221,6 +221,68 @@ async def test_a_corrected_file_of_another_name_leaves_events_waiting(tmp_path: 
         assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["customers", "purchases"]
 
 
+# What is given up.
+
+
+async def test_discarded_profiles_are_waited_for_no_longer(tmp_path: Path) -> None:
+    """Events that waited for refused profiles go as soon as a person gives these up; the file lies in the archive."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, customers=BROKEN_PROFILES, purchases=OLD_EVENTS)
+        async with run_service(config) as service:
+            await service.wait_for("run_finished", verdict="not_all_delivered")
+            status = await get_status(config)
+            assert status["purchases.csv"]["reason"] is not None
+            source_id = status["customers.csv"]["id"]
+            answer = await _call(config, "discard", source_id, "--reason", "comes again\ntomorrow")
+            told = f"{source_id} (customers.csv) is discarded; nothing of it was delivered."
+            assert answer.out.splitlines()[0] == told
+            await service.wait_for("source_discarded", source=source_id)
+            await service.wait_for("source_delivered", file="purchases.csv")
+            await service.wait_for("run_finished", delivered=1)
+        await sandbox.wait_until_idle()
+        assert [name.split("_")[0] for name in _list_taken(sandbox)] == ["purchases"]
+    kept = next((tmp_path / "workspace" / "archive").glob(f"*/{source_id}"))
+    assert str(kept) in answer.out
+    assert sorted(path.name for path in kept.iterdir()) == ["customers.csv", "report.json"]
+    assert (kept / "customers.csv").read_text() == BROKEN_PROFILES
+    assert list((tmp_path / "workspace" / "quarantine").iterdir()) == []
+    history = (await _call(config, "history", source_id)).out.splitlines()[-1]
+    assert "quarantined → discarded" in history
+    assert history.endswith("given up by a person: comes again tomorrow; nothing of it was delivered")
+
+
+async def test_a_copy_that_is_given_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The same events twice: held, and ``discard`` closes it without a daemon; status and exit codes are clean."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox)
+        _drop(tmp_path, purchases=OLD_EVENTS)
+        await _call(config, "run", "--once")
+        _drop(tmp_path, purchases_again=OLD_EVENTS)
+        assert (await call(config, "run", "--once")).code == 1
+        (held,) = (await get_status(config)).values()
+        assert f"discard {held['id']}" in held["reason"]
+        lines = (await _call(config, "status")).out.splitlines()
+        assert lines[-2] == f"{held['id']}  next: sftp-orchestrator discard {held['id']}"
+        await _call(config, "discard", held["id"])
+        shown, status, once, history, told = await _call_all(
+            config, [("status",), ("status", "--json"), ("run", "--once"), ("history",), ("history", "--json")]
+        )
+        assert (shown.code, shown.out) == (0, "Nothing waits. 1 file was delivered so far.\n")
+        counts = status.json["counts"]
+        assert (counts["held"], counts["discarded"], counts["archived"]) == (0, 1, 1)
+        assert (once.code, once.out) == (0, "")
+        assert any(
+            held["id"] in line and "discarded: given up by a person" in line for line in history.out.splitlines()
+        )
+        assert [source["id"] for source in told.json["discarded"]] == [held["id"]]
+        assert [source["file"] for source in told.json["delivered"]] == ["purchases.csv"]
+        await sandbox.wait_until_idle()
+        assert len(_list_taken(sandbox)) == 1
+    assert _list_archived(tmp_path) == ["purchases.csv", "purchases_again.csv"]
+    assert list((tmp_path / "workspace" / "work").iterdir()) == []
+
+
 # Quarantined files.
 
 
@@ -302,13 +364,15 @@ async def test_events_that_may_have_been_taken_wait_and_are_not_sent_again_when_
             old = status["purchases_old.csv"]
             assert (old["state"], [part["state"] for part in old["parts"]]) == ("held", ["uncertain"])
             assert manifest in old["reason"]
-            shown, refused = await _call_all(config, [("status",), ("retry", old["id"])])
+            shown, refused, kept = await _call_all(config, [("status",), ("retry", old["id"]), ("discard", old["id"])])
             assert "uncertain" in shown.out
             assert f"resolve {old['id']} --delivered" in shown.out
             seen = "part 1/1: neither data nor manifest is there: the receiver may have taken them"
             assert f"{old['id']}  seen: {seen}; {manifest}" in shown.out.splitlines()
             assert (refused.code, refused.errors.count("\n")) == (1, 1)
             assert f"resolve {old['id']} --delivered" in refused.errors
+            assert (kept.code, kept.errors.count("\n")) == (2, 1)
+            assert f"resolve {old['id']} --delivered" in kept.errors
             assert refused.errors.startswith(f"sftp-orchestrator: retry source {old['id']}: ")
             released = await call(config, "release", old["id"])
             assert released.errors.startswith(f"sftp-orchestrator: release source {old['id']}: ")
@@ -435,6 +499,8 @@ async def test_a_decision_about_nothing_is_refused_in_one_line(tmp_path: Path) -
         ("retry", "nosuch"),
         ("resolve", "nosuch", "--delivered"),
         ("release", source_id),
+        ("discard", source_id),
+        ("discard", "nosuch"),
         ("resolve", source_id, "--resend"),
         ("resolve", source_id),
         ("resolve", source_id, "--delivered", "--resend"),

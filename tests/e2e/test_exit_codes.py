@@ -21,6 +21,7 @@ from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
 from tests.support.configuration import generate_host_key, get_values, merge, write_configuration, write_values
+from tests.support.openssh import make_key
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import (
     COMMAND,
@@ -176,6 +177,24 @@ async def test_2_for_what_cannot_be_understood(tmp_path: Path) -> None:
         assert (answer.code, answer.out) == (2, ""), (command, answer)
         assert answer.errors.count("\n") == 1, answer.errors
         assert hint in answer.errors
+
+
+@pytest.mark.parametrize("wrong", ["public", "locked", "missing"])
+async def test_2_for_a_key_that_cannot_be_used_with_nothing_to_do(tmp_path: Path, wrong: str) -> None:
+    """An unusable SSH key ends the daemon and a pass at the start, with one line, before anything is made."""
+    config = (await asyncio.to_thread(write_configuration, tmp_path)).path
+    key = tmp_path / "id_ed25519"
+    key.unlink()
+    if wrong != "missing":
+        passphrase = "open sesame" if wrong == "locked" else ""
+        await asyncio.to_thread(make_key, key, passphrase=passphrase)
+    if wrong == "public":
+        key.write_bytes(key.with_name("id_ed25519.pub").read_bytes())
+    for command in (("run",), ("run", "--once")):
+        answer = await call(config, *command)
+        assert (answer.code, answer.out, answer.errors.count("\n")) == (2, "", 1), answer
+        assert "destinations.production.private_key" in answer.errors
+    assert list((tmp_path / "workspace").iterdir()) == []
 
 
 # 3.

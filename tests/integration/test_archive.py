@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sftp_orchestrator.deliver.archive import Archive
+from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, move_in
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
@@ -73,6 +73,64 @@ def test_originals_are_removed_only_where_all_of_them_was_sent(
     found = list(workspace.archive.rglob("customers.csv"))
     assert [path.read_bytes() for path in found] == [CONTENT + (b"b\n" if late else b"")] * kept
     assert list(workspace.work.iterdir()) == []
+
+
+def _give_up(ledger: Ledger, workspace: Workspace) -> Source:
+    """Quarantine one source with its report and what a person left beside it, and discard it."""
+    claim = Claim(
+        source_id="s2",
+        feed="customers",
+        type=FeedType.PROFILE,
+        destination="production",
+        relative_path=b"customers.csv",
+        device=1,
+        inode=1,
+        size=len(CONTENT),
+        mtime_ns=1,
+    )
+    ledger.sources.begin_claims([claim])
+    ledger.sources.finish_claim(claim)
+    ledger.sources.quarantine("s2", "bad")
+    folder = workspace.get_quarantine("s2")
+    folder.mkdir()
+    for name, content in {"customers.csv": CONTENT, "report.json": b"{}", "notes.txt": b"mine"}.items():
+        (folder / name).write_bytes(content)
+    ledger.discards.discard("s2", by="anna")
+    return ledger.sources.get("s2")
+
+
+@pytest.mark.parametrize("keep_days", [0, 30, None])
+def test_what_was_given_up_is_kept_with_its_report_whatever_the_policy(
+    workspace: Workspace, keep_days: int | None
+) -> None:
+    """A slip loses nothing: all of it lies in the archive of that day, and is removed by the policy, not before."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _give_up(ledger, workspace)
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=keep_days)
+        for _ in range(2):
+            archive.put_away_all()
+        folder = get_archive_folder(workspace, source, ZoneInfo("UTC"))
+        assert archive.remove_expired(source.changed_at.date()) == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["customers.csv", "notes.txt", "report.json"]
+        assert (folder / "customers.csv").read_bytes() == CONTENT
+        assert [list(left.iterdir()) for left in (workspace.work, workspace.quarantine)] == [[], []]
+        later = source.changed_at.date() + datetime.timedelta(days=31)
+        assert archive.remove_expired(later) == (0 if keep_days is None else 1)
+
+
+def test_a_file_given_up_of_which_a_half_was_put_away_is_put_away_whole(workspace: Workspace) -> None:
+    """After a crash between two files the rest follows into the same folder, and what was made of it is removed."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _give_up(ledger, workspace)
+        folder = get_archive_folder(workspace, source, ZoneInfo("UTC"))
+        move_in(workspace.get_quarantine("s2") / "report.json", folder, "report.json")
+        (workspace.get_quarantine("s2") / "customers.csv").rename(workspace.root / "aside")
+        workspace.get_folder("s2").mkdir()
+        (workspace.root / "aside").rename(workspace.get_source("s2"))
+        workspace.get_spool("s2", 1).write_bytes(b"encrypted")
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away_all()
+    assert sorted(path.name for path in folder.iterdir()) == ["customers.csv", "notes.txt", "report.json"]
+    assert [list(left.iterdir()) for left in (workspace.work, workspace.quarantine)] == [[], []]
 
 
 def test_old_days_are_removed_and_nothing_else(workspace: Workspace) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
+from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.configuration import generate_host_key, write_configuration
+from tests.support.openssh import make_key
 from tests.support.paramiko_server import DropBox, run_paramiko
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure
@@ -38,6 +43,10 @@ async def _set_up(folder: Path, **destination: Any) -> AsyncIterator[tuple[Path,
 def _get_failures(answer: Answer) -> list[str]:
     assert "Traceback" not in answer.errors
     return [line for line in answer.out.splitlines() if line.startswith("FAILED")]
+
+
+def _get_lines(answer: Answer, subject: str) -> list[str]:
+    return [line for line in answer.out.splitlines() if re.match(rf"\w+ +{re.escape(subject)}: ", line)]
 
 
 async def test_everything_in_place_is_0_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -84,6 +93,102 @@ async def test_a_key_that_others_may_read_is_2_with_the_command_that_mends_it(tm
     (line,) = _get_failures(answer)
     assert "destinations.production.private_key" in line
     assert line.endswith(f"run: chmod 600 {tmp_path / 'id_ed25519'}")
+
+
+async def test_a_key_that_is_missing_is_2_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    """Who has no key yet learns how to make one, and that it must be registered; it is told once."""
+    config = (await asyncio.to_thread(write_configuration, tmp_path)).path
+    (tmp_path / "id_ed25519").unlink()
+    answer = await call(config, "check")
+    assert answer.code == 2, answer
+    (line,) = _get_failures(answer)
+    assert f"run: ssh-keygen -t ed25519 -N '' -f {tmp_path / 'id_ed25519'}, and register its .pub" in line
+
+
+async def test_a_key_that_cannot_be_used_is_2_without_asking_the_receiver(tmp_path: Path) -> None:
+    """A public key in the private one's place, and a locked one without its passphrase, are found out offline."""
+    key = await asyncio.to_thread(make_key, tmp_path / "locked", passphrase="open sesame")
+    places = {key: "it is locked with a passphrase", key.with_name("locked.pub"): "it is a public key"}
+    for path, cause in places.items():
+        path.chmod(0o600)
+        changes = {"destinations": {"production": {"private_key": {"file": str(path)}}}}
+        config = (await asyncio.to_thread(write_configuration, tmp_path, changes)).path
+        answer = await call(config, "check")
+        assert answer.code == 2, answer
+        (line,) = _get_failures(answer)
+        assert re.match(r"FAILED +SSH key of production: read destinations\.production\.private_key ", line), line
+        assert cause in line
+
+
+async def test_a_locked_key_opens_with_its_passphrase_and_is_shown(tmp_path: Path) -> None:
+    """The fingerprint is that of the key which must be registered."""
+    key = await asyncio.to_thread(make_key, tmp_path / "locked", passphrase="open sesame")
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("open sesame\n")
+    passphrase.chmod(0o600)
+    secrets = {"private_key": {"file": str(key)}, "private_key_passphrase": {"file": str(passphrase)}}
+    written = await asyncio.to_thread(write_configuration, tmp_path, {"destinations": {"production": secrets}})
+    answer = await call(written.path, "check")
+    assert answer.code == 0, answer
+    assert f"SSH key of production: {get_fingerprint(asyncssh.read_public_key(f'{key}.pub'))}\n" in answer.out
+
+
+async def test_the_ledger_is_looked_at_and_not_made(tmp_path: Path) -> None:
+    """Where SQLite would lie is told with the kind of its file system; no ledger is made, nor an old one changed."""
+    config = (await asyncio.to_thread(write_configuration, tmp_path)).path
+    ledger = tmp_path / "workspace" / "ledger.db"
+    answer = await call(config, "check")
+    assert answer.code == 0, answer
+    (line,) = _get_lines(answer, "ledger")
+    assert re.search(rf"{ledger}, SQLite on \w+; the first start makes it$", line), line
+    assert not ledger.exists()
+    assert (await call(config, "status")).code == 0
+    assert stat.S_IMODE(ledger.stat().st_mode) == 0o600
+    before = ledger.read_bytes()
+    (line,) = _get_lines(await call(config, "check"), "ledger")
+    assert line.endswith("; up to date")
+    assert ledger.read_bytes() == before
+
+
+async def test_a_ledger_elsewhere_that_is_away_is_1_without_its_password(tmp_path: Path, closed_port: int) -> None:
+    """A PostgreSQL that does not answer is found out, and the setting is named."""
+    url = f"postgresql://someone:hunter2@127.0.0.1:{closed_port}/ledger"
+    config = (await asyncio.to_thread(write_configuration, tmp_path, {"ledger": {"url": url}})).path
+    answer = await call(config, "check")
+    assert answer.code == 1, answer
+    (line,) = _get_failures(answer)
+    assert f"use ledger postgresql://someone:***@127.0.0.1:{closed_port}/ledger: " in line
+    assert f"port {closed_port} failed: Connection refused; check ledger.url" in line
+    assert "hunter2" not in answer.out + answer.errors
+
+
+async def test_files_that_others_may_write_are_warned_of(tmp_path: Path) -> None:
+    """Who can change the configuration, the pins or the public key decides who gets the data; it is still 0."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        public_key = await asyncio.to_thread(sandbox.paths.openpgp_public_key.read_bytes)
+        config = (await asyncio.to_thread(write_configuration, tmp_path, public_key=public_key)).path
+    loose = (config, tmp_path / "known_hosts", tmp_path / "clevertap.pub.asc")
+    for path in loose:
+        path.chmod(0o666)
+    answer = await call(config, "check")
+    assert answer.code == 0, answer
+    warnings = [line for line in answer.out.splitlines() if line.startswith("warning")]
+    for path in loose:
+        assert any(line.endswith(f"let others write to it; run: chmod go-w {path}") for line in warnings), answer.out
+
+
+async def test_a_workspace_that_others_may_read_is_closed_and_told_of(tmp_path: Path) -> None:
+    """It holds people's data: its permissions are put right, and that they were not is told once."""
+    config = (await asyncio.to_thread(write_configuration, tmp_path)).path
+    workspace = tmp_path / "workspace"
+    workspace.chmod(0o755)
+    first, second = await call(config, "check"), await call(config, "check")
+    assert (first.code, second.code) == (0, 0), (first, second)
+    (warned,) = _get_lines(first, "workspace")
+    assert warned.startswith("warning")
+    assert warned.endswith(f"{workspace}: others could look into it (0755); its permissions are 0700 now")
+    assert stat.S_IMODE(workspace.stat().st_mode) == 0o700
+    assert _get_lines(second, "workspace") == [f"ok  workspace: {workspace}"]
 
 
 async def test_another_host_key_is_3_and_says_that_somebody_may_stand_in_between(tmp_path: Path) -> None:
@@ -135,7 +240,8 @@ async def test_an_encryption_key_is_told_with_its_expiry(tmp_path: Path) -> None
         config = (await asyncio.to_thread(write_configuration, tmp_path, public_key=public_key)).path
     answer = await call(config, "check")
     assert answer.code == 0, answer
-    assert any("OpenPGP key of production: " in line and "expires" in line for line in answer.out.splitlines())
+    (line,) = _get_lines(answer, "OpenPGP key of production")
+    assert re.search(r": [0-9A-F]{40}, (expires on \d{4}-\d\d-\d\d, in \d+ days|never expires)$", line), line
 
 
 async def test_a_receiver_that_shows_nothing_does_not_go_with_verify_required(tmp_path: Path) -> None:
@@ -154,4 +260,9 @@ async def test_a_receiver_that_shows_nothing_does_not_go_with_verify_required(tm
         assert (answer.code, "verify: best_effort" in answer.out) == (3, True), answer.out
         line["verify"] = "never"
         written = await asyncio.to_thread(write_configuration, tmp_path, {"destinations": {"production": line}})
-        assert (await call(written.path, "check", "--connect")).code == 0
+        answer = await call(written.path, "check", "--connect")
+        left = [path.name for path in receiver.root.iterdir()]
+    assert answer.code == 0, answer
+    (told,) = _get_lines(answer, "destination production")
+    assert told.startswith("warning")
+    assert any(told.endswith(f"; it could not be removed: {name} lies there") for name in left)

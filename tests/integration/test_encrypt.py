@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import random
+import re
 import shutil
 import stat
 import threading
@@ -166,11 +167,27 @@ def test_gpg_missing_is_said(
 
 
 def test_expired_key_is_refused(ring: KeyRing, home: Path) -> None:
-    """A key that has expired is refused, with the cause named."""
-    yesterday = str(int(time.time()) - 86_400)
-    key = ring.make_key("expired", expires="seconds=60", at=yesterday)
+    """A key that has expired is refused, with the day it did, and what to ask the receiver for."""
+    yesterday = int(time.time()) - 86_400
+    key = ring.make_key("expired", expires="seconds=60", at=str(yesterday))
     encryptor = Encryptor(home, ring.export(key), subject="the key")
-    with pytest.raises(ConfigurationError, match="expired"):
+    day = f"{datetime.datetime.fromtimestamp(yesterday + 60, tz=datetime.UTC):%Y-%m-%d}"
+    with pytest.raises(
+        ConfigurationError, match=f"it expired on {day}; get the receiver's new public key, and .* key_id"
+    ):
+        encryptor.require_usable(get_now())
+
+
+def test_key_whose_subkey_expired_is_not_said_to_sign_only(ring: KeyRing, home: Path) -> None:
+    """A key that is valid but for its subkey to encrypt with is refused with the day on which that expired."""
+    yesterday = int(time.time()) - 86_400
+    key = ring.make_key("half", expires="never", encrypts=False, at=str(yesterday))
+    ring.add_subkey(key, expires="seconds=60", at=str(yesterday))
+    encryptor = Encryptor(home, ring.export(key), subject="the key")
+    day = f"{datetime.datetime.fromtimestamp(yesterday + 60, tz=datetime.UTC):%Y-%m-%d}"
+    with pytest.raises(
+        ConfigurationError, match=f"its subkey to encrypt with expired on {day}; get the receiver's new"
+    ):
         encryptor.require_usable(get_now())
 
 
@@ -211,12 +228,28 @@ def test_secret_key_is_refused(ring: KeyRing, fingerprint: str, home: Path) -> N
 def test_two_keys_are_refused(ring: KeyRing, fingerprint: str, home: Path) -> None:
     """A file with several keys is refused: which one to encrypt to would be a guess."""
     other = ring.make_key("other")
-    with pytest.raises(ConfigurationError, match="2 keys"):
+    with pytest.raises(ConfigurationError, match="2 keys, one is wanted; keep the one that the key_id") as raised:
         Encryptor(home, ring.export(fingerprint, other), subject="the key")
+    assert {fingerprint, other} <= set(re.findall(r"[0-9A-F]{40}", str(raised.value)))
 
 
-@pytest.mark.parametrize("content", [b"", b"no key at all\n", b"ssh-ed25519 AAAA receiver\n"])
+def test_binary_key_is_refused_with_the_command_that_exports_it(ring: KeyRing, fingerprint: str, home: Path) -> None:
+    """A key without armor is not said to be no key."""
+    binary = ring.run("--export", fingerprint)
+    with pytest.raises(ConfigurationError, match=r"it is binary, not ASCII-armored; .*gpg --armor --export"):
+        Encryptor(home, binary, subject="the key")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no key at all\n",
+        b"ssh-ed25519 AAAA receiver\n",
+        b"-----BEGIN PGP MESSAGE-----\n\nnonsense\n-----END PGP MESSAGE-----\n",
+    ],
+)
 def test_wrong_file_is_refused(home: Path, content: bytes) -> None:
-    """What is no OpenPGP key is refused."""
-    with pytest.raises(ConfigurationError):
+    """What is no OpenPGP key is refused, with the command that exports one."""
+    with pytest.raises(ConfigurationError, match=r"it holds no OpenPGP key; .*gpg --armor --export"):
         Encryptor(home, content, subject="the key")

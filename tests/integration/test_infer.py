@@ -155,6 +155,13 @@ def test_several_files_are_one_evidence(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_whose_name_tells_nothing_is_told_so(tmp_path: Path) -> None:
+    """A pattern that fits every file is doubtful; the feed has a name all the same."""
+    entry = propose(write_rows(tmp_path / "2026-01-02.csv", ["user_id"], [("u1",), ("u2",)]))
+    assert "  feed:\n    type: profile" in entry
+    assert '    files: ["*.csv"]  # doubtful: it fits every file\n' in entry
+
+
 def test_files_of_different_kinds_are_not_mixed(tmp_path: Path) -> None:
     """One entry cannot be for both: the column that differs is named, and it is wrong usage."""
     first = write_rows(tmp_path / "a.csv", ["user_id", "city"], [("u1", "x")])

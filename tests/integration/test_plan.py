@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.sandboxes import make_sandbox
@@ -106,22 +108,54 @@ async def test_a_file_that_breaks_a_rule_is_1_with_line_and_rule(tmp_path: Path)
     assert delivered["verdict"] == "delivered"
 
 
-async def test_a_file_that_is_missing_or_fits_no_feed_is_2_and_one_line(tmp_path: Path) -> None:
-    """Wrong usage is told on stderr with the file's name, and stdout stays empty, also with --json."""
+@pytest.mark.parametrize("command", ["plan", "validate"])
+async def test_a_file_that_is_missing_or_fits_no_feed_is_2_and_one_line(tmp_path: Path, command: str) -> None:
+    """Wrong usage is told on stderr with the command and the file's name; stdout stays empty, also with --json."""
     async with _set_up(tmp_path) as (config, _):
         stranger = tmp_path / "stranger.csv"
         stranger.write_text(EVENTS)
         missing = str(tmp_path / "purchases_none.csv")
         answers = await asyncio.gather(
-            call(config, "plan", missing),
-            call(config, "plan", str(tmp_path)),
-            call(config, "plan", str(stranger)),
-            call(config, "plan", "--json", str(stranger)),
+            call(config, command, missing),
+            call(config, command, str(tmp_path)),
+            call(config, command, str(stranger)),
+            call(config, command, "--json", str(stranger)),
         )
-    for answer, name in zip(answers, (missing, str(tmp_path), "stranger.csv", "stranger.csv"), strict=True):
+    said = (
+        f"{missing}: there is no such file",
+        f"{tmp_path}: it is a folder; name the files in it",
+        "stranger.csv: no feed's patterns fit it; see feeds.*.files",
+        "stranger.csv: no feed's patterns fit it; see feeds.*.files",
+    )
+    for answer, cause in zip(answers, said, strict=True):
         assert (answer.code, answer.out) == (2, ""), answer
-        assert answer.errors.count("\n") == 1
-        assert name in answer.errors
+        assert answer.errors == f"sftp-orchestrator: {command} {cause}\n"
+
+
+@pytest.mark.parametrize("command", ["plan", "validate"])
+async def test_a_file_that_cannot_be_looked_at_hides_no_other(tmp_path: Path, command: str) -> None:
+    """Each of the others has its answer, each that cannot be has its line, and the code is the highest."""
+    async with _set_up(tmp_path) as (config, _):
+        files = [tmp_path / f"{name}.csv" for name in ("purchases", "stranger", "purchases_bad", "purchases_none")]
+        for path, content in zip(files, (EVENTS, EVENTS, BROKEN), strict=False):
+            path.write_text(content)
+        shown, told = await asyncio.gather(
+            call(config, command, *map(str, files)), call(config, command, "--json", *map(str, files))
+        )
+    assert (shown.code, told.code) == (2, 2)
+    assert [line.split()[0] for line in shown.out.splitlines() if line[0] != " "] == [str(files[0]), str(files[2])]
+    assert [(plan["file"], plan["verdict"]) for plan in json.loads(told.out)] == [
+        (str(files[0]), "delivered"),
+        (str(files[2]), "quarantined"),
+    ]
+    assert (
+        shown.errors
+        == told.errors
+        == (
+            f"sftp-orchestrator: {command} stranger.csv: no feed's patterns fit it; see feeds.*.files\n"
+            f"sftp-orchestrator: {command} {files[3]}: there is no such file\n"
+        )
+    )
 
 
 async def test_a_name_that_is_no_utf8_is_2_and_not_called_refused(tmp_path: Path) -> None:

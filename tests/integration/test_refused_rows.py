@@ -18,6 +18,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import RowsLeftOut, Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview, list_done
+from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import RowsRefused
@@ -117,6 +118,60 @@ def test_one_mistake_is_told_once_with_what_stands_there(tmp_path: Path) -> None
         "inspect the file: 1 of 2 rows (50.0%) break a rule, more than max_bad_rows, 10 %; first line 2: time_stamp: "
     )
     assert "1700000000000" not in str(caught.value)
+
+
+def test_rows_are_counted_and_not_cells(tmp_path: Path) -> None:
+    """A row that breaks one rule in two columns is one row; each of the two is told in its place."""
+    columns = {**FEEDS["purchases"]["columns"], "a": {"type": "INTEGER"}, "b": {"type": "INTEGER"}}
+    rows = [b"Sold,1700000000,u,x,y", b"Sold,1700000000,u,x,1", b"Sold,1700000000,u,1,2"]
+    content = b"\n".join([b"event_name,time_stamp,user_id,a,b", *rows]) + b"\n"
+    found = _inspect(tmp_path, content, _make_feed(columns=columns, max_bad_rows=0.9))
+    (tally,) = found.tallies
+    assert (tally.rule, tally.rows, found.refused_rows) == ("type.integer", 2, 2)
+    assert [(place.line, place.value) for place in tally.first] == [(2, "x"), (2, "y"), (3, "x")]
+
+
+@pytest.mark.parametrize(("bad", "share", "waits"), [(29, 0.29, False), (30, 0.29, True), (1, 0.01, False)])
+def test_the_share_of_bad_rows_is_what_is_written(tmp_path: Path, bad: int, share: float, *, waits: bool) -> None:
+    """29 of 100 rows are 29 %, whatever floating point makes of it."""
+    rows = [b"Sold,soon,user,x"] * bad + [GOOD % n for n in range(100 - bad)]
+    content = b"\n".join([HEADER, *rows]) + b"\n"
+    if waits:
+        with pytest.raises(RowsRefused):
+            _inspect(tmp_path, content, _make_feed(max_bad_rows=share))
+    else:
+        assert _inspect(tmp_path, content, _make_feed(max_bad_rows=share)).refused_rows == bad
+
+
+def test_a_file_that_is_bad_throughout_keeps_so_many_copies_and_stops_when_told(tmp_path: Path) -> None:
+    """Nothing of it is sent: the copies are for people, and a stop does not wait for them."""
+    content = HEADER + b"\n" + b"Sold,1700000000000,u,x\n" * (rejecting.MOST_SHOWN_ROWS + 1000)
+    with pytest.raises(RowsRefused) as caught:
+        _inspect(tmp_path, content, _make_feed())
+    assert caught.value.refused_rows == rejecting.MOST_SHOWN_ROWS + 1000
+    assert len(_read_failed(tmp_path)) == rejecting.MOST_SHOWN_ROWS
+    assert f"{rejecting.MOST_SHOWN_ROWS:,} at most" in str(caught.value.hint)
+
+
+async def test_rows_that_are_sent_after_all_are_not_kept_as_refused(tmp_path: Path) -> None:
+    """Refused under one mapping and planned anew under another: what the first look kept must not be dropped again."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        strict = {**FEEDS["purchases"], "max_bad_rows": 0.9}
+        strict["columns"] = {**strict["columns"], "note": {"ct_name": "note", "type": "INTEGER"}}
+        configuration = configure(tmp_path, sandbox, {"feeds": {"purchases": strict}}).configuration
+        rows = b"Sold,1700000000,user1,12\nSold,1700000001,user2,3000000000\n"
+        (configuration.staging / "purchases.csv").write_bytes(HEADER + b"\n" + rows)
+        with open_daemon(configuration, Board()) as daemon:
+            (source,) = (await daemon._scan()).claimed
+            await daemon._stations.preparation.prepare_source(source)
+        folder = configuration.workspace / "rejected" / source.id
+        assert len(_read_failed(folder)) == 1
+        strict["columns"] = {**strict["columns"], "note": {"ct_name": "note", "type": "LONG"}}
+        configuration = configure(tmp_path, sandbox, {"feeds": {"purchases": strict}}).configuration
+        code, (source,) = await _deliver(configuration)
+        await sandbox.wait_until_idle()
+    assert (code, source.records, source.refused_rows) == (ExitCode.DONE, 2, 0)
+    assert not folder.exists()
 
 
 def test_a_rule_can_be_switched_off_or_be_a_warning(tmp_path: Path) -> None:

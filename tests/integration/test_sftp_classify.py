@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import re
 import socket
 
 import asyncssh
@@ -59,6 +61,45 @@ def test_kinds(error: Exception, kind: type[errors.Failure]) -> None:
     failure = classify(error, "upload", "a.csv", RECEIVER)
     assert type(failure) is kind
     assert "{" not in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (
+            ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.1', 22)"),
+            "nothing listens at sftp.example:22",
+        ),
+        (OSError(errno.EHOSTUNREACH, "Connect call failed ('10.0.0.1', 22)"), "no way leads to sftp.example:22"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 22, 0, 0), [Errno 101] no"),
+            "no connection can be made to any address of sftp.example",
+        ),
+        (OSError(errno.EPROTO, "Connect call failed ('10.0.0.1', 22)"), "Protocol error"),
+        (
+            socket.gaierror(socket.EAI_NONAME, "[Errno -2] Name or service not known"),
+            "the name sftp.example is not known",
+        ),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "the name sftp.example cannot be looked up now"),
+        (TimeoutError(), "no answer within 60 s"),
+        (TimeoutError(errno.ETIMEDOUT, "Connect call failed ('10.0.0.1', 22)"), "no answer within 60 s"),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else type(value).__name__,
+)
+def test_the_network_is_told_of_in_plain_words_with_a_hint(error: OSError, cause: str) -> None:
+    """What does not answer is named, and what to look at; nothing of how Python says it is left."""
+    failure = classify(error, "connect to", str(RECEIVER), RECEIVER)
+    assert type(failure) is errors.Unreachable
+    assert failure.cause == cause
+    assert failure.hint
+    assert not {"Errno", "call", "exceptions:"} & set(re.findall(r"[\w:]+", str(failure)))
+
+
+def test_an_address_of_version_6_is_written_as_in_a_url() -> None:
+    """Where the address ends and the port begins can be seen."""
+    receiver = dataclasses.replace(RECEIVER, host="fe80::1")
+    failure = classify(ConnectionRefusedError(errno.ECONNREFUSED, "no"), "connect to", "it", receiver)
+    assert failure.cause == "nothing listens at [fe80::1]:22"
 
 
 def test_space_is_named() -> None:

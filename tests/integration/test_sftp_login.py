@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,17 @@ def hash_names(known_hosts: Path) -> None:
     """Hash the hosts' names in ``known_hosts``, as HashKnownHosts does."""
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known_hosts)], check=True, capture_output=True)
     assert "127.0.0.1" not in known_hosts.read_text()
+
+
+def change_form(key: Path, form: str, *, passphrase: str) -> None:
+    """Write a private key anew as ssh-keygen's ``-m`` says, with the same passphrase."""
+    change = ["ssh-keygen", "-p", "-q", "-m", form, "-P", passphrase, "-N", passphrase, "-f", str(key)]
+    subprocess.run(change, check=True, capture_output=True)
+
+
+def run(command: str) -> bytes:
+    """Return what a command prints."""
+    return subprocess.run(command.split(), check=True, capture_output=True).stdout
 
 
 @pytest.fixture(params=[("rsa", "ed25519"), ("ecdsa", "rsa", "ed25519")], ids="+".join)
@@ -95,6 +107,19 @@ async def test_a_changed_host_key_is_shown_beside_the_pinned_one(openssh: OpenSS
     assert "destinations.production.host_keys" in str(caught.value)
 
 
+async def test_a_pinned_key_is_shown_once_and_the_command_that_shows_the_new_one(
+    openssh: OpenSSH, tmp_path: Path
+) -> None:
+    """A line of known_hosts that fits by name and by address is one pin; what to type has the port in it."""
+    other = make_key(tmp_path / "other")
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"[127.0.0.1]:{openssh.port} {read_public_key(other)}\n")
+    with pytest.raises(errors.LoginRefused) as caught:
+        await connect(openssh.get_destination(host_keys=[], known_hosts=known_hosts), "production")
+    assert caught.value.cause.count(get_fingerprint(other)) == 1
+    assert f"`ssh-keyscan -p {openssh.port} 127.0.0.1`" in str(caught.value.hint)
+
+
 async def test_a_host_key_of_another_kind_is_shown_too(openssh: OpenSSH, tmp_path: Path) -> None:
     """Also when the server has no key of the pinned kind at all."""
     other = make_key(tmp_path / "other", algorithm="ecdsa")
@@ -111,6 +136,21 @@ async def test_a_host_that_known_hosts_does_not_name_is_refused(openssh: OpenSSH
     with pytest.raises(errors.LoginRefused, match="none for this host"):
         await connect(openssh.get_destination(host_keys=[], known_hosts=known_hosts), "production")
     assert known_hosts.read_bytes() == before
+
+
+async def test_what_is_said_of_an_unknown_host_lets_it_in(openssh: OpenSSH, tmp_path: Path) -> None:
+    """The command in the hint prints lines that begin as the hint says, and with them the host is known."""
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.touch()
+    destination = openssh.get_destination(host_keys=[], known_hosts=known_hosts)
+    with pytest.raises(errors.LoginRefused) as caught:
+        await connect(destination, "production")
+    found = re.fullmatch(r".*`(ssh-keyscan [^`]+)` prints: a line that begins with (\S+)", str(caught.value.hint))
+    assert found is not None
+    known_hosts.write_bytes(run(found[1]))
+    assert known_hosts.read_text().startswith(f"{found[2]} ")
+    async with connected(destination) as remote:
+        assert remote.is_usable
 
 
 async def test_a_revoked_host_key_is_refused(openssh: OpenSSH, tmp_path: Path) -> None:
@@ -155,18 +195,40 @@ async def test_an_encrypted_key_opens_with_its_passphrase(openssh: OpenSSH, tmp_
         assert remote.is_usable
 
 
-@pytest.mark.parametrize("passphrase", [None, "wrong"])
+@pytest.mark.parametrize("form", ["OPENSSH", "PEM", "PKCS8"])
+@pytest.mark.parametrize(
+    ("passphrase", "said"),
+    [
+        (None, "it is locked with a passphrase; set destinations.production.private_key_passphrase"),
+        ("wrong", "the passphrase does not open it; check destinations.production.private_key_passphrase"),
+    ],
+)
 async def test_a_locked_key_is_a_configuration_error(
-    openssh: OpenSSH, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
+    openssh: OpenSSH, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, passphrase: str | None, said: str
 ) -> None:
-    """A missing or wrong passphrase is told with the key of the configuration, without the passphrase."""
-    key = make_key(tmp_path / "locked", passphrase="open sesame")
+    """A missing or wrong passphrase is told with the key of the configuration, whatever the key's form."""
+    key = make_key(tmp_path / "locked", algorithm="rsa", passphrase="open sesame")
+    if form != "OPENSSH":
+        change_form(key, form, passphrase="open sesame")
     monkeypatch.setenv("PASSPHRASE", passphrase or "")
     reference = {"env": "PASSPHRASE"} if passphrase else None
     destination = openssh.get_destination(private_key={"file": key}, private_key_passphrase=reference)
     with pytest.raises(errors.ConfigurationError, match=r"destinations\.production\.private_key") as caught:
         await connect(destination, "production")
-    assert "wrong" not in str(caught.value)
+    assert str(caught.value).endswith(said)
+
+
+async def test_a_file_that_is_no_private_key_is_a_configuration_error(openssh: OpenSSH, tmp_path: Path) -> None:
+    """The public half is told from something else, with what to do."""
+    public = tmp_path / "id_ed25519.pub"
+    public.write_bytes(openssh.private_key.with_name("id_ed25519.pub").read_bytes())
+    other = tmp_path / "id_other"
+    other.write_text("nonsense")
+    said = {public: "it is a public key, the private one is wanted; ", other: "it is no private SSH key; ssh-keygen "}
+    for path, cause in said.items():
+        path.chmod(0o600)
+        with pytest.raises(errors.ConfigurationError, match=cause):
+            await connect(openssh.get_destination(private_key={"file": path}), "production")
 
 
 async def test_malformed_pins_are_configuration_errors(openssh: OpenSSH, tmp_path: Path) -> None:
@@ -182,17 +244,19 @@ async def test_malformed_pins_are_configuration_errors(openssh: OpenSSH, tmp_pat
 
 
 async def test_nobody_listens(openssh: OpenSSH) -> None:
-    """A refused connection is unreachable, and says where."""
+    """A refused connection is unreachable, and says where, and what to look at."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
-        with pytest.raises(errors.Unreachable, match=rf"127\.0\.0\.1:{port}"):
+        with pytest.raises(errors.Unreachable) as caught:
             await connect(openssh.get_destination(port=port), "production")
+    assert caught.value.cause == f"nothing listens at 127.0.0.1:{port}"
+    assert "destinations.production.host and port" in str(caught.value.hint)
 
 
 async def test_a_name_that_does_not_resolve(openssh: OpenSSH) -> None:
     """A host without an address is unreachable: the name service may be back later."""
-    with pytest.raises(errors.Unreachable, match=r"nowhere\.invalid"):
+    with pytest.raises(errors.Unreachable, match=r"the name nowhere\.invalid (is not known|cannot be looked up now); "):
         await connect(openssh.get_destination(host="nowhere.invalid"), "production")
 
 

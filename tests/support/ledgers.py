@@ -26,18 +26,23 @@ def postgresql_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    """An empty ledger's database of each kind."""
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """The ``ledger.url`` of a database of each kind, without a table in it."""
     if request.param == "sqlite":
-        engine = open_database("sqlite", tmp_path)
-    else:
-        server = request.getfixturevalue("postgresql_url")
-        administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-        with administration.connect() as connection:
-            connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
-            connection.execute(sa.text("CREATE DATABASE ledger"))
-        administration.dispose()
-        engine = open_database(server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger"), tmp_path)
+        return "sqlite"
+    server: str = request.getfixturevalue("postgresql_url")
+    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
+        connection.execute(sa.text("CREATE DATABASE ledger"))
+    administration.dispose()
+    return server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger")
+
+
+@pytest.fixture
+def ledger_engine(ledger_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty ledger's database of each kind."""
+    engine = open_database(ledger_url, tmp_path)
     yield engine
     engine.dispose()
 

@@ -41,8 +41,15 @@ class KeyRing:
         self.run(*clock, "--quick-generate-key", address, algorithm, "cert,sign", expires)
         fingerprint = self.get_fingerprint(name)
         if encrypts:
-            self.run(*clock, "--quick-add-key", fingerprint, algorithm, "encr", expires)
+            self.add_subkey(fingerprint, expires=expires, algorithm=algorithm, at=at)
         return fingerprint
+
+    def add_subkey(
+        self, fingerprint: str, *, expires: str = "1d", algorithm: str = "rsa2048", at: str | None = None
+    ) -> None:
+        """Add a subkey to encrypt with; the arguments are those of ``make_key``."""
+        clock = ["--faked-system-time", at] if at is not None else []
+        self.run(*clock, "--quick-add-key", fingerprint, algorithm, "encr", expires)
 
     def get_fingerprint(self, name: str) -> str:
         """Return the full fingerprint of the key of that name."""

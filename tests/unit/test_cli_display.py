@@ -55,6 +55,23 @@ def test_each_part_shows_bytes_rate_and_time_left_within_eighty_columns() -> Non
     assert total == "sent    1.0 GB so far, 100.0 MB/s"
 
 
+def test_what_the_receiver_imports_has_a_share_and_no_rate_of_sending_beside_it() -> None:
+    """Once all is sent its rate says nothing any more; how far the receiver is does."""
+    now = [100.0]
+    board = Board()
+    board.begin("a.csv 1/1", Phase.UPLOAD, 300_000_000)
+    picture = Picture(board, clock=lambda: now[0])
+    _draw(picture)
+    board.advance("a.csv 1/1", 300_000_000)
+    board.end("a.csv 1/1")
+    board.begin("what was sent", Phase.IMPORT, 400_000_000)
+    board.advance("what was sent", 100_000_000)
+    now[0] += 1
+    imported, total = _draw(picture)
+    assert re.match(r"import  what was sent .* 100\.0/400\.0 MB ", imported)
+    assert total == "sent    300.0 MB so far"
+
+
 def test_a_line_that_stalls_is_seen_within_seconds() -> None:
     """The rate is that of the last seconds: it falls to nothing when no byte is acknowledged any more."""
     meter = Meter()

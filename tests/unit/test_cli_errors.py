@@ -39,10 +39,18 @@ def written(tmp_path: Path) -> Written:
         (["resolve", "nosuchid00", "--delivered"], 2, "nosuchid00"),
         (["resolve", "nosuchid00"], 2, "--delivered or --resend"),
         (["resolve", "nosuchid00", "--delivered", "--resend"], 2, "--delivered or --resend"),
-        (["plan", "nosuchfile.csv"], 2, "there is no such file"),
+        (["plan", "nosuchfile.csv"], 2, "plan nosuchfile.csv: there is no such file"),
+        (["validate", "nosuchfile.csv"], 2, "validate nosuchfile.csv: there is no such file"),
+        (["validate", "/"], 2, "validate /: it is a folder; name the files in it"),
+        (["plan", "/dev/null"], 2, "plan /dev/null: it is no plain file"),
         (["status", "--jsn"], 2, "--json"),
-        (["history", "--limit", "0"], 2, "--limit"),
-        (["retry"], 2, "ID"),
+        (["history", "--limit", "0"], 2, "--limit: must be 1 or more (got 0) (see: sftp-orchestrator history --help)"),
+        (["history", "--limit", "many"], 2, "--limit: must be a whole number (got many)"),
+        (["sandbox", "--root", "x", "--port", "70000"], 2, "--port: must be 0 to 65535 (got 70000)"),
+        (["sandbox", "--root", "x", "--port", "1.5"], 2, "--port: must be a whole number (got 1.5)"),
+        (["demo", "--feed-type", "evnt"], 2, "must be one of profile, event (got evnt); did you mean event?"),
+        (["demo", "--feed-type", "xyz"], 2, "--feed-type: must be one of profile, event (got xyz) (see"),
+        (["retry"], 2, "'ID' (see: sftp-orchestrator retry --help)"),
     ],
 )
 def test_an_error_is_one_line_on_stderr(
@@ -55,6 +63,17 @@ def test_an_error_is_one_line_on_stderr(
     assert errors.startswith("sftp-orchestrator: ")
     assert errors.count("\n") == 1
     assert hint in errors
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"]], ids=" ".join)
+def test_a_command_that_needs_another_shows_its_help(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """Who leaves out what to do sees what there is, once, and nothing after it."""
+    assert execute(arguments) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith(f"Usage: {' '.join(['sftp-orchestrator', *arguments])} [OPTIONS] COMMAND")
+    assert errors.count("Usage:") == 1
+    assert "--help)" not in errors
 
 
 def test_the_process_shows_a_traceback_under_debug_alone(written: Written) -> None:

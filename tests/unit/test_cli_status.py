@@ -234,7 +234,14 @@ def test_uncertain_comes_before_everything_else() -> None:
 def test_held_offers_retry_and_release() -> None:
     """A held source goes on by a person's word."""
     view = SourceView(source=make_source(state=SourceState.HELD), parts=(), waits_for=None)
-    assert _advise(view)[1:] == ("sftp-orchestrator retry source1", "sftp-orchestrator release source1")
+    assert _advise(view)[1:3] == ("sftp-orchestrator retry source1", "sftp-orchestrator release source1")
+
+
+@pytest.mark.parametrize("state", [SourceState.QUARANTINED, SourceState.HELD])
+def test_what_waits_for_a_person_may_be_given_up_last(state: SourceState) -> None:
+    """The last thing offered is to discard it: by then everything else was."""
+    view = SourceView(source=make_source(state=state), parts=(), waits_for=None)
+    assert _advise(view)[-1] == "sftp-orchestrator discard source1"
 
 
 def test_held_without_its_file_offers_what_can_help() -> None:
@@ -245,6 +252,8 @@ def test_held_without_its_file_offers_what_can_help() -> None:
     assert _advise(view) == (
         "put the file back as /w/work/source1/source.csv, then:",
         "sftp-orchestrator retry source1",
+        "or give it up, and nothing more of it is sent:",
+        "sftp-orchestrator discard source1",
     )
 
 

@@ -37,7 +37,10 @@ def test_all_missing_and_loose_secrets_are_told_at_once(tmp_path: Path, monkeypa
     assert unset == (
         "destinations.production.private_key_passphrase: environment variable ABSENT_PASSPHRASE: it is not set"
     )
-    assert missing.startswith("destinations.production.encryption.public_key: file clevertap.pub.asc: No such file")
+    assert missing == (
+        "destinations.production.encryption.public_key: file clevertap.pub.asc: No such file or directory; "
+        "put the receiver's public key there, or leave encryption out to send plain files"
+    )
 
 
 def test_credential_is_read_from_systemds_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

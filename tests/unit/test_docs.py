@@ -20,6 +20,7 @@ from typer.core import TyperGroup, TyperOption
 
 from sftp_orchestrator.cli import execute
 from sftp_orchestrator.cli.app import app
+from sftp_orchestrator.cli.help import list_endings
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
@@ -143,15 +144,20 @@ def _list_known_names() -> set[str]:
 
 def _list_commands() -> dict[str, set[str]]:
     """Return the long options of every command that does something, by its full name."""
-    return dict(_walk(typer.main.get_command(app), ()))
+    return {name: _list_options(command) for name, command in _walk(typer.main.get_command(app), ())}
 
 
-def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, set[str]]]:  # noqa: ANN401 - typer's own click
+def _list_endings() -> dict[str, list[tuple[str, str]]]:
+    """Return the exit codes of every command that does something, and when it ends so, by its full name."""
+    return {name: list_endings(command) for name, command in _walk(typer.main.get_command(app), ())}
+
+
+def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - typer's own click
     if isinstance(command, TyperGroup):
         for name, below in command.commands.items():
             yield from _walk(below, (*path, name))
     else:
-        yield " ".join(path), _list_options(command)
+        yield " ".join(path), command
 
 
 def _list_options(command: Any) -> set[str]:  # noqa: ANN401 - typer's own click
@@ -186,6 +192,14 @@ def test_exit_codes_are_those_of_the_code() -> None:
     """commands.md lists every exit code with its name, and no other."""
     rows = _list_rows(_get_sections(_read("reference/commands.md"))["Exit codes"])
     assert [(code, name) for code, name, _ in rows] == [(f"`{code.value}`", f"`{code.name}`") for code in ExitCode]
+
+
+@pytest.mark.parametrize("command", sorted(_list_commands()))
+def test_how_a_command_ends_is_documented_as_its_help_says(command: str) -> None:
+    """A command's section has exactly the exit codes that its ``--help`` has, in the same words."""
+    rows = _list_rows(_get_sections(_read("reference/commands.md"))[command])
+    told = [(row[0].strip("`"), row[1]) for row in rows if re.fullmatch(r"`\d+`", row[0])]
+    assert told == _list_endings()[command]
 
 
 def test_exit_codes_of_a_pass_are_all_told() -> None:
@@ -292,7 +306,7 @@ def _fresh_log() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, _fresh_log: None) -> Place:
-    """One file delivered without one of its rows, one planned, one arriving, one left alone, one run ended."""
+    """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, one run ended."""
     place = Place(written=write_configuration(tmp_path, {"feeds": {"purchases": {"max_bad_rows": 0.5}}}))
     staging = place.configuration.staging
     workspace = Workspace(root=place.configuration.workspace)
@@ -301,11 +315,13 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
     with place.open_ledger() as ledger:
         intake = Intake(place.configuration, workspace, ledger)
         preparation = Preparation.open(place.configuration, workspace, ledger, Board())
-        for name in ("purchases_1.csv", "purchases_2.csv"):
+        for name in ("purchases_1.csv", "purchases_2.csv", "purchases_4.csv"):
             (staging / name).write_text(rows.replace("u1", name[:11]), encoding="utf-8")
         claimed = [source for _ in range(2) for source in intake.scan().claimed]
-        first, _ = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
+        first, _, last = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
         _deliver(ledger, first)
+        ledger.sources.hold(last.id, "its settings changed")
+        ledger.discards.discard(last.id, by="anna")
         ledger.runs.finish(ledger.runs.start("once"), verdict="done", delivered=1, not_delivered=1)
     (staging / "purchases_3.csv").write_text(rows, encoding="utf-8")
     (staging / "other.csv").write_text(rows, encoding="utf-8")
@@ -402,7 +418,7 @@ def test_every_field_of_status_is_documented_and_no_other(place: Place, capsys: 
 def test_every_field_of_history_is_documented_and_no_other(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """json.md lists exactly the fields that ``history --json`` prints."""
     fields = _list_fields(_call(place, capsys, "history", "--json"))
-    assert fields == _list_documented_fields("history --json", sources=["delivered"])
+    assert fields == _list_documented_fields("history --json", sources=["delivered", "discarded"])
 
 
 def test_every_field_of_plan_is_documented_and_no_other(
@@ -449,6 +465,16 @@ def test_every_path_of_the_page_is_documented_and_no_other(place: Place) -> None
         served = {str(getattr(route, "path", "")) for route in place.make_app(ledger).routes}
     listed = _list_names(_read("reference/metrics.md").partition("## Metrics")[0])
     assert set(listed) == served
+
+
+# Setting up.
+
+
+def test_the_guides_install_the_same_packages() -> None:
+    """README and the guide for systemd ask for the same system packages, whatever is added to one of them."""
+    pages = (ROOT / "README.md", DOCS / "how-to" / "install-systemd.md")
+    asked = [re.findall(r"apt-get install ([a-z0-9 -]+)", page.read_text(encoding="utf-8")) for page in pages]
+    assert asked[0] == asked[1] == ["git python3-venv gnupg openssh-client"]
 
 
 # Names and links.

@@ -125,7 +125,7 @@ def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
 def open_written(path: Path) -> Iterator[BinaryIO]:
     """Open ``path`` for writing, for us alone; half a file is removed. Raises ``LocalFault`` where the disk is full.
 
-    It is not made durable: after a crash it is made again.
+    It is not made durable: what is sent of it is, by whoever finds that it is sent.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with files.as_local_fault("write", str(path), hint="the workspace must be writable, with space for the file"):

@@ -1,0 +1,109 @@
+"""How each command ends: a line for each exit code, for ``--help`` and ``docs/reference/commands.md``."""
+
+from __future__ import annotations
+
+from sftp_orchestrator.errors import ExitCode
+
+_USAGE = "wrong usage or configuration"
+_UNFIT = f"a file is missing, or fits no feed or several; {_USAGE}"
+_LEDGER = "the ledger cannot be used"
+_INTERRUPTED = "interrupted"
+
+ALL = {
+    ExitCode.DONE: "done",
+    ExitCode.NOT_ALL_DELIVERED: "something was quarantined, held or not delivered, or this machine stood in the way",
+    ExitCode.USAGE: _USAGE,
+    ExitCode.RECEIVER: "the receiver could not be reached or refused us",
+    ExitCode.INTERRUPTED: _INTERRUPTED,
+}
+_DECISION = {
+    ExitCode.DONE: "it goes on",
+    ExitCode.NOT_ALL_DELIVERED: f"it is held over an uncertain part: resolve comes first; or {_LEDGER}",
+    ExitCode.USAGE: f"it is delivered or discarded, or there is no such id; {_USAGE}",
+}
+BY_COMMAND = {
+    "run": {
+        ExitCode.DONE: "stopped by SIGTERM; with --once, all is delivered or there was nothing to do",
+        ExitCode.NOT_ALL_DELIVERED: "something was quarantined or held, or waits; or this machine stood in the way",
+        ExitCode.USAGE: f"a key cannot be used; {_USAGE}",
+        ExitCode.RECEIVER: "with --once, a receiver could not be reached or refused us",
+        ExitCode.INTERRUPTED: "stopped by SIGINT; with --once, also by SIGTERM",
+    },
+    "plan": {
+        ExitCode.DONE: "every file would be delivered",
+        ExitCode.NOT_ALL_DELIVERED: "a file would be quarantined, or held over a type, or cannot be read",
+        ExitCode.USAGE: _UNFIT,
+        ExitCode.INTERRUPTED: _INTERRUPTED,
+    },
+    "validate": {
+        ExitCode.DONE: "no row would be refused, whatever is warned of",
+        ExitCode.NOT_ALL_DELIVERED: "a row or a file would be refused, or a file cannot be read",
+        ExitCode.USAGE: _UNFIT,
+        ExitCode.INTERRUPTED: _INTERRUPTED,
+    },
+    "infer": {
+        ExitCode.DONE: "an entry is printed, however doubtful",
+        ExitCode.NOT_ALL_DELIVERED: "a file is no CSV that could be sent, or cannot be read",
+        ExitCode.USAGE: "a file is missing, or the files have not the same columns; wrong usage",
+        ExitCode.INTERRUPTED: _INTERRUPTED,
+    },
+    "schema show": {
+        ExitCode.DONE: "whatever it shows",
+        ExitCode.NOT_ALL_DELIVERED: _LEDGER,
+        ExitCode.USAGE: f"there is no such destination, and never was; {_USAGE}",
+    },
+    "schema accept": {
+        ExitCode.DONE: "the types are those of its destination from now on",
+        ExitCode.NOT_ALL_DELIVERED: f"its feed is gone, or a part of it is uncertain; or {_LEDGER}",
+        ExitCode.USAGE: f"it contradicts nothing, or there is no such id; {_USAGE}",
+    },
+    "check": {
+        ExitCode.DONE: "everything is in place, whatever is warned of",
+        ExitCode.NOT_ALL_DELIVERED: "a folder, the ledger or gpg cannot be used",
+        ExitCode.USAGE: f"a secret or key cannot be used; {_USAGE}",
+        ExitCode.RECEIVER: "with --connect, a receiver could not be reached or refused us",
+        ExitCode.INTERRUPTED: _INTERRUPTED,
+    },
+    "status": {
+        ExitCode.DONE: "whatever it shows",
+        ExitCode.NOT_ALL_DELIVERED: _LEDGER,
+        ExitCode.USAGE: _USAGE,
+    },
+    "history": {
+        ExitCode.DONE: "whatever it shows",
+        ExitCode.NOT_ALL_DELIVERED: _LEDGER,
+        ExitCode.USAGE: f"there is no such id; {_USAGE}",
+    },
+    "retry": _DECISION,
+    "release": _DECISION,
+    "discard": {
+        ExitCode.DONE: "it is given up",
+        ExitCode.NOT_ALL_DELIVERED: _LEDGER,
+        ExitCode.USAGE: f"it is neither quarantined nor held, or a part is uncertain, or there is no such id; {_USAGE}",
+    },
+    "resolve": {
+        ExitCode.DONE: "it goes on",
+        ExitCode.NOT_ALL_DELIVERED: f"its feed or destination is not in the configuration any more; or {_LEDGER}",
+        ExitCode.USAGE: f"nothing of it is uncertain, or there is no such id; {_USAGE}",
+    },
+    "config sample": {ExitCode.DONE: "done"},
+    "config schema": {ExitCode.DONE: "done"},
+    "config show": {ExitCode.DONE: "done", ExitCode.USAGE: f"{_USAGE}, a line for each error"},
+    "sandbox": {
+        ExitCode.DONE: "stopped by SIGTERM or SIGINT",
+        ExitCode.NOT_ALL_DELIVERED: "the port, the folder or gpg cannot be used",
+        ExitCode.USAGE: "wrong usage",
+    },
+    "demo": {
+        ExitCode.DONE: "everything is as it should be",
+        ExitCode.NOT_ALL_DELIVERED: "something is not, your own file was kept back, or gpg cannot be used",
+        ExitCode.USAGE: "the options do not go together, or a column of your file is not known; wrong usage",
+        ExitCode.INTERRUPTED: _INTERRUPTED,
+    },
+}
+"""By the command's full name. What is not listed does not happen, but for a signal that ends the process."""
+
+
+def render(endings: dict[ExitCode, str]) -> str:
+    """Return ``endings`` as the epilog of a command: a line each. Pure."""
+    return "\n".join(f"{code.value} {when}" for code, when in endings.items())

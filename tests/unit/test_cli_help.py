@@ -1,0 +1,79 @@
+"""``--help``: plain, for 80 columns, with every name whole and how the command ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperArgument, TyperGroup, TyperOption
+
+from sftp_orchestrator.cli import execute
+from sftp_orchestrator.cli.app import app
+from sftp_orchestrator.cli.help import list_endings
+from sftp_orchestrator.errors import ExitCode
+
+WIDTH = 80
+
+
+def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - typer's own click
+    yield " ".join(path), command
+    if isinstance(command, TyperGroup):
+        for name, below in command.commands.items():
+            yield from _walk(below, (*path, name))
+
+
+COMMANDS = dict(_walk(typer.main.get_command(app), ()))
+
+
+@pytest.fixture
+def shown(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """The help of a command, on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    monkeypatch.setenv("TERMINAL_WIDTH", str(WIDTH))
+    assert execute([*request.param.split(), "--help"]) == ExitCode.DONE
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("shown", "name"), [(name, name) for name in COMMANDS], indirect=["shown"])
+def test_every_name_is_whole_and_plain(shown: str, name: str) -> None:
+    """Options, arguments and commands are written out, with what they take in the words of the docs."""
+    command = COMMANDS[name]
+    assert all(len(line) <= WIDTH for line in shown.splitlines())
+    assert "..." not in shown.replace("COMMAND [ARGS]...", "")
+    # No types of the language: `<bool>`, `<list[Path]>`, `<int range>`, `{ID}`.
+    assert not set("<>{}") & set(shown)
+    for parameter in command.params:
+        if isinstance(parameter, TyperOption):
+            for option in parameter.opts:
+                assert re.search(rf"^ .*(?<!\S){re.escape(option)}(?![\w-])", shown, flags=re.MULTILINE), option
+        if isinstance(parameter, TyperArgument):
+            assert parameter.display_name_raw in shown.partition("\n\n")[0]
+    for below in getattr(command, "commands", {}):
+        assert re.search(rf"^  {below}  ", shown, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("shown", "name"),
+    [(name, name) for name, command in COMMANDS.items() if name not in {"config", "schema"}],
+    indirect=["shown"],
+)
+def test_how_it_ends_is_told_for_each_command(shown: str, name: str) -> None:
+    """The exit codes of this command, each once, the lowest first; none that it cannot end with."""
+    told = re.findall(r"^  (\d+)  ", shown.partition("Exit codes:\n")[2], flags=re.MULTILINE)
+    assert told == [code for code, _ in list_endings(COMMANDS[name])]
+    assert told == sorted(told, key=int)
+    assert told[0] == "0"
+    assert set(told) <= {str(code.value) for code in ExitCode}
+    if name not in {"", "run", "check"}:
+        assert "3" not in told
+
+
+@pytest.mark.parametrize("shown", ["history"], indirect=True)
+def test_what_is_taken_and_what_holds_without_it_is_told(shown: str) -> None:
+    """A number is N, and its default stands beside it; a flag takes nothing."""
+    assert re.search(r"^  --limit N +How many [^\[]+\[default: 50\]$", shown, flags=re.MULTILINE)
+    assert re.search(r"^  --json +JSON for programs", shown, flags=re.MULTILINE)
+    assert shown.startswith("Usage: sftp-orchestrator history [OPTIONS] [ID]\n")

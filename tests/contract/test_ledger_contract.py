@@ -137,6 +137,27 @@ def test_a_claim_is_intent_first(ledger: Ledger) -> None:
         ledger.sources.finish_claim(claim)
 
 
+def test_a_claim_keeps_numbers_of_64_bits(ledger: Ledger) -> None:
+    """Network file systems give inodes and devices beyond what a signed number holds; none may stop the others."""
+    numbers = (0, 1, 2**63 - 1, 2**63, 2**64 - 1)
+    claims = [
+        Claim(
+            source_id=f"s{place}",
+            feed="f",
+            type=FeedType.EVENT,
+            destination="d",
+            relative_path=b"a.csv",
+            device=number,
+            inode=number,
+            size=1,
+            mtime_ns=-(2**63),
+        )
+        for place, number in enumerate(numbers)
+    ]
+    ledger.sources.begin_claims(claims)
+    assert sorted(ledger.sources.list_claims(), key=lambda claim: claim.inode) == claims
+
+
 def test_a_held_source_goes_back_to_where_it_safely_can(ledger: Ledger) -> None:
     """Nothing left: read again and parts forgotten. A manifest left: go on with the same parts."""
     _claim(ledger, "s1")

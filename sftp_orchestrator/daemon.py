@@ -27,6 +27,7 @@ from sftp_orchestrator.errors import ExitCode, LocalFault
 from sftp_orchestrator.gathering import Gathering
 from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
+from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -98,7 +99,7 @@ class Daemon:
         self._stations = stations
         self._ledger = stations.ledger
         self._stop = threading.Event()
-        self._intake = Intake(configuration, workspace, stations.ledger, stop=self._stop)
+        self._intake = Intake(configuration, workspace, stations.ledger, Supervision(stop=self._stop))
         self._runner = Runner(configuration=configuration, stations=stations)
         self._pulse = Pulse()
         self._wake = asyncio.Event()

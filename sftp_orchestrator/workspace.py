@@ -86,8 +86,12 @@ class Workspace:
         return self.get_folder(source_id) / "source.copying"
 
     def get_copied(self, source_id: str) -> Path:
-        """Return where a whole copy lies for as long as its original may still lie in staging."""
+        """Return where a whole copy lies for as long as its original is its producer's."""
         return self.get_folder(source_id) / "source.copied"
+
+    def get_removing(self, source_id: str) -> Path:
+        """Return where the copy lies that counts from here on: its original is about to be removed, or gone."""
+        return self.get_folder(source_id) / "source.removing"
 
     def get_good_rows(self, source_id: str) -> Path:
         """Return where what is sent of a source lies, where that is not the original."""

@@ -104,12 +104,19 @@ class ClaimFiles:
             staged=self._look_into_staging(claim) if is_kept else Staged.UNKNOWN,
         )
 
-    def secure(self, claim: Claim) -> None:
-        """Make the name of a file that is ours durable."""
+    def secure(self, claim: Claim) -> bool:
+        """Bring a file that is ours to the disk, its bytes and its name; return False where a stop came in between.
+
+        The producer need not have done it, and after a power cut its rows would be missing without a word.
+        """
         target = self._workspace.get_source(claim.source_id)
         if target.stat().st_uid == os.geteuid():
             target.chmod(files.WORK_MODE)
+        with self._supervision.show(display_path(claim.relative_path), claim.size) as advance:
+            if not files.flush_file(target, advance):
+                return False
         files.fsync_directory(target.parent)
+        return True
 
     def secure_names(self, claims: Iterable[Claim]) -> None:
         """Make durable where the files of these claims lie now, and that they are gone from staging."""

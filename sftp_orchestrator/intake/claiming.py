@@ -194,8 +194,8 @@ class Claimer:
     def _settle(self, claim: Claim) -> tuple[Step, OSError | None]:
         """Return how a claim ends, with its files where they belong then, and why the original had to stay."""
         step, refusal = self._files.settle(claim)
-        if step is Step.FINISH:
-            self._files.secure(claim)
+        if step is Step.FINISH and not self._files.secure(claim):
+            step = Step.WAIT
         elif step is Step.FORGET:
             self._files.drop(claim)
         return step, refusal

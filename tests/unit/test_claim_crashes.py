@@ -72,6 +72,7 @@ KILLS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "before the removal": lambda patch: fail(patch, "unlink", NAME, None),
     "after the removal": _after("unlink", NAME.encode()),
     "before source.csv": lambda patch: fail(patch, "rename", "source.removing", None),
+    "before its bytes are on the disk": lambda patch: patch.setattr(files, "flush_file", die),
     "before its names are on the disk": lambda patch: patch.setattr(ClaimFiles, "secure_names", die),
     "before the note": lambda patch: patch.setattr(Sources, "finish_claims", die),
 }

@@ -234,6 +234,15 @@ class Sources:
                 .values(size=size, mtime_ns=mtime_ns, reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
             )
 
+    def note_correction(self, source_id: str, *, size: int, mtime_ns: int) -> None:
+        """Note what a claimed file is that a person may have put right; may be repeated."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(SOURCE)
+                .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
+                .values(size=size, mtime_ns=mtime_ns)
+            )
+
     def note_wait(self, source_id: str, reason: str, *, retry_at: datetime.datetime | None) -> None:
         """Note that a step failed and is tried again at ``retry_at``; the state stays.
 

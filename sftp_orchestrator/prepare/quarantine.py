@@ -65,8 +65,8 @@ def move_original(source: Source, workspace: Workspace) -> None:
         remove_tree(workspace.get_folder(source.id))
 
 
-def bring_back(source: Source, workspace: Workspace) -> None:
-    """Fetch a claimed original from quarantine, where a person let it go on; may be repeated.
+def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
+    """Fetch a claimed original from quarantine, where a person let it go on, as it is by now; may be repeated.
 
     Raises:
         DecisionNeeded: it is in neither place.
@@ -76,6 +76,9 @@ def bring_back(source: Source, workspace: Workspace) -> None:
     quarantined = workspace.get_quarantine(source.id) / source.file_name
     if not original.exists() and quarantined.exists():
         with _faults(source):
+            status = quarantined.stat()
+            # Before the move: whoever finds it in its place compares it with what is noted.
+            ledger.sources.note_correction(source.id, size=status.st_size, mtime_ns=status.st_mtime_ns)
             original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             quarantined.rename(original)
             files.fsync_directory(original.parent)

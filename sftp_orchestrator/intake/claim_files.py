@@ -48,6 +48,16 @@ class ClaimFiles:
             os.rmdir(name, dir_fd=staged)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
+    def identify_marker(self, relative_path: bytes) -> str | None:
+        """Return what tells the ready marker of a file from a later one of its name; None where there is none."""
+        folder, name = _split(relative_path)
+        marker = self._staging.get_marker_name(name)
+        if marker is None:
+            return None
+        with contextlib.suppress(*_GONE), self._opened(folder) as staged:
+            return _identify(os.stat(marker, dir_fd=staged, follow_symlinks=False))
+        return None
+
     # The claim.
 
     def take(self, claim: Claim) -> None:
@@ -130,7 +140,7 @@ class ClaimFiles:
         remove_tree(self._workspace.get_folder(claim.source_id))
 
     def remove_marker(self, claim: Claim) -> None:
-        """Remove the ready marker, durably.
+        """Remove the marker that the claim found, durably; another one announces the next file and stays.
 
         Raises:
             OSError: it stays, and a later file of that name would count as complete at once.
@@ -140,8 +150,9 @@ class ClaimFiles:
         if marker is None:
             return
         with contextlib.suppress(*_GONE), self._opened(folder) as staged:
-            os.unlink(marker, dir_fd=staged)
-            os.fsync(staged)
+            if _identify(os.stat(marker, dir_fd=staged, follow_symlinks=False)) == claim.marker:
+                os.unlink(marker, dir_fd=staged)
+                os.fsync(staged)
 
     # What is looked at.
 
@@ -230,6 +241,10 @@ def _look_at(path: Path) -> os.stat_result | None:
         return path.lstat()
     except FileNotFoundError:
         return None
+
+
+def _identify(marker: os.stat_result) -> str:
+    return f"{marker.st_ino}:{marker.st_mtime_ns}"
 
 
 def _open_to_read(path: bytes | Path, stack: contextlib.ExitStack, *, folder: int | None = None) -> int:

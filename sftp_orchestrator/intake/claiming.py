@@ -119,14 +119,15 @@ class Claimer:
             self._beat()
             try:
                 self._files.require_removable(candidate.relative_path)
+                marker = self._files.identify_marker(candidate.relative_path)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
                 self._tell(candidate.relative_path, error)
                 continue
-            yield self._make_claim(candidate, feed)
+            yield self._make_claim(candidate, feed, marker)
 
-    def _make_claim(self, candidate: Candidate, feed: str) -> Claim:
+    def _make_claim(self, candidate: Candidate, feed: str, marker: str | None) -> Claim:
         return Claim(
             source_id=names.make_short_id(),
             feed=feed,
@@ -137,6 +138,7 @@ class Claimer:
             inode=candidate.inode,
             size=candidate.size,
             mtime_ns=candidate.mtime_ns,
+            marker=marker,
         )
 
     def _claim_some(self, left: deque[Claim]) -> list[Source]:

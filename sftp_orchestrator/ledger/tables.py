@@ -70,6 +70,7 @@ CLAIM = sa.Table(
     sa.Column("inode", Unsigned64, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("marker", sa.String(60)),
     comment="the intent to claim a file: written before the rename, gone when the source's row is there",
 )
 

@@ -155,6 +155,7 @@ def test_a_claim_keeps_numbers_of_64_bits(ledger: Ledger) -> None:
             inode=number,
             size=1,
             mtime_ns=-(2**63),
+            marker=f"{2**64 - 1}:{-(2**63)}",
         )
         for place, number in enumerate(numbers)
     ]

@@ -34,7 +34,7 @@ from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
-from sftp_orchestrator.progress import Board
+from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.schedule import Seen, Ticks, is_on_arrival
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
@@ -99,7 +99,8 @@ class Daemon:
         self._stations = stations
         self._ledger = stations.ledger
         self._stop = threading.Event()
-        self._intake = Intake(configuration, workspace, stations.ledger, Supervision(stop=self._stop))
+        supervision = Supervision(stop=self._stop, board=stations.board, beat=self._beat_intake)
+        self._intake = Intake(configuration, workspace, stations.ledger, supervision)
         self._runner = Runner(configuration=configuration, stations=stations)
         self._pulse = Pulse()
         self._wake = asyncio.Event()
@@ -158,7 +159,7 @@ class Daemon:
         rescan_seconds = self._configuration.intake.rescan_seconds
         while True:
             changed.clear()
-            self._pulse.beat("intake", within_seconds=rescan_seconds + STUCK_SECONDS)
+            self._beat_intake()
             wait = rescan_seconds
             try:
                 scan = await self._scan()
@@ -173,6 +174,9 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
                     await changed.wait()
+
+    def _beat_intake(self) -> None:
+        self._pulse.beat("intake", within_seconds=self._configuration.intake.rescan_seconds + STUCK_SECONDS)
 
     async def _scan(self) -> Scan:
         """Scan in a thread; cancelled, tell it to stop, and wait for it: it must not outlive lock and ledger."""
@@ -226,8 +230,9 @@ class Daemon:
         last: object = None
         try:
             while not task.done():
-                board = self._stations.board
-                now: object = board.list_work()
+                # A claim beside the run is the intake's work, and says nothing about the run.
+                work = self._stations.board.list_work()
+                now: object = [one for one in work if one.phase is not Phase.CLAIM]
                 if now != last or not now:
                     last = now
                     self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)

@@ -26,7 +26,7 @@ def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger
     folder = workspace.get_quarantine(source.id)
     content = report.render_quarantine(source_id=source.id, file=source.name, feed=source.feed, error=error)
     with _faults(source):
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        files.make_folder(folder, FOLDER_MODE)
         files.write_durably(folder / REPORT_NAME, content)
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
     ledger.sources.quarantine(source.id, error.cause)
@@ -41,7 +41,7 @@ def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> N
     """
     folder = workspace.get_rejected(source.id)
     with _faults(source):
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        files.make_folder(folder, FOLDER_MODE)
         files.write_durably(folder / REPORT_NAME, content)
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
 
@@ -59,7 +59,7 @@ def move_original(source: Source, workspace: Workspace) -> None:
     with _faults(source):
         if original.exists():
             folder = workspace.get_quarantine(source.id)
-            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            files.make_folder(folder, FOLDER_MODE)
             original.rename(folder / source.file_name)
             files.fsync_directory(folder)
         remove_tree(workspace.get_folder(source.id))
@@ -79,7 +79,7 @@ def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
             status = quarantined.stat()
             # Before the move: whoever finds it in its place compares it with what is noted.
             ledger.sources.note_correction(source.id, size=status.st_size, mtime_ns=status.st_mtime_ns)
-            original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            files.make_folder(original.parent, FOLDER_MODE)
             quarantined.rename(original)
             files.fsync_directory(original.parent)
             remove_tree(workspace.get_quarantine(source.id))

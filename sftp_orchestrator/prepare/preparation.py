@@ -168,8 +168,14 @@ class Preparation:
         await asyncio.to_thread(self._set_aside, source.id, error)
 
     def finish_quarantine(self, source: Source) -> None:
-        """Move a quarantined original to its report; may be repeated, part of every start. Blocking."""
-        quarantine.move_original(source, self._workspace)
+        """Move a quarantined original to its report; may be repeated, part of every start. Blocking.
+
+        Where its folder cannot be used the original stays where it is, until the next start: that is no other's fault.
+        """
+        try:
+            quarantine.move_original(source, self._workspace)
+        except LocalFault as error:
+            _LOG.error("quarantine_failed", source=source.id, feed=source.feed, file=source.name, error=str(error))
 
     def _require_plan(self, source: Source) -> None:
         """Raise ``DecisionNeeded`` where its parts were planned by other settings than those of today."""

@@ -29,6 +29,7 @@ from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
 from sftp_orchestrator.errors import ExitCode, LocalFault
 from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
+from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -107,7 +108,8 @@ class Daemon:
         self._stations = stations
         self._ledger = stations.ledger
         self._stop = threading.Event()
-        self._intake = Intake(configuration, workspace, stations.ledger, stop=self._stop)
+        supervision = Supervision(stop=self._stop, board=stations.board, beat=self._beat_intake)
+        self._intake = Intake(configuration, workspace, stations.ledger, supervision)
         self._runner = Runner(configuration=configuration, stations=stations)
         self._pulse = Pulse()
         self._scans = Scans()
@@ -190,7 +192,7 @@ class Daemon:
         rescan_seconds = self._configuration.intake.rescan_seconds
         while True:
             changed.clear()
-            self._pulse.beat("intake", within_seconds=rescan_seconds + STUCK_SECONDS)
+            self._beat_intake()
             wait = rescan_seconds
             try:
                 scan = await self._scan()
@@ -205,6 +207,9 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
                     await changed.wait()
+
+    def _beat_intake(self) -> None:
+        self._pulse.beat("intake", within_seconds=self._configuration.intake.rescan_seconds + STUCK_SECONDS)
 
     async def _scan(self) -> Scan:
         """Scan in a thread; it must not outlive lock and ledger."""

@@ -21,6 +21,7 @@ from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
 from sftp_orchestrator.intake.intake import Scan
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
+from sftp_orchestrator.progress import Phase
 from sftp_orchestrator.schedule import Seen, Ticks
 from sftp_orchestrator.web.pulse import Pulse
 
@@ -236,7 +237,8 @@ class Dispatcher:
         last: object = None
         try:
             while not task.done():
-                now: object = self._board.list_work()
+                # A claim beside the run is the intake's work, and says nothing about the run.
+                now: object = [one for one in self._board.list_work() if one.phase is not Phase.CLAIM]
                 if now != last or not now:
                     last = now
                     self._beat()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Container, Iterator
@@ -175,12 +177,32 @@ def _check_folder(folder: Path) -> str:
 
 def _check_file_systems(configuration: Configuration) -> Iterator[Result]:
     try:
-        same = configuration.staging.stat().st_dev == configuration.workspace.stat().st_dev
+        can_rename = _try_rename(configuration.staging, configuration.workspace)
     except OSError:
-        return
-    if not same:
-        said = "staging and workspace are on different file systems: each file is copied, not renamed"
+        return  # Folders that are missing or not ours are told of by name.
+    if not can_rename:
+        said = "staging and workspace are on different file systems or mounts: each file is copied, not renamed"
         yield Result(subject="file systems", said=said, is_warning=True)
+
+
+def _try_rename(source: Path, target: Path) -> bool:
+    """Return whether a file can be renamed from one folder into another; only trying it tells.
+
+    Two mounts of one file system, as Docker's volumes may be, look the same by every number that stat(2) gives.
+    """
+    name = f".{secrets.token_hex(8)}.sftp-orchestrator-probe.tmp"
+    before, after = source / name, target / name
+    try:
+        before.touch(mode=0o600, exist_ok=False)
+        before.rename(after)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    finally:
+        before.unlink(missing_ok=True)
+        after.unlink(missing_ok=True)
+    return True
 
 
 def _check_space(configuration: Configuration) -> Iterator[Result]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 class Phase(enum.StrEnum):
     """What is being done with a file or part."""
 
+    CLAIM = "claim"
+    """it is copied from another file system, or brought to the disk"""
     INSPECT = "inspect"
     ENCRYPT = "encrypt"
     UPLOAD = "upload"

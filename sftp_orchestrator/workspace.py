@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftp_orchestrator import files
 from sftp_orchestrator.errors import LocalFault
 
 FOLDER_MODE = 0o700
@@ -33,6 +34,7 @@ class Workspace:
                 give_to_owner(folder)
             if self.root.stat().st_mode & 0o077:
                 self.root.chmod(FOLDER_MODE)
+            files.fsync_directory(self.root)
         except OSError as error:
             raise LocalFault(
                 "prepare", f"workspace {self.root}", error.strerror or str(error), hint="it must be a folder of ours"
@@ -86,8 +88,12 @@ class Workspace:
         return self.get_folder(source_id) / "source.copying"
 
     def get_copied(self, source_id: str) -> Path:
-        """Return where a whole copy lies for as long as its original may still lie in staging."""
+        """Return where a whole copy lies for as long as its original is its producer's."""
         return self.get_folder(source_id) / "source.copied"
+
+    def get_removing(self, source_id: str) -> Path:
+        """Return where the copy lies that counts from here on: its original is about to be removed, or gone."""
+        return self.get_folder(source_id) / "source.removing"
 
     def get_good_rows(self, source_id: str) -> Path:
         """Return where what is sent of a source lies, where that is not the original."""
@@ -116,8 +122,8 @@ class Workspace:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder of ours with everything in it; may be repeated, a missing one is fine."""
-    for parent, folders, files in os.walk(folder, topdown=False):
-        for name in files:
+    for parent, folders, others in os.walk(folder, topdown=False):
+        for name in others:
             Path(parent, name).unlink(missing_ok=True)
         for name in folders:
             child = Path(parent, name)

@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.support.asynchronous",
+    "tests.support.intakes",
     "tests.support.ledgers",
     "tests.support.openssh",
     "tests.support.remotes",

@@ -90,7 +90,7 @@ class Archive:
             return 0
         oldest = today - datetime.timedelta(days=self._keep_days)
         removed = 0
-        for folder in self._workspace.archive.iterdir():
+        for folder in self._list_days():
             if not _is_older(folder.name, oldest) or not folder.is_dir():
                 continue
             try:
@@ -102,6 +102,16 @@ class Archive:
                 removed += 1
                 _LOG.info("archive_removed", day=folder.name)
         return removed
+
+    def _list_days(self) -> list[Path]:
+        """Return what lies in the archive; nothing where somebody removed it: it is made again with the next file."""
+        folder = self._workspace.archive
+        try:
+            with files.as_local_fault("read", str(folder), hint="it must be a folder of ours"):
+                return list(folder.iterdir()) if folder.exists() else []
+        except LocalFault as error:
+            _LOG.error("archive_failed", folder=folder.name, error=str(error))
+            return []
 
 
 def get_archive_folder(workspace: Workspace, source: Source, zone: ZoneInfo) -> Path:
@@ -116,10 +126,10 @@ def move_in(original: Path, folder: Path, name: str) -> None:
     """Move ``original`` into ``folder`` as ``name``; may be repeated: where it is gone already, nothing happens."""
     if not original.exists():
         return
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    files.make_folder(folder.parent, FOLDER_MODE)
+    files.make_folder(folder, FOLDER_MODE)
     original.rename(folder / name)
     files.fsync_directory(folder)
-    files.fsync_directory(folder.parent)
 
 
 def _find_late_rows(source: Source, original: Path) -> bool:

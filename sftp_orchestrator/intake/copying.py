@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections.abc import Callable
 
 from sftp_orchestrator import files
+from sftp_orchestrator.intake.judging import is_same
 from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.workspace import Workspace
 
@@ -14,21 +15,11 @@ _SYNC_BYTES = 64 * _CHUNK_BYTES
 """Brought to the disk at once: what waits in memory longer would make the last fsync outlast a stop."""
 
 
-def is_same(claim: Claim, found: os.stat_result) -> bool:
-    """Return whether ``found`` is the file that was claimed, as it was then. Pure."""
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) == (
-        claim.device,
-        claim.inode,
-        claim.size,
-        claim.mtime_ns,
-    )
-
-
-def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, stop: threading.Event) -> None:
+def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, advance: Callable[[int], bool]) -> None:
     """Copy ``name`` in the folder ``staged`` to ``workspace.get_copied``, which is there in full or not at all.
 
-    It is not there where the file changed meanwhile or ``stop`` was set; what was copied by then is for the caller to
-    remove. May be repeated after that.
+    ``advance`` is told of every chunk and says whether to go on. The copy is not there where the file changed
+    meanwhile, or ``advance`` said no; what was copied by then is for the caller to remove. May be repeated after that.
 
     Raises:
         LocalFault: the workspace lacks the space.
@@ -39,7 +30,7 @@ def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, 
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=staged)
     with os.fdopen(source, "rb", buffering=0) as reader, unfinished.open("xb", buffering=0) as writer:
         os.fchmod(writer.fileno(), files.WORK_MODE)
-        if not _copy_bytes(claim.size, reader.fileno(), writer.fileno(), stop):
+        if not _copy_bytes(claim.size, reader.fileno(), writer.fileno(), advance):
             return
         # As a rename keeps it: whoever looks later compares with what was claimed.
         os.utime(writer.fileno(), ns=(claim.mtime_ns, claim.mtime_ns))
@@ -50,19 +41,39 @@ def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, 
     unfinished.rename(workspace.get_copied(claim.source_id))
 
 
-def _copy_bytes(size: int, reader: int, writer: int, stop: threading.Event) -> bool:
+def _copy_bytes(size: int, reader: int, writer: int, advance: Callable[[int], bool]) -> bool:
     """Return whether exactly ``size`` bytes were there to be copied, and nobody wanted a stop."""
-    copied = unsynced = 0
-    while not stop.is_set() and copied <= size:
+    copied = unsynced = count = 0
+    while advance(count) and copied <= size:
         chunk = os.read(reader, _CHUNK_BYTES)
         if not chunk:
             return copied == size
         left = memoryview(chunk)
         while left:
             left = left[os.write(writer, left) :]
-        copied += len(chunk)
-        unsynced += len(chunk)
+        count = len(chunk)
+        copied += count
+        unsynced += count
         if unsynced >= _SYNC_BYTES:
             os.fdatasync(writer)
             unsynced = 0
     return False
+
+
+def begins_with(whole: int, beginning: int, advance: Callable[[int], bool]) -> bool | None:
+    """Return whether every byte of the file ``beginning`` stands at the start of the file ``whole``, durably.
+
+    Both are open descriptors. None where ``advance`` said no before the end was reached. Raises ``OSError``.
+    """
+    offset = count = 0
+    while advance(count):
+        wanted = os.pread(beginning, _CHUNK_BYTES, offset)
+        if not wanted:
+            # What is dropped next was on the disk; what stays in its place must be there, too.
+            os.fdatasync(whole)
+            return True
+        if os.pread(whole, len(wanted), offset) != wanted:
+            return False
+        count = len(wanted)
+        offset += count
+    return None

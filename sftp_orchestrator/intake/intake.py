@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from sftp_orchestrator.intake.claiming import Claimer
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.intake.settling import Settler
 from sftp_orchestrator.intake.staging import Candidate, Look, Obstacle, Staging
+from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source, display_path
 from sftp_orchestrator.workspace import Workspace
@@ -67,15 +67,19 @@ def survey(look: Look, configuration: Configuration) -> Survey:
 class Intake:
     """Scans staging. Blocking: call it in a thread from async code, one call at a time.
 
-    Once ``stop`` is set, no further file is claimed, and the copy of one that is under way is dropped within a chunk.
+    Once it is told to stop, no further file is claimed, and the copy of one under way is dropped within a chunk.
     """
 
     def __init__(
-        self, configuration: Configuration, workspace: Workspace, ledger: Ledger, *, stop: threading.Event | None = None
+        self,
+        configuration: Configuration,
+        workspace: Workspace,
+        ledger: Ledger,
+        supervision: Supervision | None = None,
     ) -> None:
         self._configuration = configuration
         self._staging = open_staging(configuration)
-        self._claimer = Claimer(configuration, self._staging, workspace, ledger, stop=stop or threading.Event())
+        self._claimer = Claimer(configuration, self._staging, workspace, ledger, supervision or Supervision())
         self._settler = Settler(
             settle_seconds=configuration.intake.settle_seconds,
             by_marker=configuration.intake.ready_marker is not None,

@@ -206,5 +206,7 @@ def _list_objections(found: os.stat_result) -> Iterator[str]:
     kind = stat.S_IFMT(found.st_mode)
     if kind in kinds:
         yield f"it is {kinds[kind]}; only plain files are taken"
+    if not -(2**63) <= found.st_mtime_ns < 2**63:
+        yield "its time of change lies beyond the year 2262, or before 1678; touch it"
     if found.st_nlink > 1:
         yield f"it has {found.st_nlink} names (hard links); only a file of one name is taken"

@@ -31,6 +31,8 @@ class Claim:
     inode: int
     size: int
     mtime_ns: int
+    marker: str | None = None
+    """what tells its ready marker from a later one of that name; None where it had none"""
 
 
 @dataclass(frozen=True, kw_only=True)

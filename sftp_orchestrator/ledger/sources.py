@@ -12,6 +12,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves, properties
+from sftp_orchestrator.ledger.claims import finish_claim
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source, to_source
 from sftp_orchestrator.ledger.states import (
     SOURCE_ASIDE,
@@ -50,42 +51,26 @@ class Sources:
             ]
 
     def finish_claim(self, claim: Claim) -> Source:
-        """Turn an intent into a source that is ours; the file lies in the workspace. Once for each claim."""
+        """As ``finish_claims``, for one."""
+        return self.finish_claims([claim])[0]
+
+    def finish_claims(self, claims: Sequence[Claim]) -> list[Source]:
+        """Turn intents into sources that are ours, in one transaction and this order; their files lie in the workspace.
+
+        Once for each claim; where one is not in the ledger, ``IllegalMove`` is raised and none is changed.
+        """
         now = self._clock()
         with self._engine.begin() as connection:
-            gone = connection.execute(sa.delete(CLAIM).where(CLAIM.c.source_id == claim.source_id))
-            if gone.rowcount != 1:
-                raise moves.IllegalMove("claim", f"source {claim.source_id}", "its intent is not in the ledger")
-            connection.execute(
-                sa.insert(SOURCE).values(
-                    id=claim.source_id,
-                    feed=claim.feed,
-                    type=claim.type.value,
-                    destination=claim.destination,
-                    relative_path=claim.relative_path,
-                    state=SourceState.CLAIMED.value,
-                    claimed_at=now,
-                    changed_at=now,
-                    size=claim.size,
-                    mtime_ns=claim.mtime_ns,
-                )
-            )
-            moves.note(
-                connection,
-                now=now,
-                source_id=claim.source_id,
-                part=None,
-                before=None,
-                after=SourceState.CLAIMED,
-                reason=None,
-                by=moves.DAEMON,
-            )
-        return self.get(claim.source_id)
+            for claim in claims:
+                finish_claim(connection, claim, now=now)
+        return self._select(SOURCE.c.id.in_([claim.source_id for claim in claims]))
 
-    def abandon_claim(self, claim: Claim) -> None:
-        """Forget an intent whose file never became ours. May be repeated."""
-        with self._engine.begin() as connection:
-            connection.execute(sa.delete(CLAIM).where(CLAIM.c.source_id == claim.source_id))
+    def abandon_claims(self, claims: Sequence[Claim]) -> None:
+        """Forget intents whose files never became ours, in one transaction. May be repeated."""
+        if claims:
+            with self._engine.begin() as connection:
+                forget = sa.delete(CLAIM).where(CLAIM.c.source_id == sa.bindparam("id"))
+                connection.execute(forget, [{"id": claim.source_id} for claim in claims])
 
     # Reading.
 
@@ -262,6 +247,15 @@ class Sources:
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
                 .values(size=size, mtime_ns=mtime_ns, reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
+            )
+
+    def note_correction(self, source_id: str, *, size: int, mtime_ns: int) -> None:
+        """Note what a claimed file is that a person may have put right; may be repeated."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(SOURCE)
+                .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
+                .values(size=size, mtime_ns=mtime_ns)
             )
 
     def note_wait(self, source_id: str, reason: str, *, retry_at: datetime.datetime | None) -> None:

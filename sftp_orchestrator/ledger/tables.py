@@ -38,6 +38,21 @@ class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
         return None if value is None else value.replace(tzinfo=datetime.UTC)
 
 
+class Unsigned64(sa.types.TypeDecorator[int]):
+    """A number of 64 bits without a sign, as an inode may have; the databases have only signed ones to store it in."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Take the upper half of the numbers to the negative ones, as two's complement does."""
+        return value - 2**64 if value is not None and value >= 2**63 else value
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the number without a sign."""
+        return None if value is None else value % 2**64
+
+
 def _one_of(column: str, states: type[SourceState | PartState]) -> sa.CheckConstraint:
     listed = ", ".join(f"'{state.value}'" for state in states)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
@@ -57,10 +72,11 @@ CLAIM = sa.Table(
     sa.Column("type", sa.String(10), nullable=False),
     sa.Column("destination", sa.String(40), nullable=False),
     sa.Column("relative_path", sa.LargeBinary, nullable=False),
-    sa.Column("device", sa.BigInteger, nullable=False),
-    sa.Column("inode", sa.BigInteger, nullable=False),
+    sa.Column("device", Unsigned64, nullable=False),
+    sa.Column("inode", Unsigned64, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("marker", sa.String(60)),
     comment="the intent to claim a file: written before the rename, gone when the source's row is there",
 )
 

@@ -20,6 +20,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.prepare import planning, quarantine, report, types_kept
+from sftp_orchestrator.prepare.changes import weigh_change
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
@@ -169,8 +170,14 @@ class Preparation:
         await asyncio.to_thread(self._set_aside, source.id, error)
 
     def finish_quarantine(self, source: Source) -> None:
-        """Move a quarantined original to its report; may be repeated, part of every start. Blocking."""
-        quarantine.move_original(source, self._workspace)
+        """Move a quarantined original to its report; may be repeated, part of every start. Blocking.
+
+        Where its folder cannot be used the original stays where it is, until the next start: that is no other's fault.
+        """
+        try:
+            quarantine.move_original(source, self._workspace)
+        except LocalFault as error:
+            _LOG.error("quarantine_failed", source=source.id, feed=source.feed, file=source.name, error=str(error))
 
     def _require_plan(self, source: Source) -> None:
         """Raise ``DecisionNeeded`` where its parts were planned by other settings than those of today."""
@@ -187,6 +194,8 @@ class Preparation:
 
     def _set_aside(self, source_id: str, error: Failure) -> None:
         source = self._ledger.sources.get(source_id)
+        if isinstance(error, SourceChanged) and not self._has_left(source):
+            error = weigh_change(source, error, self._get_status(source).st_size, self._workspace.get_source(source.id))
         log = _LOG.bind(source=source.id, feed=source.feed, file=source.name, reason=str(error))
         untouched = source.state in {SourceState.CLAIMED, SourceState.INSPECTED}
         if isinstance(error, SourceChanged) and not self._has_left(source):
@@ -205,12 +214,15 @@ class Preparation:
     def _wait_again(self, source: Source, error: Failure) -> None:
         if source.state is not SourceState.CLAIMED:
             self._ledger.sources.reclaim(source.id, str(error))
-        with files.as_local_fault("look at", source.name, hint="the claimed file must stay in the workspace"):
-            status = self._workspace.get_source(source.id).stat()
+        status = self._get_status(source)
         again = _in_seconds(max(1.0, self._configuration.intake.settle_seconds))
         self._ledger.sources.note_change(
             source.id, str(error), size=status.st_size, mtime_ns=status.st_mtime_ns, retry_at=again
         )
+
+    def _get_status(self, source: Source) -> os.stat_result:
+        with files.as_local_fault("look at", source.name, hint="the claimed file must stay in the workspace"):
+            return self._workspace.get_source(source.id).stat()
 
     def _has_left(self, source: Source) -> bool:
         left = {PartState.PUBLISHING, PartState.UNCERTAIN, PartState.DELIVERED}
@@ -220,7 +232,7 @@ class Preparation:
         """Return where a claimed file lies, once it is still as it was claimed, or as a person put it right."""
         path = self._workspace.get_source(source.id)
         if not path.exists():
-            quarantine.bring_back(source, self._workspace)
+            quarantine.bring_back(source, self._workspace, self._ledger)
             return path
         status = path.stat()
         if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):

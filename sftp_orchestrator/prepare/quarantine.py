@@ -26,7 +26,7 @@ def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger
     folder = workspace.get_quarantine(source.id)
     content = report.render_quarantine(source_id=source.id, file=source.name, feed=source.feed, error=error)
     with _faults(source):
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        files.make_folder(folder, FOLDER_MODE)
         files.write_durably(folder / REPORT_NAME, content)
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
     ledger.sources.quarantine(source.id, error.cause)
@@ -41,7 +41,7 @@ def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> N
     """
     folder = workspace.get_rejected(source.id)
     with _faults(source):
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        files.make_folder(folder, FOLDER_MODE)
         files.write_durably(folder / REPORT_NAME, content)
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
 
@@ -65,14 +65,14 @@ def move_original(source: Source, workspace: Workspace) -> None:
     with _faults(source):
         if original.exists():
             folder = workspace.get_quarantine(source.id)
-            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            files.make_folder(folder, FOLDER_MODE)
             original.rename(folder / source.file_name)
             files.fsync_directory(folder)
         remove_tree(workspace.get_folder(source.id))
 
 
-def bring_back(source: Source, workspace: Workspace) -> None:
-    """Fetch a claimed original from quarantine, where a person let it go on; may be repeated.
+def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
+    """Fetch a claimed original from quarantine, where a person let it go on, as it is by now; may be repeated.
 
     Raises:
         DecisionNeeded: it is in neither place.
@@ -82,7 +82,10 @@ def bring_back(source: Source, workspace: Workspace) -> None:
     quarantined = workspace.get_quarantine(source.id) / source.file_name
     if not original.exists() and quarantined.exists():
         with _faults(source):
-            original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            status = quarantined.stat()
+            # Before the move: whoever finds it in its place compares it with what is noted.
+            ledger.sources.note_correction(source.id, size=status.st_size, mtime_ns=status.st_mtime_ns)
+            files.make_folder(original.parent, FOLDER_MODE)
             quarantined.rename(original)
             files.fsync_directory(original.parent)
             remove_tree(workspace.get_quarantine(source.id))

@@ -21,7 +21,13 @@ from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState,
 
 
 def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -> Source:  # noqa: A002 - the field's name
-    claim = Claim(
+    claim = _make_claim(source_id, type=type)
+    ledger.sources.begin_claims([claim])
+    return ledger.sources.finish_claim(claim)
+
+
+def _make_claim(source_id: str, *, type: FeedType = FeedType.EVENT) -> Claim:  # noqa: A002 - the field's name
+    return Claim(
         source_id=source_id,
         feed="purchases",
         type=type,
@@ -32,8 +38,6 @@ def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -
         size=3,
         mtime_ns=4,
     )
-    ledger.sources.begin_claims([claim])
-    return ledger.sources.finish_claim(claim)
 
 
 def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
@@ -135,6 +139,42 @@ def test_a_claim_is_intent_first(ledger: Ledger) -> None:
     assert source.relative_path == claim.relative_path
     with pytest.raises(IllegalMove):
         ledger.sources.finish_claim(claim)
+
+
+def test_a_claim_keeps_numbers_of_64_bits(ledger: Ledger) -> None:
+    """Network file systems give inodes and devices beyond what a signed number holds; none may stop the others."""
+    numbers = (0, 1, 2**63 - 1, 2**63, 2**64 - 1)
+    claims = [
+        Claim(
+            source_id=f"s{place}",
+            feed="f",
+            type=FeedType.EVENT,
+            destination="d",
+            relative_path=b"a.csv",
+            device=number,
+            inode=number,
+            size=1,
+            mtime_ns=-(2**63),
+            marker=f"{2**64 - 1}:{-(2**63)}",
+        )
+        for place, number in enumerate(numbers)
+    ]
+    ledger.sources.begin_claims(claims)
+    assert sorted(ledger.sources.list_claims(), key=lambda claim: claim.inode) == claims
+
+
+def test_claims_are_finished_all_or_none_in_their_order(ledger: Ledger) -> None:
+    """One transaction: where an intent is missing none becomes a source; those that are forgotten are gone at once."""
+    claims = [_make_claim(f"s{number}") for number in (3, 1, 2)]
+    ledger.sources.begin_claims(claims)
+    with pytest.raises(IllegalMove):
+        ledger.sources.finish_claims([*claims, _make_claim("unknown")])
+    assert ledger.count_sources() == {}
+    assert [source.id for source in ledger.sources.finish_claims(claims[:2])] == ["s3", "s1"]
+    ledger.sources.abandon_claims(claims)
+    ledger.sources.abandon_claims([])
+    assert ledger.sources.list_claims() == []
+    assert ledger.count_sources() == {"claimed": 2}
 
 
 def test_a_held_source_goes_back_to_where_it_safely_can(ledger: Ledger) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
+from sftp_orchestrator import files
 from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, move_in
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -142,6 +144,35 @@ def test_a_file_given_up_of_which_a_half_was_put_away_is_put_away_whole(workspac
         Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away_all()
     assert sorted(path.name for path in folder.iterdir()) == ["customers.csv", "notes.txt", "report.json"]
     assert [list(left.iterdir()) for left in (workspace.work, workspace.quarantine)] == [[], []]
+
+
+def test_an_archived_original_survives_a_power_cut(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every folder that was made for it is in the one above it, and the file in the last; also where all were gone."""
+    synced: list[Path] = []
+    workspace.archive.rmdir()
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _deliver(ledger, workspace)
+        monkeypatch.setattr(files, "fsync_directory", synced.append)
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away(source)
+    (original,) = workspace.archive.rglob("customers.csv")
+    folder = original.parent
+    assert [synced.index(path) for path in (workspace.root, workspace.archive, folder.parent)] == [0, 1, 2]
+    assert synced[-1] == folder
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_an_archive_that_is_no_folder_of_ours_ends_nothing(
+    workspace: Workspace,
+    is_gone: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Removed by somebody, there is nothing to remove in it; a file in its place is told, and the daemon goes on."""
+    workspace.archive.rmdir()
+    if not is_gone:
+        workspace.archive.touch()
+    with capture_logs() as logs, Ledger.open("sqlite", workspace.root) as ledger:
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=0)
+        assert archive.remove_expired(datetime.date(2026, 2, 1)) == 0
+    assert [line["event"] for line in logs] == ([] if is_gone else ["archive_failed"])
 
 
 def test_old_days_are_removed_and_nothing_else(workspace: Workspace) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import socket
 import stat
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import asyncssh
 import pytest
 
+from sftp_orchestrator import health
 from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.configuration import generate_host_key, write_configuration
@@ -62,6 +66,41 @@ async def test_everything_in_place_is_0_and_leaves_nothing_behind(tmp_path: Path
     (receiver,) = (line for line in connected.out.splitlines() if "destination production" in line)
     assert "SHA256:" in receiver
     assert receiver.endswith("probe written and removed")
+
+
+async def test_a_rename_that_works_is_not_worth_a_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """Staging and workspace on one file system: nothing is said, and the file that was tried with is gone."""
+    config = (await asyncio.to_thread(write_configuration, tmp_path)).path
+    answer = await call(config, "check")
+    assert (answer.code, "file systems" in answer.out) == (0, False), answer
+    assert list((tmp_path / "staging").iterdir()) == []
+    assert [path.name for path in (tmp_path / "workspace").iterdir() if path.is_file()] == []
+
+
+async def test_staging_on_another_file_system_is_worth_a_line(tmp_path: Path) -> None:
+    """Each file is copied then: said before the first one comes."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="sftp-orchestrator-") as staging:
+        written = await asyncio.to_thread(write_configuration, tmp_path, {"staging": staging})
+        answer = await call(written.path, "check")
+        assert await asyncio.to_thread(os.listdir, staging) == []
+    (line,) = (line for line in answer.out.splitlines() if "file systems" in line)
+    assert (answer.code, line.startswith("warning")) == (0, True), answer
+
+
+def test_two_mounts_of_one_file_system_are_told_by_a_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two Docker volumes on one disk have the same device, and a rename fails all the same; only trying it tells."""
+    written = write_configuration(tmp_path)
+    configuration = written.configuration
+    assert configuration.staging.stat().st_dev == configuration.workspace.stat().st_dev
+    monkeypatch.setattr(os, "rename", _refuse_to_cross)
+    results = {result.subject: result for result in health.check_machine(configuration, written.path)}
+    assert results["file systems"].is_warning
+    assert "each file is copied" in results["file systems"].said
+    assert list(configuration.staging.iterdir()) == []
+
+
+def _refuse_to_cross(*_: object, **__: object) -> None:
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
 
 async def test_a_missing_folder_is_1_with_the_command_that_makes_it(tmp_path: Path) -> None:

@@ -17,100 +17,21 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator import files
-from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Intake
-from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.workspace import Workspace
+from sftp_orchestrator.intake.supervision import Supervision
 from tests.support.configuration import write_configuration
+from tests.support.intakes import CONTENT, FEEDS, MORE, KilledError, Place, die, fail
 
 NOBODY = 65534
-CONTENT = b"event_name,time_stamp,user_id\nSold,1700000000,u1\n"
-MORE = b"Sold,1700000001,u2\n"
-FEEDS = {"feeds": {"purchases": {"files": ["**/purchases*.csv"]}}}
 
 
-class _KilledError(BaseException):
-    """Ends the process at this very instant, as far as a test can."""
-
-
-class _Place:
-    """A staging, a workspace and a ledger, opened anew as often as a test wants to start again."""
-
-    def __init__(self, configuration: Configuration) -> None:
-        self.configuration = configuration
-        self.staging = configuration.staging
-        self.workspace = Workspace(root=configuration.workspace)
-        self.workspace.prepare()
-
-    @contextlib.contextmanager
-    def start(self, *, stop: threading.Event | None = None) -> Iterator[Intake]:
-        with self.open_ledger() as ledger:
-            yield Intake(self.configuration, self.workspace, ledger, stop=stop)
-
-    @contextlib.contextmanager
-    def open_ledger(self) -> Iterator[Ledger]:
-        with Ledger.open("sqlite", self.workspace.root) as ledger:
-            yield ledger
-
-    def drop(self, name: str, content: bytes = CONTENT) -> Path:
-        path = self.staging / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return path
-
-    def list_staged(self) -> list[str]:
-        return sorted(str(path.relative_to(self.staging)) for path in self.staging.rglob("*") if path.is_file())
-
-    def check(self, *contents: bytes) -> None:
-        """Check that just these contents are ours, each once, and that nothing is left in between."""
-        with self.open_ledger() as ledger:
-            assert ledger.sources.list_claims() == []
-            sources = ledger.sources.list_in({SourceState.CLAIMED})
-        folders = [self.workspace.get_folder(source.id) for source in sources]
-        assert sorted(self.workspace.work.iterdir()) == sorted(folders)
-        assert [path for folder in folders for path in folder.iterdir()] == [
-            folder / "source.csv" for folder in folders
-        ]
-        assert sorted((folder / "source.csv").read_bytes() for folder in folders) == sorted(contents)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> _Place:
-    """Staging and workspace on one file system."""
-    return _Place(write_configuration(tmp_path, FEEDS).configuration)
-
-
-@pytest.fixture
-def far_place(tmp_path: Path) -> Iterator[_Place]:
-    """Staging on another file system than the workspace."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="sftp-orchestrator-") as name:
-        place = _Place(write_configuration(tmp_path, {**FEEDS, "staging": name}).configuration)
-        assert place.staging.stat().st_dev != place.workspace.root.stat().st_dev
-        yield place
-
-
-def _fail(monkeypatch: pytest.MonkeyPatch, call: str, name: str, code: int | None) -> None:
-    """Let ``os.<call>`` on a path that ends in ``name`` fail with this errno; None = die there."""
-    real = getattr(os, call)
-
-    def replaced(path: int | str | bytes | Path, *arguments: Any, **options: Any) -> object:
-        if isinstance(path, int) or not os.fsencode(path).endswith(name.encode()):
-            return real(path, *arguments, **options)
-        if code is None:
-            raise _KilledError
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, call, replaced)
-
-
-def _list_warned(logs: list[Any], event: str = "claim_failed") -> list[tuple[str, str]]:
-    return [(line["file"], line["reason"]) for line in logs if line["event"] == event]
+def _list_warned(logs: list[Any]) -> list[tuple[str, str]]:
+    return [(line["file"], line["reason"]) for line in logs if line["event"] == "claim_failed"]
 
 
 @contextlib.contextmanager
-def _as_nobody() -> Iterator[_Place]:
+def _as_nobody() -> Iterator[Place]:
     """Yield a place that belongs to an unprivileged user, and be that user."""
     if os.geteuid() != 0:
         pytest.skip("files of several users need root")
@@ -121,7 +42,7 @@ def _as_nobody() -> Iterator[_Place]:
             os.chown(path, NOBODY, NOBODY)
         os.seteuid(NOBODY)
         try:
-            yield _Place(configuration)
+            yield Place(configuration)
         finally:
             os.seteuid(0)
 
@@ -160,17 +81,17 @@ def test_a_file_that_we_may_not_remove_hinders_no_other(mode: int, reason: str) 
         place.check(CONTENT, CONTENT + MORE)
 
 
-def test_a_file_that_cannot_be_renamed_hinders_no_other(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_renamed_hinders_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal that only the rename shows is warned of once for each reason, and leaves no intent."""
     for name in ("a", "b", "c"):
         place.drop(f"purchases_{name}.csv", CONTENT + name.encode())
     with capture_logs() as logs, place.start() as intake:
         with monkeypatch.context() as patch:
-            _fail(patch, "rename", "purchases_b.csv", errno.EPERM)
+            fail(patch, "rename", "purchases_b.csv", errno.EPERM)
             assert [source.name for source in intake.scan().claimed] == ["purchases_a.csv", "purchases_c.csv"]
             assert intake.scan().claimed == ()
         with monkeypatch.context() as patch:
-            _fail(patch, "rename", "purchases_b.csv", errno.EBUSY)
+            fail(patch, "rename", "purchases_b.csv", errno.EBUSY)
             intake.scan()
         place.check(CONTENT + b"a", CONTENT + b"c")
         assert [source.name for source in intake.scan().claimed] == ["purchases_b.csv"]
@@ -181,14 +102,14 @@ def test_a_file_that_cannot_be_renamed_hinders_no_other(place: _Place, monkeypat
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EMFILE])
 def test_a_fault_of_this_machine_stops_the_scan_and_leaves_no_intent(
-    place: _Place, monkeypatch: pytest.MonkeyPatch, code: int
+    place: Place, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """What was claimed before it is ours, the rest stays, no intent does, and the next scan goes on."""
     for name in ("a", "b", "c"):
         place.drop(f"purchases_{name}.csv")
     with place.start() as intake:
         with monkeypatch.context() as patch:
-            _fail(patch, "rename", "purchases_b.csv", code)
+            fail(patch, "rename", "purchases_b.csv", code)
             with pytest.raises(LocalFault, match=os.strerror(code)):
                 intake.scan()
         place.check(CONTENT)
@@ -197,7 +118,7 @@ def test_a_fault_of_this_machine_stops_the_scan_and_leaves_no_intent(
     place.check(CONTENT, CONTENT, CONTENT)
 
 
-def test_a_workspace_that_is_not_ours_is_no_fault_of_a_file(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_that_is_not_ours_is_no_fault_of_a_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal on our side of the claim concerns every file: the scan fails with what to do."""
     place.drop("purchases.csv")
     with place.start() as intake, monkeypatch.context() as patch:
@@ -212,7 +133,7 @@ def _refuse(*_: object, **__: object) -> None:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def test_a_fault_after_the_rename_never_costs_the_file(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_after_the_rename_never_costs_the_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the folders cannot be brought to the disk, the file stays in the workspace; the next scan finishes it."""
     place.drop("purchases.csv")
     with place.start() as intake:
@@ -228,13 +149,13 @@ def _fail_to_write(*_: object) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_ledger_that_fails_after_the_rename_is_made_up_for(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_fails_after_the_rename_is_made_up_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file waits in the workspace for the next scan, and a new file of its name is not mixed up with it."""
     place.drop("purchases.csv")
     with place.open_ledger() as ledger:
         intake = Intake(place.configuration, place.workspace, ledger)
         with monkeypatch.context() as patch:
-            patch.setattr(ledger.sources, "finish_claim", _lose_the_database)
+            patch.setattr(ledger.sources, "finish_claims", _lose_the_database)
             with pytest.raises(LocalFault):
                 intake.scan()
         place.drop("purchases.csv", CONTENT + MORE)
@@ -247,7 +168,7 @@ def _lose_the_database(*_: object) -> None:
     raise LocalFault("use", "ledger", "database is locked")
 
 
-def test_a_failed_claim_does_not_shorten_the_wait_of_others(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_claim_does_not_shorten_the_wait_of_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time to the next scan is that of the files that wait, however long another one is complete."""
     intake_settings = place.configuration.intake.model_copy(update={"settle_seconds": 10})
     place.configuration = place.configuration.model_copy(update={"intake": intake_settings})
@@ -255,7 +176,7 @@ def test_a_failed_claim_does_not_shorten_the_wait_of_others(place: _Place, monke
     monkeypatch.setattr("sftp_orchestrator.intake.intake.time", SimpleNamespace(monotonic=lambda: now.seconds))
     place.drop("purchases_a.csv")
     with place.start() as intake, capture_logs():
-        _fail(monkeypatch, "rename", "purchases_a.csv", errno.EPERM)
+        fail(monkeypatch, "rename", "purchases_a.csv", errno.EPERM)
         assert intake.scan().wait_seconds == 10
         now.seconds = 100.0
         place.drop("purchases_b.csv")
@@ -278,92 +199,16 @@ def _replace(path: Path) -> None:
     new.rename(path)
 
 
-@pytest.mark.parametrize("change", [_append, _replace])
-def test_an_original_that_changed_after_a_crash_is_not_delivered_twice(
-    far_place: _Place, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
-) -> None:
-    """Killed between the copy and the removal: the copy of what is different now is dropped, the original settles."""
-    path = far_place.drop("purchases.csv")
-    _die_before_removal(far_place, monkeypatch)
-    change(path)
-    with far_place.start() as intake:
-        assert intake.recover() == []
-        far_place.check()
-        assert [source.size for source in intake.scan().claimed] == [len(CONTENT + MORE)]
-    assert far_place.list_staged() == []
-    far_place.check(CONTENT + MORE)
-
-
-@pytest.mark.parametrize("is_gone", [False, True])
-def test_an_original_that_did_not_change_is_removed_and_delivered_once(
-    far_place: _Place,
-    monkeypatch: pytest.MonkeyPatch,
-    is_gone: bool,  # noqa: FBT001 - a case
-) -> None:
-    """Killed before or just after the removal, the claim is finished at the next start."""
-    path = far_place.drop("purchases.csv")
-    _die_before_removal(far_place, monkeypatch)
-    if is_gone:
-        path.unlink()
-    with far_place.start() as intake:
-        assert [source.name for source in intake.recover()] == ["purchases.csv"]
-        assert intake.scan().claimed == ()
-    assert far_place.list_staged() == []
-    far_place.check(CONTENT)
-
-
-@pytest.mark.parametrize("change", [_append, None])
-def test_a_removal_that_the_power_cut_took_back_is_made_up_for(
-    far_place: _Place, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None] | None
-) -> None:
-    """A copy in the place of the source while its very original still lies in staging is a copy all the same."""
-    path = far_place.drop("purchases.csv")
-    _die_before_removal(far_place, monkeypatch)
-    (copied,) = far_place.workspace.work.glob("*/source.copied")
-    copied.rename(copied.with_name("source.csv"))
-    if change is not None:
-        change(path)
-    with far_place.start() as intake:
-        recovered = len(intake.recover())
-        assert recovered + len(intake.scan().claimed) == 1
-    assert far_place.list_staged() == []
-    far_place.check(CONTENT if change is None else CONTENT + MORE)
-
-
-def _die_before_removal(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def _die_before_removal(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with place.start() as intake, monkeypatch.context() as patch:
-        _fail(patch, "unlink", "purchases.csv", None)
-        with pytest.raises(_KilledError):
+        fail(patch, "unlink", "purchases.csv", None)
+        with pytest.raises(KilledError):
             intake.scan()
-
-
-@pytest.mark.parametrize("drops_another", [False, True])
-def test_a_renamed_file_is_finished_whatever_lies_under_its_name_now(
-    place: _Place,
-    monkeypatch: pytest.MonkeyPatch,
-    drops_another: bool,  # noqa: FBT001 - a case
-) -> None:
-    """Killed after the rename: the file is ours, and a new one under the old name is another file."""
-    place.drop("purchases.csv")
-    with place.start() as intake, monkeypatch.context() as patch:
-        patch.setattr(files, "fsync_directory", _die)
-        with pytest.raises(_KilledError):
-            intake.scan()
-    if drops_another:
-        place.drop("purchases.csv", CONTENT + MORE)
-    with place.start() as intake:
-        assert [source.size for source in intake.recover()] == [len(CONTENT)]
-        place.check(CONTENT)
-        assert len(intake.scan().claimed) == int(drops_another)
-
-
-def _die(*_: object, **__: object) -> None:
-    raise _KilledError
 
 
 @pytest.mark.parametrize("change", [_append, _replace, Path.unlink])
 def test_a_file_that_changes_after_its_last_byte_was_copied_stays(
-    far_place: _Place, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+    far_place: Place, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
 ) -> None:
     """The copy is dropped and the claim forgotten; what the producer made of it is taken up later."""
     path = far_place.drop("purchases.csv")
@@ -383,7 +228,7 @@ def test_a_file_that_changes_after_its_last_byte_was_copied_stays(
     assert _list_warned(logs) == []
 
 
-def test_a_file_that_changes_just_before_its_removal_stays(far_place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_just_before_its_removal_stays(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last comparison comes after the copy is whole and durable."""
     path = far_place.drop("purchases.csv")
     real, changes = files.fsync_directory, iter([_append])
@@ -401,18 +246,18 @@ def test_a_file_that_changes_just_before_its_removal_stays(far_place: _Place, mo
     far_place.check(CONTENT + MORE)
 
 
-def test_an_original_that_cannot_be_removed_leaves_no_copy(far_place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_original_that_cannot_be_removed_leaves_no_copy(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy beside an original that stays would be delivered twice."""
     far_place.drop("purchases.csv")
     with capture_logs() as logs, far_place.start() as intake, monkeypatch.context() as patch:
-        _fail(patch, "unlink", "purchases.csv", errno.EPERM)
+        fail(patch, "unlink", "purchases.csv", errno.EPERM)
         assert [intake.scan().claimed for _ in range(2)] == [(), ()]
     assert _list_warned(logs) == [("purchases.csv", os.strerror(errno.EPERM))]
     assert far_place.list_staged() == ["purchases.csv"]
     far_place.check()
 
 
-def test_a_copy_that_finds_no_space_is_not_begun(far_place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_finds_no_space_is_not_begun(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger and the deliveries need the rest of the disk: the scan fails and nothing is written."""
     far_place.drop("purchases.csv")
     with far_place.start() as intake, monkeypatch.context() as patch:
@@ -423,7 +268,7 @@ def test_a_copy_that_finds_no_space_is_not_begun(far_place: _Place, monkeypatch:
     assert far_place.list_staged() == ["purchases.csv"]
 
 
-def test_a_stop_drops_the_copy_under_way(far_place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_drops_the_copy_under_way(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two chunks it is given up, no further file is begun, and the next start takes all of them."""
     stop, chunks, real = threading.Event(), [], os.read
     monkeypatch.setattr("sftp_orchestrator.intake.copying._CHUNK_BYTES", 16)
@@ -436,7 +281,7 @@ def test_a_stop_drops_the_copy_under_way(far_place: _Place, monkeypatch: pytest.
 
     for name in ("a", "b"):
         far_place.drop(f"purchases_{name}.csv")
-    with far_place.start(stop=stop) as intake, monkeypatch.context() as patch:
+    with far_place.start(Supervision(stop=stop)) as intake, monkeypatch.context() as patch:
         patch.setattr(os, "read", read)
         assert intake.scan().claimed == ()
     assert len(chunks) == 1
@@ -447,7 +292,7 @@ def test_a_stop_drops_the_copy_under_way(far_place: _Place, monkeypatch: pytest.
     far_place.check(CONTENT, CONTENT)
 
 
-def test_a_big_file_is_copied_whole(far_place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_big_file_is_copied_whole(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many chunks, brought to the disk several times, are the same bytes; mode and mtime are as after a rename."""
     monkeypatch.setattr("sftp_orchestrator.intake.copying._CHUNK_BYTES", 7)
     monkeypatch.setattr("sftp_orchestrator.intake.copying._SYNC_BYTES", 20)
@@ -460,7 +305,7 @@ def test_a_big_file_is_copied_whole(far_place: _Place, monkeypatch: pytest.Monke
     far_place.check(CONTENT + 1000 * MORE)
 
 
-def test_a_stop_comes_between_two_files(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_comes_between_two_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file at hand is finished, the next ones stay, and so none of their intents."""
     stop, real = threading.Event(), os.rename
 
@@ -470,7 +315,7 @@ def test_a_stop_comes_between_two_files(place: _Place, monkeypatch: pytest.Monke
 
     for name in ("a", "b", "c"):
         place.drop(f"purchases_{name}.csv")
-    with place.start(stop=stop) as intake, monkeypatch.context() as patch:
+    with place.start(Supervision(stop=stop)) as intake, monkeypatch.context() as patch:
         patch.setattr(os, "rename", rename)
         assert [source.name for source in intake.scan().claimed] == ["purchases_a.csv"]
         assert intake.scan().claimed == ()
@@ -481,33 +326,14 @@ def test_a_stop_comes_between_two_files(place: _Place, monkeypatch: pytest.Monke
 # No raw OSError leaves the intake.
 
 
-def test_a_marker_that_stays_is_warned_of_and_the_file_is_ours(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The marker is not worth the file."""
-    intake_settings = place.configuration.intake.model_copy(update={"ready_marker": "{name}.ready"})
-    place.configuration = place.configuration.model_copy(update={"intake": intake_settings})
-    for name in ("purchases.csv", "purchases.csv.ready"):
-        place.drop(name)
-    with capture_logs() as logs, place.start() as intake, monkeypatch.context() as patch:
-        _fail(patch, "unlink", "purchases.csv.ready", errno.EPERM)
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
-    assert _list_warned(logs, "marker_left") == [("purchases.csv", os.strerror(errno.EPERM))]
-    place.check(CONTENT)
-
-
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
-def test_what_cannot_be_forgotten_is_a_fault_of_this_machine(
-    place: _Place, monkeypatch: pytest.MonkeyPatch, code: int
+def test_what_the_disk_does_not_forget_is_a_fault_of_this_machine(
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One clear error at the start; the intent stays, and the start after it forgets."""
-    place.drop("purchases.csv")
+    folder = _die_before_rename(place, monkeypatch)
     with place.start() as intake, monkeypatch.context() as patch:
-        patch.setattr(os, "rename", _die)
-        with pytest.raises(_KilledError):
-            intake.scan()
-    (folder,) = place.workspace.work.iterdir()
-    with place.start() as intake, monkeypatch.context() as patch:
-        _fail(patch, "rmdir", folder.name, code)
-        with pytest.raises(LocalFault, match=os.strerror(code)):
+        fail(patch, "rmdir", folder.name, errno.EIO)
+        with pytest.raises(LocalFault, match=os.strerror(errno.EIO)):
             intake.recover()
     with place.start() as intake:
         assert intake.recover() == []
@@ -515,14 +341,38 @@ def test_what_cannot_be_forgotten_is_a_fault_of_this_machine(
     assert place.list_staged() == ["purchases.csv"]
 
 
-def test_a_claim_that_cannot_be_told_now_hinders_no_start(far_place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_that_cannot_be_forgotten_hinders_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of one claim that is not ours to remove is warned of; the start and the other files go on."""
+    folder = _die_before_rename(place, monkeypatch)
+    place.drop("purchases_b.csv", CONTENT + MORE)
+    with capture_logs() as logs, place.start() as intake:
+        with monkeypatch.context() as patch:
+            fail(patch, "rmdir", folder.name, errno.EACCES)
+            assert intake.recover() == []
+            assert [source.name for source in intake.scan().claimed] == ["purchases_b.csv"]
+        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+    assert _list_warned(logs) == [("purchases.csv", os.strerror(errno.EACCES))]
+    place.check(CONTENT, CONTENT + MORE)
+
+
+def _die_before_rename(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place.drop("purchases.csv")
+    with place.start() as intake, monkeypatch.context() as patch:
+        patch.setattr(os, "rename", die)
+        with pytest.raises(KilledError):
+            intake.scan()
+    (folder,) = place.workspace.work.iterdir()
+    return folder
+
+
+def test_a_claim_that_cannot_be_told_now_hinders_no_start(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its original cannot be looked at, it is neither finished nor dropped, but warned of, and tried again."""
     far_place.drop("purchases.csv")
     _die_before_removal(far_place, monkeypatch)
     far_place.drop("purchases_b.csv", CONTENT + MORE)
     with capture_logs() as logs, far_place.start() as intake:
         with monkeypatch.context() as patch:
-            _fail(patch, "stat", "purchases.csv", errno.EACCES)
+            fail(patch, "stat", "purchases.csv", errno.EACCES)
             assert intake.recover() == []
             assert [source.name for source in intake.scan().claimed] == ["purchases_b.csv"]
         assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
@@ -531,7 +381,7 @@ def test_a_claim_that_cannot_be_told_now_hinders_no_start(far_place: _Place, mon
     far_place.check(CONTENT, CONTENT + MORE)
 
 
-def test_a_mode_that_cannot_be_set_is_told_and_tried_again(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mode_that_cannot_be_set_is_told_and_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file stays in the workspace, its claim open, and the next scan finishes both."""
     place.drop("purchases.csv")
     with capture_logs() as logs, place.start() as intake:
@@ -545,7 +395,7 @@ def test_a_mode_that_cannot_be_set_is_told_and_tried_again(place: _Place, monkey
 
 @pytest.mark.parametrize("drops_another", [False, True])
 def test_what_was_swapped_for_a_link_is_given_back(
-    place: _Place,
+    place: Place,
     monkeypatch: pytest.MonkeyPatch,
     drops_another: bool,  # noqa: FBT001 - a case
 ) -> None:
@@ -560,11 +410,11 @@ def test_what_was_swapped_for_a_link_is_given_back(
         path.unlink()
         path.symlink_to(outside)
         real(*arguments, **options)
-        raise _KilledError
+        raise KilledError
 
     with place.start() as intake, monkeypatch.context() as patch:
         patch.setattr(os, "rename", rename)
-        with pytest.raises(_KilledError):
+        with pytest.raises(KilledError):
             intake.scan()
     if drops_another:
         place.drop("purchases.csv", CONTENT + MORE)

@@ -243,6 +243,14 @@ def test_every_move_is_documented_with_its_why_and_no_other(
     assert sorted(drawn) == sorted((before, after) for before, after, _ in legal)
 
 
+def test_every_name_of_a_claimed_file_is_told() -> None:
+    """The promise tells what each name means that a file has in the workspace when it is claimed, and no other."""
+    workspace = Workspace(root=Path("/w"))
+    paths = (workspace.get_copying, workspace.get_copied, workspace.get_removing, workspace.get_source)
+    told = set(re.findall(r"\bsource\.[a-z]+\b", _get_sections(_read("explanation/promise.md"))["Taking a file"]))
+    assert told == {get_path("id").name for get_path in paths}
+
+
 # Rules and events.
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import stat
 from pathlib import Path
@@ -50,3 +52,54 @@ def test_missing_space_is_said(tmp_path: Path) -> None:
     files.require_space(tmp_path, 1)
     with pytest.raises(LocalFault, match="bytes are free"):
         files.require_space(tmp_path, 1 << 60)
+
+
+def test_a_file_is_brought_to_the_disk_slice_by_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each slice is told of and asked about; the whole is done with once the last one is, stop or no stop."""
+    monkeypatch.setattr(files, "_SLICE_BYTES", 10)
+    path = tmp_path / "source.csv"
+    path.write_bytes(b"x" * 25)
+    told: list[int] = []
+
+    def advance(count: int) -> bool:
+        told.append(count)
+        return len(told) < 3
+
+    assert files.flush_file(path, advance)
+    assert told == [10, 10, 5]
+    assert not files.flush_file(path, lambda _: False)
+    path.write_bytes(b"")
+    assert files.flush_file(path, lambda _: False)
+
+
+def test_where_ranges_cannot_be_written_back_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without sync_file_range(2) takes fdatasync(2); a disk that fails is no such file system."""
+    synced: list[int] = []
+    path = tmp_path / "source.csv"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    monkeypatch.setattr(files, "_LIBC", _Refusing())
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.ENOSYS)
+    assert files.flush_file(path, lambda _: True)
+    assert len(synced) == 1
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        files.flush_file(path, lambda _: True)
+
+
+class _Refusing:
+    """A C library whose sync_file_range fails."""
+
+    def sync_file_range(self, *_: object) -> int:
+        return -1
+
+
+def test_a_made_folder_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name, and those of the folders made for it, are brought to the disk; also where it is there already."""
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "fsync_directory", synced.append)
+    files.make_folder(tmp_path / "a" / "b", 0o700)
+    assert synced == [tmp_path, tmp_path / "a"]
+    files.make_folder(tmp_path / "a" / "b", 0o700)
+    assert synced[2:] == [tmp_path / "a"]
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700

@@ -8,6 +8,8 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -69,6 +71,26 @@ def test_what_is_no_plain_file_is_an_obstacle_with_its_reason(tmp_path: Path) ->
     assert "2 names" in told[b"hard.csv"]
     assert "a FIFO" in told[b"fifo.csv"]
     assert "a socket" in told[b"socket.csv"]
+
+
+def test_a_time_that_no_ledger_can_hold_is_an_obstacle_of_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file from the far future is told and left alone; the others are found."""
+    for name in ("a.csv", "b.csv"):
+        _write(tmp_path / name)
+    real = os.stat
+
+    def stat_in_2300(path: bytes, **options: Any) -> object:
+        found = real(path, **options)
+        if path != b"a.csv":
+            return found
+        return SimpleNamespace(st_mode=found.st_mode, st_nlink=1, st_mtime_ns=2**63)
+
+    monkeypatch.setattr(os, "stat", stat_in_2300)
+    look = _look(tmp_path)
+    assert _list_paths(look) == [b"b.csv"]
+    assert "beyond the year 2262" in _tell(look)[b"a.csv"]
 
 
 @pytest.mark.parametrize(("pattern", "marker"), [("{name}.done", "a.csv.done"), ("{stem}.ok", "a.ok")])

@@ -1,0 +1,253 @@
+"""The files of a claim: looks at them, and takes the steps that are judged. Thin; it knows nothing of the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sftp_orchestrator import files
+from sftp_orchestrator.intake.copying import begins_with, copy_original
+from sftp_orchestrator.intake.judging import LAST_STEPS, Found, Place, Staged, Step, is_same, judge
+from sftp_orchestrator.intake.staging import Staging, open_folder
+from sftp_orchestrator.intake.supervision import Supervision
+from sftp_orchestrator.ledger.records import Claim, display_path
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
+
+HINT = "staging and workspace must be writable for us, with space for the file"
+_MOST_STEPS = 8
+"""Twice as many as any claim needs: a file system that forgets what it was told must not keep us for ever."""
+_REFUSALS = frozenset({errno.EPERM, errno.EACCES, errno.EROFS, errno.EBUSY})
+"""A removal that failed by one of these was not done. After others, such as EIO from a server, it may have been."""
+_GONE = (FileNotFoundError, NotADirectoryError)
+
+
+class ClaimFiles:
+    """What a claim has in staging and in the workspace. Every step may be repeated; foreign errors are ``OSError``."""
+
+    def __init__(self, staging: Staging, workspace: Workspace, supervision: Supervision) -> None:
+        self._staging = staging
+        self._workspace = workspace
+        self._supervision = supervision
+
+    # Before a claim.
+
+    def require_removable(self, relative_path: bytes) -> None:
+        """Ask the kernel whether we may take a name out of its folder, before anything is noted or copied in vain.
+
+        Raises ``OSError`` where we may not; ``FileNotFoundError`` where it is gone.
+        """
+        folder, name = _split(relative_path)
+        # Linux looks at the right to remove a name (folder, sticky bit, attributes, read-only mount) before it looks
+        # at what the name is (vfs_rmdir): a plain file is never removed by this, and "not a directory" means that we
+        # may. At worst an empty folder goes that was put in the file's place this instant.
+        with self._opened(folder) as staged, contextlib.suppress(NotADirectoryError):
+            os.rmdir(name, dir_fd=staged)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def identify_marker(self, relative_path: bytes) -> str | None:
+        """Return what tells the ready marker of a file from a later one of its name; None where there is none."""
+        folder, name = _split(relative_path)
+        marker = self._staging.get_marker_name(name)
+        if marker is None:
+            return None
+        with contextlib.suppress(*_GONE), self._opened(folder) as staged:
+            return _identify(os.stat(marker, dir_fd=staged, follow_symlinks=False))
+        return None
+
+    # The claim.
+
+    def take(self, claim: Claim) -> None:
+        """Move or copy the file into the workspace, unless it changed or vanished; what became of it, ``settle`` tells.
+
+        Raises:
+            LocalFault: the workspace is not ours to write, or lacks the space for a copy.
+        """
+        folder, name = _split(claim.relative_path)
+        target = self._workspace.get_source(claim.source_id)
+        with files.as_local_fault("claim", display_path(claim.relative_path), hint=HINT):
+            target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        with contextlib.suppress(*_GONE), self._opened(folder) as staged:
+            if not is_same(claim, os.stat(name, dir_fd=staged, follow_symlinks=False)):
+                return
+            try:
+                os.rename(name, target, src_dir_fd=staged)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with self._supervision.show(display_path(claim.relative_path), claim.size) as advance:
+                    copy_original(claim, staged, name, self._workspace, advance)
+
+    def settle(self, claim: Claim) -> tuple[Step, OSError | None]:
+        """Look, judge and act until one of ``LAST_STEPS`` is reached; return it, and why the original had to stay."""
+        refusal: OSError | None = None
+        for _ in range(_MOST_STEPS):
+            step = judge(self.look(claim), may_remove=refusal is None)
+            if step in LAST_STEPS:
+                return step, refusal
+            if step is Step.COMMIT:
+                self._workspace.get_copied(claim.source_id).rename(self._workspace.get_removing(claim.source_id))
+            elif step is Step.REMOVE:
+                refusal = self._remove_original(claim)
+            elif step is Step.ADOPT:
+                self._adopt(claim)
+            else:
+                self._give_back(claim)
+        raise OSError(errno.EAGAIN, "its files change while we look at them")
+
+    def look(self, claim: Claim) -> Found:
+        """Return what lies where; staging is looked at only where it matters."""
+        source = _look_at(self._workspace.get_source(claim.source_id))
+        removing = _look_at(self._workspace.get_removing(claim.source_id))
+        copied = _look_at(self._workspace.get_copied(claim.source_id))
+        place = Place.NOTHING
+        if source is not None:
+            place = Place.FILE if stat.S_ISREG(source.st_mode) else Place.STRANGE
+        is_kept = (source or removing or copied) is not None
+        return Found(
+            source=place,
+            is_removing=removing is not None,
+            is_copied=copied is not None,
+            staged=self._look_into_staging(claim) if is_kept else Staged.UNKNOWN,
+        )
+
+    def secure(self, claim: Claim) -> bool:
+        """Bring a file that is ours to the disk, its bytes and its name; return False where a stop came in between.
+
+        The producer need not have done it, and after a power cut its rows would be missing without a word.
+        """
+        target = self._workspace.get_source(claim.source_id)
+        if target.stat().st_uid == os.geteuid():
+            target.chmod(files.WORK_MODE)
+        with self._supervision.show(display_path(claim.relative_path), claim.size) as advance:
+            if not files.flush_file(target, advance):
+                return False
+        files.fsync_directory(target.parent)
+        return True
+
+    def secure_names(self, claims: Iterable[Claim]) -> None:
+        """Make durable where the files of these claims lie now, and that they are gone from staging."""
+        for folder in {_split(claim.relative_path)[0] for claim in claims}:
+            with contextlib.suppress(*_GONE), self._opened(folder) as staged:
+                os.fsync(staged)
+        files.fsync_directory(self._workspace.work)
+
+    def drop(self, claim: Claim) -> None:
+        """Remove what is left of a claim in the workspace."""
+        remove_tree(self._workspace.get_folder(claim.source_id))
+
+    def remove_marker(self, claim: Claim) -> None:
+        """Remove the marker that the claim found, durably; another one announces the next file and stays.
+
+        Raises:
+            OSError: it stays, and a later file of that name would count as complete at once.
+        """
+        folder, name = _split(claim.relative_path)
+        marker = self._staging.get_marker_name(name)
+        if marker is None:
+            return
+        with contextlib.suppress(*_GONE), self._opened(folder) as staged:
+            if _identify(os.stat(marker, dir_fd=staged, follow_symlinks=False)) == claim.marker:
+                os.unlink(marker, dir_fd=staged)
+                os.fsync(staged)
+
+    # What is looked at.
+
+    def _look_into_staging(self, claim: Claim) -> Staged:
+        _, name = _split(claim.relative_path)
+        try:
+            with self._opened_folder_of(claim) as staged:
+                found = os.stat(name, dir_fd=staged, follow_symlinks=False)
+                if is_same(claim, found):
+                    return Staged.ORIGINAL
+                # Not the device: it may have another number after a reboot.
+                if found.st_ino != claim.inode or not stat.S_ISREG(found.st_mode):
+                    return Staged.OTHER
+                return self._compare(claim, staged, name)
+        except _GONE:
+            # A staging that is not there at all, such as one that is not mounted, says nothing about its files.
+            self._staging.root.stat()
+            return Staged.NOTHING
+
+    def _compare(self, claim: Claim, staged: int, name: bytes) -> Staged:
+        """Tell a file that has the claimed one's number: itself, grown, or a later one that was given the number."""
+        kept = self._workspace.get_source(claim.source_id), self._workspace.get_removing(claim.source_id)
+        path = next((path for path in kept if path.exists()), None)
+        if path is None:
+            # The original is its producer's still: whatever it holds by now counts.
+            return Staged.OTHER
+        with contextlib.ExitStack() as stack:
+            whole = _open_to_read(name, stack, folder=staged)
+            beginning = _open_to_read(path, stack)
+            with self._supervision.show(display_path(claim.relative_path), os.fstat(beginning).st_size) as advance:
+                holds_ours = begins_with(whole, beginning, advance)
+        return {True: Staged.GROWN, False: Staged.OTHER, None: Staged.UNKNOWN}[holds_ours]
+
+    # What is done.
+
+    def _remove_original(self, claim: Claim) -> OSError | None:
+        """Remove the original, unless it changed this instant; return why it was refused."""
+        _, name = _split(claim.relative_path)
+        # Ours must be found after a power cut before the original may go.
+        files.fsync_directory(self._workspace.get_folder(claim.source_id))
+        files.fsync_directory(self._workspace.work)
+        with contextlib.suppress(*_GONE), self._opened_folder_of(claim) as staged:
+            if not is_same(claim, os.stat(name, dir_fd=staged, follow_symlinks=False)):
+                return None
+            try:
+                os.unlink(name, dir_fd=staged)
+            except OSError as error:
+                if error.errno in _REFUSALS:
+                    return error
+                raise
+        return None
+
+    def _adopt(self, claim: Claim) -> None:
+        # The removal must be durable before the copy counts as the source: two file systems keep no order between them.
+        with contextlib.suppress(*_GONE), self._opened_folder_of(claim) as staged:
+            os.fsync(staged)
+        self._workspace.get_removing(claim.source_id).rename(self._workspace.get_source(claim.source_id))
+
+    def _give_back(self, claim: Claim) -> None:
+        _, name = _split(claim.relative_path)
+        with self._opened_folder_of(claim) as staged:
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(name, dir_fd=staged, follow_symlinks=False)
+                raise FileExistsError(errno.EEXIST, "something else lies in its place by now")
+            os.rename(self._workspace.get_source(claim.source_id), name, dst_dir_fd=staged)
+
+    def _opened_folder_of(self, claim: Claim) -> contextlib.AbstractContextManager[int]:
+        return self._opened(_split(claim.relative_path)[0])
+
+    @contextlib.contextmanager
+    def _opened(self, folder: bytes) -> Iterator[int]:
+        descriptor = open_folder(self._staging.root, folder)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _split(relative_path: bytes) -> tuple[bytes, bytes]:
+    folder, _, name = relative_path.rpartition(b"/")
+    return folder, name
+
+
+def _look_at(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _identify(marker: os.stat_result) -> str:
+    return f"{marker.st_ino}:{marker.st_mtime_ns}"
+
+
+def _open_to_read(path: bytes | Path, stack: contextlib.ExitStack, *, folder: int | None = None) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    stack.callback(os.close, descriptor)
+    return descriptor

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
@@ -108,13 +109,16 @@ class Overview:
 
 def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
     """Return what waits, runs, is quarantined, held or uncertain now. Raises ``LocalFault``."""
-    waiting = ledger.sources.list_in(SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED})
+    shown = SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED}
+    waiting = ledger.sources.list_in(shown)
+    parts = ledger.parts.list_by_source(shown)
+    backlogs = {name: Backlog(ledger.sources.list_pending_profiles(name)) for name in configuration.destinations}
     now = datetime.datetime.now(datetime.UTC)
     return Overview(
         at=now,
         staging=_survey(configuration),
         counts=ledger.count_sources(),
-        sources=tuple(_view(source, configuration, ledger, now) for source in waiting),
+        sources=tuple(_view(source, parts.get(source.id, ()), configuration, backlogs, now) for source in waiting),
     )
 
 
@@ -144,17 +148,18 @@ def summarize_parts(parts: tuple[Part, ...]) -> str:
     return ", ".join([f"{done}/{len(parts)} delivered", *others])
 
 
-def _view(source: Source, configuration: Configuration, ledger: Ledger, now: datetime.datetime) -> SourceView:
+def _view(
+    source: Source,
+    parts: tuple[Part, ...],
+    configuration: Configuration,
+    backlogs: Mapping[str, Backlog],
+    now: datetime.datetime,
+) -> SourceView:
     gate: Gate | None = None
     destination = configuration.destinations.get(source.destination)
     if source.type is FeedType.EVENT and source.state in SOURCE_ON_ITS_WAY and destination is not None:
-        earlier = ledger.sources.list_blocking_profiles(source.destination, before=source.number)
-        gate = decide_gate(source, earlier, destination.blocked_profiles)
-    view = SourceView(
-        source=source,
-        parts=tuple(ledger.parts.list_of(source.id)),
-        waits_for=gate.explain() if gate is not None else None,
-    )
+        gate = decide_gate(source, backlogs[source.destination], destination.blocked_profiles)
+    view = SourceView(source=source, parts=parts, waits_for=gate.explain() if gate is not None else None)
     return replace(view, next_steps=advise(view, gate, Workspace(root=configuration.workspace), now))
 
 
@@ -177,7 +182,7 @@ def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datet
         )
     if source.state is SourceState.HELD:
         return ("once the reason is dealt with:", f"{command} retry {source.id}", f"{command} release {source.id}")
-    if gate is not None and any(profiles.state in SOURCE_ASIDE for profiles in gate.waits_for):
+    if gate is not None and gate.needs_person:
         return ("deal with these profiles first; or send the events without them:", f"{command} release {source.id}")
     return _advise_to_wait(source, now)
 

@@ -144,23 +144,21 @@ class Delivery:
         await set_aside(source, error, self._preparation, self._ledger)
 
     async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
-        admitted = []
+        backlog = order.Backlog(await asyncio.to_thread(self._ledger.sources.list_pending_profiles, self._name))
+        admitted, waiting = [], {}
         for event in order.list_events(events):
-            earlier = await asyncio.to_thread(
-                self._ledger.sources.list_blocking_profiles, self._name, before=event.number
-            )
-            gate = order.decide_gate(event, earlier, self._destination.blocked_profiles)
+            gate = order.decide_gate(event, backlog, self._destination.blocked_profiles)
             if gate.is_open:
                 admitted.append(event)
-                if gate.passes_over:
-                    left = [source.id for source in gate.passes_over]
-                    _LOG.warning("profiles_passed_over", source=event.id, profiles=left)
+                _warn_of_profiles(event, gate.passes_over)
             else:
-                reason = gate.explain() or ""
-                _LOG.warning("events_wait", source=event.id, reason=reason)
-                # Due at once again: under a schedule, too, they follow as soon as these profiles went.
-                now = datetime.datetime.now(datetime.UTC)
-                await asyncio.to_thread(self._ledger.sources.note_wait, event.id, reason, retry_at=now)
+                waiting[event.id] = gate.explain() or ""
+        if waiting:
+            first, reason = next(iter(waiting.items()))
+            _LOG.warning("events_wait", destination=self._name, sources=len(waiting), source=first, reason=reason)
+        # Due at once again: under a schedule, too, they follow as soon as these profiles went.
+        now = datetime.datetime.now(datetime.UTC)
+        await asyncio.to_thread(self._ledger.sources.note_waits, waiting, retry_at=now)
         return admitted
 
     async def _run_lane(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
@@ -289,6 +287,13 @@ class Delivery:
             seconds=round((delivered.changed_at - delivered.claimed_at).total_seconds(), 3),
         )
         await asyncio.to_thread(self._archive.put_away, delivered)
+
+
+def _warn_of_profiles(event: Source, left: order.Group) -> None:
+    """Tell of profiles that are not at the receiver, though events go that were claimed after them."""
+    if left.count:
+        named = [source.id for source in left.named]
+        _LOG.warning("profiles_passed_over", source=event.id, profiles=named, count=left.count)
 
 
 def _ask_person(source: Source, part: Part, cause: str) -> DecisionNeeded:

@@ -154,11 +154,10 @@ class Runner:
         _LOG.error(
             "destination_failed", destination=name, error=str(failure), failures=count, retry_at=until.isoformat()
         )
-        note_wait = self.stations.ledger.sources.note_wait
+        reasons = dict.fromkeys((source.id for source in sources), str(failure))
         # Where the ledger itself is the trouble, the verdict asks it next, and says so to whoever started the run.
         with contextlib.suppress(LocalFault):
-            for source in sources:
-                await asyncio.to_thread(note_wait, source.id, str(failure), retry_at=until)
+            await asyncio.to_thread(self.stations.ledger.sources.note_waits, reasons, retry_at=until)
 
     async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:
         ledger = self.stations.ledger

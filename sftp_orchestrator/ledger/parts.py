@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,12 @@ class Parts:
     def list_of(self, source_id: str) -> list[Part]:
         """Return the parts of a source, in order."""
         return self._select(PART.c.source_id == source_id)
+
+    def list_by_source(self, states: Collection[SourceState]) -> dict[str, tuple[Part, ...]]:
+        """Return the parts of every source in one of ``states``, in order, by its id; without sources of none."""
+        sources = sa.select(SOURCE.c.id).where(SOURCE.c.state.in_([state.value for state in states]))
+        found = self._select(PART.c.source_id.in_(sources))
+        return {source: tuple(parts) for source, parts in itertools.groupby(found, key=lambda part: part.source_id)}
 
     def list_in(self, state: PartState) -> list[Part]:
         """Return all parts in ``state``."""

@@ -102,6 +102,22 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PendingProfiles:
+    """A profile source that is not delivered, as far as the events behind it ask: thousands are listed at once."""
+
+    number: int
+    id: str
+    relative_path: bytes
+    state: SourceState
+    released: bool
+
+    @property
+    def name(self) -> str:
+        """The path below staging, as people see it."""
+        return display_path(self.relative_path)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """One data file of a source together with its manifest."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +13,14 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves, properties
-from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
 _LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
+
+_IS_ON_ITS_WAY = sa.or_(*(SOURCE.c.state == state.value for state in sorted(SOURCE_ON_ITS_WAY)))
+"""Spelled out: a list cannot be given with a statement that runs once for each of many rows."""
 
 
 class Sources:
@@ -101,15 +105,17 @@ class Sources:
         """Return the sources in any of ``states``, in the order of arrival."""
         return self._select(SOURCE.c.state.in_([state.value for state in states]))
 
-    def list_blocking_profiles(self, destination: str, *, before: int) -> list[Source]:
-        """Return profile sources of ``destination`` claimed before number ``before`` that are not delivered."""
-        waiting = [state.value for state in (*SOURCE_ON_ITS_WAY, SourceState.QUARANTINED, SourceState.HELD)]
-        return self._select(
-            SOURCE.c.state.in_(waiting),
+    def list_pending_profiles(self, destination: str) -> list[PendingProfiles]:
+        """Return the profile sources of ``destination`` that are not delivered, in the order of arrival."""
+        columns = (SOURCE.c[field.name] for field in dataclasses.fields(PendingProfiles))
+        query = sa.select(*columns).where(
+            SOURCE.c.state.in_([state.value for state in SOURCE_ON_ITS_WAY | SOURCE_ASIDE]),
             SOURCE.c.destination == destination,
             SOURCE.c.type == FeedType.PROFILE.value,
-            SOURCE.c.number < before,
         )
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(query.order_by(SOURCE.c.number)).mappings()
+            return [PendingProfiles(**{**row, "state": SourceState(row["state"])}) for row in rows]
 
     def find_same(self, source: Source, sha256: str) -> Source | None:
         """Return the first source with this content that was sent, or is on its way, for the same feed."""
@@ -254,12 +260,19 @@ class Sources:
 
         A source that was set aside or delivered meanwhile keeps its own reason.
         """
+        self.note_waits({source_id: reason}, retry_at=retry_at)
+
+    def note_waits(self, reasons: Mapping[str, str], *, retry_at: datetime.datetime | None) -> None:
+        """Do as ``note_wait`` for many sources, by their ids, in one transaction."""
+        if not reasons:
+            return
+        statement = (
+            sa.update(SOURCE)
+            .where(SOURCE.c.id == sa.bindparam("source_id"), _IS_ON_ITS_WAY)
+            .values(reason=sa.bindparam("why"), retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
+        )
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(SOURCE)
-                .where(SOURCE.c.id == source_id, SOURCE.c.state.in_([state.value for state in SOURCE_ON_ITS_WAY]))
-                .values(reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
-            )
+            connection.execute(statement, [{"source_id": source, "why": why} for source, why in reasons.items()])
 
     # What a person decides.
 

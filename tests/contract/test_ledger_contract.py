@@ -208,17 +208,43 @@ def test_a_tick_is_taken_once(ledger: Ledger) -> None:
     assert ledger.runs.get_last_tick("0 2 * * *") == due
 
 
-def test_blocking_profiles_are_those_claimed_before_and_not_delivered(ledger: Ledger) -> None:
-    """Later ones, other destinations' and delivered ones do not count."""
-    _claim(ledger, "p1", type=FeedType.PROFILE)
-    event = _claim(ledger, "e1")
-    _claim(ledger, "p2", type=FeedType.PROFILE)
-    found = ledger.sources.list_blocking_profiles("production", before=event.number)
-    assert [source.id for source in found] == ["p1"]
-    assert ledger.sources.list_blocking_profiles("elsewhere", before=event.number) == []
-    ledger.sources.quarantine("p1", "bad")
-    found = ledger.sources.list_blocking_profiles("production", before=event.number)
-    assert [source.state for source in found] == [SourceState.QUARANTINED]
+def test_pending_profiles_are_those_of_a_destination_that_are_not_delivered(ledger: Ledger) -> None:
+    """Events, other destinations' and delivered ones do not count; those that wait for a person do."""
+    for source_id in ("p1", "p2", "p3"):
+        _claim(ledger, source_id, type=FeedType.PROFILE)
+    _claim(ledger, "e1")
+    _plan(ledger, "p2", parts=1)
+    _take_to(ledger, "p2", 1, PartState.DELIVERED)
+    ledger.sources.finish_delivery("p2")
+    ledger.sources.quarantine("p3", "bad")
+    first, third = ledger.sources.list_pending_profiles("production")
+    assert (first.id, first.name, first.state, first.released) == ("p1", r"a/b\xff\n.csv", SourceState.CLAIMED, False)
+    assert (third.id, third.state) == ("p3", SourceState.QUARANTINED)
+    assert first.number < third.number
+    assert ledger.sources.list_pending_profiles("elsewhere") == []
+
+
+def test_parts_of_many_sources_are_listed_by_their_source(ledger: Ledger) -> None:
+    """Each source's parts in order, those of sources in other states left out."""
+    for source_id in ("s2", "s1", "s3", "s4"):
+        _claim(ledger, source_id)
+    for source_id in ("s2", "s1", "s3"):
+        _plan(ledger, source_id)
+    ledger.sources.hold("s3", "why")
+    found = ledger.parts.list_by_source({SourceState.CLAIMED, SourceState.PLANNED})
+    assert {source: [part.number for part in parts] for source, parts in found.items()} == {"s1": [1, 2], "s2": [1, 2]}
+
+
+def test_waits_are_noted_for_many_at_once(ledger: Ledger) -> None:
+    """Each gets its own reason and one time; one that was set aside meanwhile keeps its own."""
+    at = datetime.datetime(2026, 1, 1, 2, tzinfo=datetime.UTC)
+    for source_id in ("s1", "s2", "s3"):
+        _claim(ledger, source_id)
+    ledger.sources.hold("s3", "why")
+    ledger.sources.note_waits({"s1": "one", "s2": "two", "s3": "three"}, retry_at=at)
+    ledger.sources.note_waits({}, retry_at=at)
+    noted = [ledger.sources.get(source_id) for source_id in ("s1", "s2", "s3")]
+    assert [(source.reason, source.retry_at) for source in noted] == [("one", at), ("two", at), ("why", None)]
 
 
 def test_a_ledger_that_is_only_looked_at_is_as_it_was_written(ledger: Ledger, ledger_engine: sa.Engine) -> None:

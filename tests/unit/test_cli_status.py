@@ -13,7 +13,7 @@ import structlog
 
 from sftp_orchestrator.cli import execute
 from sftp_orchestrator.config.model import BlockedProfiles
-from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Source
@@ -21,7 +21,7 @@ from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.overview import SourceView, advise
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import Written, write_configuration
-from tests.support.records import make_part, make_source
+from tests.support.records import make_part, make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 WORKSPACE = Workspace(root=Path("/srv/workspace"))
@@ -146,7 +146,7 @@ def test_what_goes_on_by_itself_asks_for_nothing() -> None:
     """Neither a source on its way, nor events behind profiles that are on theirs, call a person."""
     profiles = make_source(number=1, type=FeedType.PROFILE, state=SourceState.READY)
     events = make_source(number=2, state=SourceState.READY)
-    gate = decide_gate(events, [profiles], BlockedProfiles.HOLD)
+    gate = decide_gate(events, Backlog([make_pending(number=1, state=profiles.state)]), BlockedProfiles.HOLD)
     waiting = SourceView(source=events, parts=(), waits_for=gate.explain())
     assert (waiting.word, waiting.needs_person, _advise(waiting, gate)) == ("waiting", False, ())
     assert _advise(SourceView(source=profiles, parts=(), waits_for=None)) == ()

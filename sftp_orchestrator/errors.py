@@ -11,7 +11,8 @@
         ├── InputRefused        the input's fault: the source goes to quarantine
         ├── DecisionNeeded      a person must decide: the source is held
         ├── ReceiverRefused     the receiver answered and said no
-        │   └── LoginRefused    … to our key, or we to its host key
+        │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
+        │       └── LoginRefused    … to our key, or we to its host key
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
 
 Adapters (SFTP client, gpg, the ledger's database) translate foreign errors into this tree at their edge, by type.
@@ -83,7 +84,11 @@ class ReceiverRefused(Permanent):
     """The receiver answered, and said no."""
 
 
-class LoginRefused(ReceiverRefused):
+class SessionRefused(ReceiverRefused):
+    """The receiver does not let us in: no common algorithm, no SFTP, not this host. No file is to blame."""
+
+
+class LoginRefused(SessionRefused):
     """The receiver does not take our key, or shows a host key that is not pinned."""
 
 

@@ -18,7 +18,14 @@ from sftp_orchestrator.deliver import order
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.door import require_fit
-from sftp_orchestrator.deliver.faults import SOURCE_FAILURES, SourceFault, as_source_fault, blamed_on, set_aside
+from sftp_orchestrator.deliver.faults import (
+    SOURCE_FAILURES,
+    SourceFault,
+    as_source_fault,
+    blamed_on,
+    may_be_of_one_file,
+    set_aside,
+)
 from sftp_orchestrator.deliver.lane import Lane, Steps
 from sftp_orchestrator.deliver.publish import Publisher, finish_even_when_cancelled
 from sftp_orchestrator.deliver.reading import ContentFault, LengthDiffers
@@ -26,14 +33,7 @@ from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
 from sftp_orchestrator.deliver.upload import upload
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import (
-    DecisionNeeded,
-    Failure,
-    LoginRefused,
-    ReceiverRefused,
-    Transient,
-    Unreachable,
-)
+from sftp_orchestrator.errors import DecisionNeeded, Failure, Transient
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
@@ -48,7 +48,8 @@ PUBLISH_GRACE_SECONDS = 20.0
 MOST_SENDINGS = 5
 """Generations of names that a source gets by itself; whoever loses more of them is looked at by a person."""
 STUBBORN_RUNS = 3
-"""After so many runs in a row that failed, a data file that the receiver does not take is the fault of that file."""
+"""A data file that was not taken in so many runs in a row, and is not in the next one, is itself at fault. Runs that
+did not get that far, for want of a receiver or of profiles before it, are none of these."""
 MOST_STUBBORN = 3
 """… and so many of them in one run are the receiver's fault again: it is not asked for every file."""
 _HAS_DATA = frozenset({PartState.UPLOADED, PartState.PUBLISHING, PartState.DELIVERED, PartState.UNCERTAIN})
@@ -89,7 +90,7 @@ class Delivery:
             finish=self._finish,
             set_aside=self._set_aside,
         )
-        self._stubborn = 0
+        self._given_up = 0
 
     async def deliver(self, sources: Sequence[Source]) -> None:
         """Take every source as far as it goes.
@@ -118,9 +119,9 @@ class Delivery:
             for part in await asyncio.to_thread(self._ledger.parts.list_of, source.id):
                 if part.state is PartState.PUBLISHING:
                     await self._publisher.settle(part)
-        except (Unreachable, LoginRefused):
-            raise
-        except (Transient, ReceiverRefused, *SOURCE_FAILURES) as error:
+        except Failure as error:
+            if not isinstance(error, SOURCE_FAILURES) and not may_be_of_one_file(error):
+                raise
             await self._set_aside(source, error if isinstance(error, SOURCE_FAILURES) else as_source_fault(error))
             return False
         return True
@@ -188,6 +189,9 @@ class Delivery:
             await self._retrying.call(lambda: self._send(source, part, content), f"upload {part.data_name}")
         except (ContentFault, LengthDiffers) as error:
             raise as_source_fault(error) from error
+        except Failure as error:
+            await self._require_patience(source, error)
+            raise
         finally:
             self._board.end(label)
         await asyncio.to_thread(self._ledger.parts.finish_upload, part)
@@ -206,18 +210,14 @@ class Delivery:
         label = _label(source, part)
         self._board.begin(label, Phase.UPLOAD, content.size)
         async with self._pool.lend() as remote:
-            try:
-                await upload(
-                    remote,
-                    part.data_name,
-                    content,
-                    verify=self._destination.verify,
-                    rename=self._destination.rename,
-                    progress=lambda count: self._board.advance(label, count),
-                )
-            except (Transient, ReceiverRefused) as error:
-                self._blame_if_stubborn(source, error)
-                raise
+            await upload(
+                remote,
+                part.data_name,
+                content,
+                verify=self._destination.verify,
+                rename=self._destination.rename,
+                progress=lambda count: self._board.advance(label, count),
+            )
 
     async def _publish(self, source: Source, part: Part) -> None:
         """Publish a manifest; within a run, its data is sent again once at most, and once under new names."""
@@ -240,21 +240,22 @@ class Delivery:
             again += part.state is PartState.READY
             if again > 1:
                 gone = Transient("publish", part.data_name, "its data is gone from the receiver again and again")
-                self._blame_if_stubborn(source, gone)
+                await self._require_patience(source, gone)
                 raise gone
         _LOG.debug("part_delivered", source=source.id, part=part.number, manifest=part.manifest_name)
 
-    def _blame_if_stubborn(self, source: Source, error: Failure) -> None:
-        """Raise ``SourceFault`` where ``error`` comes run after run: one file must not keep back all behind it.
+    async def _require_patience(self, source: Source, error: Failure) -> None:
+        """Note that the receiver did not take a file of ``source``; return where that is borne with once more.
 
-        A line that was lost is never a source's fault.
+        Raises:
+            SourceFault: it was so in the runs before, too: one file must not keep back all behind it.
         """
-        is_lines = isinstance(error, (Unreachable, LoginRefused))
-        is_sources = isinstance(error, (*SOURCE_FAILURES, LengthDiffers))
-        if is_lines or is_sources or source.attempts < STUBBORN_RUNS or self._stubborn >= MOST_STUBBORN:
+        if not may_be_of_one_file(error):
             return
-        self._stubborn += 1
-        raise as_source_fault(error) from error
+        await asyncio.to_thread(self._ledger.sources.note_failure, source)
+        if source.failures >= STUBBORN_RUNS and self._given_up < MOST_STUBBORN:
+            self._given_up += 1
+            raise as_source_fault(error) from error
 
     async def _resend(self, source: Source, part: Part, count: int) -> Part:
         """Give an uncertain part of profiles new names; events wait for a person (the receiver never deduplicates).

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 
 import structlog
 
-from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.errors import (
+    DecisionNeeded,
+    Failure,
+    InputRefused,
+    LocalFault,
+    ReceiverRefused,
+    SessionRefused,
+    SourceChanged,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Source
@@ -52,6 +62,12 @@ def blamed_on(source: Source) -> Iterator[None]:
 def as_source_fault(error: Failure) -> SourceFault:
     """Return ``error`` as the fault of one source, with the same words. Pure."""
     return SourceFault(error.operation, error.subject, error.cause, hint=error.hint)
+
+
+def may_be_of_one_file(error: Failure) -> bool:
+    """Return whether a receiver's answer may be about one file alone; a line that was lost never is. Pure."""
+    is_receivers = isinstance(error, (Transient, ReceiverRefused)) and not isinstance(error, SOURCE_FAILURES)
+    return is_receivers and not isinstance(error, (Unreachable, SessionRefused))
 
 
 async def set_aside(source: Source, error: Failure, preparation: Preparation, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger import decisions, moves
 from sftp_orchestrator.ledger.records import Part
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
@@ -143,6 +143,5 @@ def _reopen_source(connection: sa.Connection, source_id: str, *, now: datetime.d
     """Take a source that was ready or held back to planned: a part of it has work to do, or was decided upon."""
     state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
     if state in {SourceState.READY.value, SourceState.HELD.value}:
-        moves.move_source(
-            connection, source_id, SourceState.PLANNED, now=now, reason=reason, by=by, attempts=0, retry_at=now
-        )
+        wish = {} if by == moves.DAEMON else decisions.want(now)
+        moves.move_source(connection, source_id, SourceState.PLANNED, now=now, reason=reason, by=by, **wish)

@@ -81,7 +81,13 @@ class Source:
     reason: str | None
     """why it waits, is quarantined or held"""
     attempts: int
+    """how often something came in its way since it last got on, whatever that was; for people"""
+    failures: int
+    """runs in a row in which the receiver did not take this very file; runs that did not get that far do not count"""
     retry_at: datetime.datetime | None
+    """when it is tried again by itself, whatever the schedule says; None where nothing came in its way"""
+    wanted_at: datetime.datetime | None
+    """when a person asked for it to be tried at once; None where nobody did, or something came in its way since"""
     released: bool
     """a person said that it may go on"""
 
@@ -93,7 +99,7 @@ class Source:
     @property
     def is_wanted(self) -> bool:
         """Whether a person wants it tried now, and nothing came in the way since."""
-        return self.attempts == 0 and self.retry_at is not None
+        return self.wanted_at is not None
 
     @property
     def file_name(self) -> str:

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import tables
+from sftp_orchestrator.ledger import database, tables
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
@@ -233,6 +233,69 @@ def test_parts_of_many_sources_are_listed_by_their_source(ledger: Ledger) -> Non
     ledger.sources.hold("s3", "why")
     found = ledger.parts.list_by_source({SourceState.CLAIMED, SourceState.PLANNED})
     assert {source: [part.number for part in parts] for source, parts in found.items()} == {"s1": [1, 2], "s2": [1, 2]}
+
+
+def test_what_came_in_the_way_is_told_apart(ledger: Ledger) -> None:
+    """Waits are no failures of a file; a failure counts once a run; a wish lasts until something comes in its way."""
+    at = datetime.datetime(2026, 1, 1, 2, tzinfo=datetime.UTC)
+    source = _claim(ledger, "s1")
+    ledger.sources.note_wait("s1", "the receiver is away", retry_at=at)
+    source = ledger.sources.get("s1")
+    assert (source.attempts, source.failures, source.is_wanted) == (1, 0, False)
+    ledger.sources.note_failure(source)
+    ledger.sources.note_failure(source)
+    source = ledger.sources.get("s1")
+    assert (source.attempts, source.failures) == (1, 1)
+    wanted = ledger.sources.retry("s1", by="anna")
+    assert (wanted.attempts, wanted.failures, wanted.is_wanted, wanted.retry_at) == (0, 0, True, wanted.wanted_at)
+    ledger.sources.note_failure(source)
+    assert ledger.sources.get("s1").failures == 0
+    ledger.sources.note_wait("s1", "the receiver is away", retry_at=at)
+    source = ledger.sources.get("s1")
+    assert (source.is_wanted, source.retry_at) == (False, at)
+
+
+def test_what_the_daemon_does_anew_is_no_wish_of_a_person(ledger: Ledger) -> None:
+    """A piece that is made again neither calls a source wanted nor wipes out what was counted."""
+    _claim(ledger, "s1")
+    _plan(ledger, "s1", parts=1)
+    _take_to(ledger, "s1", 1, PartState.UPLOADED)
+    ledger.sources.note_failure(ledger.sources.get("s1"))
+    ledger.parts.prepare_again(ledger.parts.get("s1", 1), "its encrypted piece is gone")
+    source = ledger.sources.get("s1")
+    assert (source.state, source.is_wanted, source.failures) == (SourceState.PLANNED, False, 1)
+
+
+def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engine: sa.Engine) -> None:
+    """The migration finds what a person wanted tried when the daemon was stopped, and takes no wait for a wish."""
+    for source_id in ("new", "waits", "wanted"):
+        _claim(ledger, source_id)
+    ledger.sources.note_wait("waits", "why", retry_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+    ledger.sources.retry("wanted", by="anna")
+    with ledger_engine.begin() as connection:
+        for column in ("failures", "wanted_at"):
+            connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
+    database._migrate(ledger_engine)
+    assert [ledger.sources.get(source_id).is_wanted for source_id in ("new", "waits", "wanted")] == [False, False, True]
+
+
+def test_a_word_counts_on_what_is_true_when_it_is_spoken(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon holds a source while a person has it retried: it goes on from ``held``, and history says so."""
+    _claim(ledger, "s1")
+    intact = ledger.sources.get
+
+    def get(source_id: str) -> Source:
+        monkeypatch.undo()
+        source = intact(source_id)
+        ledger.sources.hold(source_id, "the daemon holds it now")
+        return source
+
+    monkeypatch.setattr(ledger.sources, "get", get)
+    ledger.sources.retry("s1", by="anna")
+    moves = [(move.before, move.after, move.by) for move in ledger.list_history(source_id="s1")]
+    assert moves[1:] == [("claimed", "held", "daemon"), ("held", "claimed", "anna")]
+    assert ledger.sources.get("s1").is_wanted
 
 
 def test_waits_are_noted_for_many_at_once(ledger: Ledger) -> None:

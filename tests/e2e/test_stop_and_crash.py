@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import hashlib
 import signal
-import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
 from sftp_orchestrator.schedule import Ticks
 from tests.support.backlogs import fill_ledger
 from tests.support.configuration import write_configuration
+from tests.support.ports import find_free_port
 from tests.support.relay import HeldRelay, SilentRelay
 from tests.support.service import call, configure, get_status, run_service
 
@@ -241,15 +241,9 @@ async def test_a_file_that_comes_while_others_go_up_goes_next(tmp_path: Path) ->
             assert await service.stop() == 0
 
 
-def _find_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
-
-
 async def test_looks_that_nobody_waits_for_hold_up_neither_intake_nor_stop(tmp_path: Path) -> None:
     """Thousands wait, and scrapers give up before they have an answer: files are taken in, SIGTERM ends at once."""
-    port = _find_port()
+    port = find_free_port()
     changes = {"web": {"listen": f"127.0.0.1:{port}"}, "schedule": {"deliver": "0 2 1 1 *"}}
     written = await asyncio.to_thread(write_configuration, tmp_path, changes)
     await asyncio.to_thread(fill_ledger, written.configuration, 2_000)

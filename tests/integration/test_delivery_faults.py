@@ -14,14 +14,26 @@ from typing import Any, BinaryIO
 import paramiko
 import pytest
 import structlog.testing
-from paramiko.sftp import SFTP_PERMISSION_DENIED
+from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.deliver import retry
 from sftp_orchestrator.deliver.delivery import MOST_SENDINGS, STUBBORN_RUNS, Delivery
+from sftp_orchestrator.deliver.faults import SourceFault, may_be_of_one_file
 from sftp_orchestrator.deliver.publish import Publisher
 from sftp_orchestrator.deliver.run import Verdict
-from sftp_orchestrator.errors import ExitCode, Transient, Unreachable
+from sftp_orchestrator.errors import (
+    ExitCode,
+    Failure,
+    LocalFault,
+    LoginRefused,
+    ReceiverRefused,
+    SessionRefused,
+    SourceChanged,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
@@ -194,6 +206,59 @@ async def test_a_file_that_the_receiver_never_takes_lets_the_others_pass_in_the_
     assert verdict.failures == ()
     assert sources[NEW].state is SourceState.ARCHIVED
     assert sources[OLD].retry_at is not None
+    assert sources[OLD].failures == STUBBORN_RUNS + 1
+
+
+class _FailsOnce(Files):
+    """Answers the first data file with a failure, and takes every other."""
+
+    failures = 0
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        if path.endswith(".csv") and not _FailsOnce.failures:
+            _FailsOnce.failures += 1
+            return SFTP_FAILURE
+        return super().open(path, flags, attr)
+
+
+async def test_runs_without_a_receiver_are_no_fault_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    """After outages, however many, a file that fails once is tried again within the run, and the oldest go first."""
+    monkeypatch.setattr(retry, "STEP_BASE_SECONDS", 0.01)
+    monkeypatch.setattr(_FailsOnce, "failures", 0)
+    with run_paramiko(tmp_path / "receiver", files=_FailsOnce) as receiver:
+        away = _make(tmp_path, receiver, port=closed_port)
+        _drop_two(away.staging)
+        for _ in range(STUBBORN_RUNS + 1):
+            verdict, sources = await _run(away)
+            assert [type(failure) for failure in verdict.failures] == [Unreachable]
+            assert [source.failures for source in sources.values()] == [0, 0]
+        verdict, sources = await _run(_make(tmp_path, receiver, attempts=5))
+        manifests = _list_opened(receiver, ".manifest")
+    assert verdict.exit_code is ExitCode.DONE
+    old, new = manifests
+    assert f"_{sources[OLD].id}_" in old
+    assert f"_{sources[NEW].id}_" in new
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (Transient("upload", "a", "a failure"), True),
+        (ReceiverRefused("upload", "a", "permission denied"), True),
+        (Unreachable("upload", "a", "connection lost"), False),
+        (LoginRefused("connect to", "a", "it does not accept our key"), False),
+        (SessionRefused("connect to", "a", "it does not start an SFTP session"), False),
+        (LocalFault("use", "the ledger", "the disk is full"), False),
+        (SourceChanged("read", "a", "it changed"), False),
+        (SourceFault("read", "a", "Input/output error"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Failure) else "",
+)
+def test_a_line_a_login_or_this_machine_is_never_the_fault_of_a_file(error: Failure, *, counts: bool) -> None:
+    """Only what the receiver answers to one file may be about it."""
+    assert may_be_of_one_file(error) is counts
 
 
 def _act_on_open(act: Callable[[], None]) -> type[Files]:

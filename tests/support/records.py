@@ -38,7 +38,9 @@ def make_source(**changes: Any) -> Source:
         "sendings": 0,
         "reason": None,
         "attempts": 0,
+        "failures": 0,
         "retry_at": None,
+        "wanted_at": None,
         "released": False,
     }
     return Source(**{**fields, **changes})

@@ -13,6 +13,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
 from sftp_orchestrator import files
+from sftp_orchestrator.config.ledger_url import SQLITE, hide_password, hide_password_in
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
 
@@ -33,11 +34,11 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
     Raises:
         LocalFault: the file cannot be opened, is no ledger, or lies on a network file system, where WAL does not work.
     """
-    engine = _open_sqlite(workspace / LEDGER_FILE) if url == "sqlite" else _open_postgresql(url)
-    sa.event.listen(engine, "handle_error", _translate)
+    engine = _open_sqlite(workspace / LEDGER_FILE) if url == SQLITE else _open_postgresql(url)
+    _translate_errors(engine, url, workspace)
     try:
         _migrate(engine)
-        if url == "sqlite":
+        if url == SQLITE:
             # The files beside it (-wal, -shm) follow by themselves: SQLite gives them the owner of this one.
             give_to_owner(workspace / LEDGER_FILE)
     except LocalFault:
@@ -54,13 +55,13 @@ def open_for_reading(url: str, workspace: Path) -> sa.Engine | None:
     Raises:
         LocalFault: it cannot be read, or is no ledger.
     """
-    if url == "sqlite":
+    if url == SQLITE:
         engine = _open_sqlite_for_reading(workspace / LEDGER_FILE)
     else:
         engine = _open_postgresql(url, connect_timeout=LOOK_TIMEOUT_SECONDS)
     if engine is None:
         return None
-    sa.event.listen(engine, "handle_error", _translate)
+    _translate_errors(engine, url, workspace)
     try:
         is_current = _is_current(engine)
     except LocalFault:
@@ -86,17 +87,24 @@ def _open_sqlite_for_reading(path: Path) -> sa.Engine | None:
     )
 
 
-def _translate(context: sa.engine.ExceptionContext) -> None:
+def _translate_errors(engine: sa.Engine, url: str, workspace: Path) -> None:
     """Turn the database's errors into ours, here alone; a broken unique key stays, its caller knows what it means."""
-    error = context.original_exception
-    if context.engine is None or isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
-        return
-    raise LocalFault(
-        "use",
-        f"ledger {context.engine.url.render_as_string(hide_password=True)}",
-        (str(error).splitlines() or [type(error).__name__])[0],
-        hint="nothing was changed; free space or permissions, or restore it from a backup: it is never started empty",
-    ) from error
+    place = workspace / LEDGER_FILE if url == SQLITE else hide_password(url)
+
+    def translate(context: sa.engine.ExceptionContext) -> None:
+        error = context.original_exception
+        if context.engine is None or isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
+            return
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LocalFault(
+            "use",
+            f"ledger {place}",
+            hide_password_in(said, url),
+            hint="nothing was changed; free space or permissions, or restore it from a backup:"
+            " it is never started empty",
+        ) from error
+
+    sa.event.listen(engine, "handle_error", translate)
 
 
 def _open_sqlite(path: Path) -> sa.Engine:

@@ -18,10 +18,13 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
 
 LEDGER_FILE = "ledger.db"
-BUSY_TIMEOUT_SECONDS = 30
-"""How long one process waits for another's transaction; ours last milliseconds."""
+BUSY_TIMEOUT_SECONDS = 10
+"""How long one process waits for another's transaction, or for the server: ours last milliseconds, and a stop that
+finds us waiting has 30 s for all it has to do."""
 LOOK_TIMEOUT_SECONDS = 5
 """How long somebody waits for a server who only wants to look: the ledger is not all of his answer."""
+_MIGRATING = 7_330_214_159_073_601
+"""The advisory lock of PostgreSQL that a migration holds; a number of our own."""
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p"})
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -34,7 +37,10 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
     Raises:
         LocalFault: the file cannot be opened, is no ledger, or lies on a network file system, where WAL does not work.
     """
-    engine = _open_sqlite(workspace / LEDGER_FILE) if url == SQLITE else _open_postgresql(url)
+    if url == SQLITE:
+        engine = _open_sqlite(workspace / LEDGER_FILE)
+    else:
+        engine = _open_postgresql(url, timeout_seconds=BUSY_TIMEOUT_SECONDS)
     _translate_errors(engine, url, workspace)
     try:
         _migrate(engine)
@@ -58,7 +64,7 @@ def open_for_reading(url: str, workspace: Path) -> sa.Engine | None:
     if url == SQLITE:
         engine = _open_sqlite_for_reading(workspace / LEDGER_FILE)
     else:
-        engine = _open_postgresql(url, connect_timeout=LOOK_TIMEOUT_SECONDS)
+        engine = _open_postgresql(url, timeout_seconds=LOOK_TIMEOUT_SECONDS)
     if engine is None:
         return None
     _translate_errors(engine, url, workspace)
@@ -116,7 +122,9 @@ def _open_sqlite(path: Path) -> sa.Engine:
             f"SQLite's write-ahead log does not work on {kind}",
             hint="put the workspace on a local disk, or set ledger.url to a PostgreSQL database",
         )
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    # Not as text: a path may hold what means something in a URL.
+    place = sa.URL.create("sqlite", database=str(path))
+    engine = sa.create_engine(place, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     sa.event.listen(engine, "connect", _set_up_connection)
     sa.event.listen(engine, "begin", _begin_at_once)
     return engine
@@ -134,9 +142,11 @@ def _begin_at_once(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read_only") else "BEGIN IMMEDIATE")
 
 
-def _open_postgresql(url: str, **arguments: int) -> sa.Engine:
-    with_driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return sa.create_engine(with_driver, pool_pre_ping=True, connect_args=arguments)
+def _open_postgresql(url: str, *, timeout_seconds: int) -> sa.Engine:
+    place = sa.make_url(url).set(drivername="postgresql+psycopg")
+    # What the URL says counts more.
+    arguments = {} if "connect_timeout" in place.query else {"connect_timeout": timeout_seconds}
+    return sa.create_engine(place, pool_pre_ping=True, connect_args=arguments)
 
 
 def _is_current(engine: sa.Engine) -> bool:
@@ -154,6 +164,9 @@ def _migrate(engine: sa.Engine) -> None:
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # SQLite lets one write at a time anyhow. Whoever comes second finds nothing left to do.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
 

@@ -31,15 +31,19 @@ def ledger_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa
     if request.param == "sqlite":
         engine = open_database("sqlite", tmp_path)
     else:
-        server = request.getfixturevalue("postgresql_url")
-        administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-        with administration.connect() as connection:
-            connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
-            connection.execute(sa.text("CREATE DATABASE ledger"))
-        administration.dispose()
-        engine = open_database(server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger"), tmp_path)
+        engine = open_database(make_postgresql(request.getfixturevalue("postgresql_url")), tmp_path)
     yield engine
     engine.dispose()
+
+
+def make_postgresql(server: str) -> str:
+    """Make the database ``ledger`` of ``server`` anew, empty; return its URL as the configuration has it."""
+    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
+        connection.execute(sa.text("CREATE DATABASE ledger"))
+    administration.dispose()
+    return server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger")
 
 
 @pytest.fixture

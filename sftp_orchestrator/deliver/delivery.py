@@ -27,7 +27,7 @@ from sftp_orchestrator.deliver.faults import (
     set_aside,
 )
 from sftp_orchestrator.deliver.lane import Lane, Steps
-from sftp_orchestrator.deliver.publish import Publisher, finish_even_when_cancelled
+from sftp_orchestrator.deliver.publish import Publisher
 from sftp_orchestrator.deliver.reading import ContentFault, LengthDiffers
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
@@ -43,8 +43,6 @@ from sftp_orchestrator.progress import Board, Phase
 
 _LOG = structlog.get_logger()
 
-PUBLISH_GRACE_SECONDS = 20.0
-"""How long a stop waits for a manifest under way: it must leave room within the 30 s that systemd and Docker give."""
 MOST_SENDINGS = 5
 """Generations of names that a source gets by itself; whoever loses more of them is looked at by a person."""
 STUBBORN_RUNS = 3
@@ -79,10 +77,9 @@ class Delivery:
         self._preparation = stations.preparation
         self._archive = stations.archive
         self._board = stations.board
-        self._hurry = stations.hurry
         self._pool = pool
         self._retrying = retrying
-        self._publisher = Publisher(destination, pool, stations.ledger, retrying)
+        self._publisher = Publisher(destination, pool, stations.ledger, retrying, stations.hurry)
         self._steps = Steps(
             list_parts=self._list_parts,
             upload=self._upload,
@@ -233,8 +230,7 @@ class Delivery:
                 await asyncio.to_thread(self._preparation.require_unchanged, source)
             self._board.begin(label, Phase.PUBLISH, len(part.manifest))
             try:
-                task = asyncio.create_task(self._publisher.publish(part))
-                part = await finish_even_when_cancelled(task, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
+                part = await self._publisher.publish(part)
             finally:
                 self._board.end(label)
             again += part.state is PartState.READY

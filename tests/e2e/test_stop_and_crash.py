@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sftp_orchestrator.deliver.delivery import PUBLISH_GRACE_SECONDS
+from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox

@@ -7,12 +7,13 @@ import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import paramiko
 import pytest
+import structlog
 import structlog.testing
 from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
 
@@ -21,7 +22,7 @@ from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.deliver import retry
 from sftp_orchestrator.deliver.delivery import MOST_SENDINGS, STUBBORN_RUNS, Delivery
 from sftp_orchestrator.deliver.faults import SourceFault, may_be_of_one_file
-from sftp_orchestrator.deliver.publish import Publisher
+from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS, Publisher
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.errors import (
     ExitCode,
@@ -455,3 +456,42 @@ async def test_a_stop_leaves_no_task_behind(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(asyncio.CancelledError):
             await task
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+class _TakesNoManifest(Files):
+    """Answers every manifest with a failure."""
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        return SFTP_FAILURE if path.endswith(".manifest") else super().open(path, flags, attr)
+
+
+async def test_a_stop_does_not_wait_for_a_pause_between_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a manifest waits to be tried again nothing is under way: a stop ends at once, and its part is found."""
+    monkeypatch.setattr(retry, "STEP_BASE_SECONDS", 3600)
+    monkeypatch.setattr(retry, "STEP_CAP_SECONDS", 3600)
+    pausing = asyncio.Event()
+
+    def notice(_logger: object, _method: str, line: MutableMapping[str, Any]) -> NoReturn:
+        if line["event"] == "step_retried" and line["step"].startswith("publish "):
+            pausing.set()
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[notice])
+    try:
+        with run_paramiko(tmp_path / "receiver", files=_TakesNoManifest) as receiver:
+            configuration = _make(tmp_path, receiver, attempts=5)
+            _drop_profiles(configuration.staging)
+            with open_daemon(configuration, Board()) as daemon:
+                daemon._runner.chance = lambda: 1.0
+                task = asyncio.create_task(daemon.run_once())
+                await pausing.wait()
+                started = asyncio.get_running_loop().time()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert asyncio.get_running_loop().time() - started < PUBLISH_GRACE_SECONDS / 2
+    finally:
+        structlog.reset_defaults()
+    with _open(configuration) as ledger:
+        (source,) = ledger.sources.list_in(set(SourceState))
+        assert [part.state for part in ledger.parts.list_of(source.id)] == [PartState.PUBLISHING]

@@ -31,9 +31,9 @@ from sftp_orchestrator.deliver.publish import Publisher
 from sftp_orchestrator.deliver.reading import ContentFault, LengthDiffers
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
-from sftp_orchestrator.deliver.upload import upload
+from sftp_orchestrator.deliver.upload import remove, upload
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import DecisionNeeded, Failure, Transient
+from sftp_orchestrator.errors import DecisionNeeded, Failure, ReceiverRefused, SessionRefused, Transient
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
@@ -104,6 +104,7 @@ class Delivery:
             outcomes = [await prepared[event.id] for event in events]
             ready = [event for event in outcomes if event is not None]
             await self._run_lane(await self._list_admitted(ready), prepared)
+        await self._remove_leftovers()
 
     # Before the lanes.
 
@@ -168,6 +169,26 @@ class Delivery:
 
         if sources:
             await Lane(self._steps, width=self._destination.connections).run(in_order())
+
+    # After the lanes.
+
+    async def _remove_leftovers(self) -> None:
+        """Remove data whose source was planned anew, as far as the receiver lets us: nobody needs it, and it is plain.
+
+        What goes wrong with it is no failure of the run.
+        """
+        for leftover in await asyncio.to_thread(self._ledger.leftovers.list_of, self._name):
+            log = _LOG.bind(destination=self._name, source=leftover.source_id, name=leftover.data_name)
+            try:
+                async with self._pool.lend() as remote:
+                    await remove(remote, leftover.data_name, rename=self._destination.rename)
+            except Failure as error:
+                log.warning("leftover_stays", error=str(error))
+                if not isinstance(error, ReceiverRefused) or isinstance(error, SessionRefused):
+                    return  # Not even asked: the next run asks again.
+            else:
+                log.info("leftover_removed")
+            await asyncio.to_thread(self._ledger.leftovers.forget, leftover)
 
     # The lanes' steps.
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger import leftovers, moves
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
 
@@ -40,7 +40,7 @@ def go_on(
         _require_decided(source_id, parts)
         after = SourceState.PLANNED if parts & LEFT else SourceState.CLAIMED
         if after is SourceState.CLAIMED:
-            connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
+            leftovers.forget_parts(connection, source_id)
         moves.move_source(connection, source_id, after, now=now, reason=reason, by=by, **values)
     else:
         connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(**values))
@@ -50,7 +50,7 @@ def go_on(
 def take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:
     """planned, ready → claimed, while the daemon may be at it; nothing happens where a manifest of it has left."""
     if not _lock_parts(connection, source_id) & LEFT:
-        connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
+        leftovers.forget_parts(connection, source_id)
         moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason, by=by, **want(now))
 
 

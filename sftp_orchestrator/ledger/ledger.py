@@ -9,6 +9,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
+from sftp_orchestrator.ledger.leftovers import Leftovers
 from sftp_orchestrator.ledger.moves import Clock
 from sftp_orchestrator.ledger.parts import Parts
 from sftp_orchestrator.ledger.properties import Properties
@@ -33,6 +34,7 @@ class Ledger:
         self.sources = Sources(engine, clock)
         self.parts = Parts(engine, clock)
         self.runs = Runs(engine, clock)
+        self.leftovers = Leftovers(engine)
         self.properties = Properties(engine)
 
     @classmethod

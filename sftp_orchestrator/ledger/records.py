@@ -156,6 +156,15 @@ class PlannedPart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """A data file that may lie at a receiver and belongs to no part any more."""
+
+    data_name: str
+    destination: str
+    source_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """One line of the history."""
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.ledger import decisions, moves, properties
+from sftp_orchestrator.ledger import decisions, leftovers, moves, properties
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
@@ -234,7 +234,7 @@ class Sources:
         now = self._clock()
         with self._engine.begin() as connection:
             decisions.require_nothing_left(connection, source_id)
-            connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
+            leftovers.forget_parts(connection, source_id)
             moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason)
 
     def reassign(self, source_id: str, *, type_: FeedType, destination: str) -> None:

@@ -110,6 +110,15 @@ PART = sa.Table(
     sa.Index("ix_part_state_source_id", "state", "source_id"),
 )
 
+LEFTOVER = sa.Table(
+    "leftover",
+    METADATA,
+    sa.Column("data_name", sa.String(200), primary_key=True),
+    sa.Column("destination", sa.String(40), nullable=False),
+    sa.Column("source_id", sa.ForeignKey("source.id"), nullable=False),
+    comment="data that may lie at a receiver and belongs to no part any more: to be removed there",
+)
+
 HISTORY = sa.Table(
     "history",
     METADATA,

@@ -273,6 +273,7 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
     ledger.sources.note_wait("waits", "why", retry_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     ledger.sources.retry("wanted", by="anna")
     with ledger_engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE leftover"))
         for column in ("failures", "wanted_at"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
@@ -296,6 +297,25 @@ def test_a_word_counts_on_what_is_true_when_it_is_spoken(ledger: Ledger, monkeyp
     moves = [(move.before, move.after, move.by) for move in ledger.list_history(source_id="s1")]
     assert moves[1:] == [("claimed", "held", "daemon"), ("held", "claimed", "anna")]
     assert ledger.sources.get("s1").is_wanted
+
+
+def test_data_that_loses_its_part_is_remembered(ledger: Ledger) -> None:
+    """Read again, held and retried: what may have gone up under the old names is listed until it is forgotten."""
+    for source_id in ("s1", "s2"):
+        _claim(ledger, source_id)
+        _plan(ledger, source_id, parts=3)
+        _take_to(ledger, source_id, 1, PartState.UPLOADED)
+        _take_to(ledger, source_id, 2, PartState.READY)
+    ledger.sources.reclaim("s1", "it changed")
+    ledger.sources.hold("s2", "why")
+    ledger.sources.retry("s2", by="anna")
+    found = ledger.leftovers.list_of("production")
+    assert [left.data_name for left in found] == ["s1_0.csv", "s1_1.csv", "s2_0.csv", "s2_1.csv"]
+    assert {left.source_id for left in found} == {"s1", "s2"}
+    assert ledger.leftovers.list_of("elsewhere") == []
+    ledger.leftovers.forget(found[0])
+    ledger.leftovers.forget(found[0])
+    assert ledger.leftovers.list_of("production") == found[1:]
 
 
 def test_waits_are_noted_for_many_at_once(ledger: Ledger) -> None:

@@ -237,7 +237,8 @@ def test_a_ledger_from_before_the_register_has_it_filled(ledger: Ledger, ledger_
     _plan(ledger, "s4", {"planned": "DATE"})
     delivered_at = ledger.parts.get("s1", 1).delivered_at
     with ledger_engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE property"))
+        for table in ("property", "leftover"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
         for column in ("failures", "wanted_at"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))

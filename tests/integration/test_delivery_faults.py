@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import posixpath
 import sqlite3
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import paramiko
 import pytest
+import sqlalchemy as sa
 import structlog
 import structlog.testing
 from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
@@ -39,6 +41,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.ledger.tables import LEFTOVER
 from sftp_orchestrator.prepare.part_content import BytesContent, PartContent
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
@@ -300,16 +303,17 @@ async def test_a_source_that_a_person_moves_in_flight_drops_out_alone(tmp_path: 
     assert verdict.exit_code is ExitCode.DONE
 
 
+def _append_to_old(folder: Path) -> None:
+    """Let a producer write on to the events that are claimed already."""
+    for path in (folder / "workspace").rglob("source.csv"):
+        if b"1700000000" in path.read_bytes():
+            with path.open("a") as stream:
+                stream.write("Sold,1700009999,late\n")
+
+
 async def test_a_source_that_changes_while_parts_of_it_go_up_is_read_again(tmp_path: Path) -> None:
     """Its producer appends while several parts are under way: the others arrive, and the next run sends all rows."""
-
-    def append() -> None:
-        for path in (tmp_path / "workspace").rglob("source.csv"):
-            if b"1700000000" in path.read_bytes():
-                with path.open("a") as stream:
-                    stream.write("Sold,1700009999,late\n")
-
-    with run_paramiko(tmp_path / "receiver", files=_act_on_open(append)) as receiver:
+    with run_paramiko(tmp_path / "receiver", files=_act_on_open(lambda: _append_to_old(tmp_path))) as receiver:
         configuration = _make(tmp_path, receiver, limits={"plain_bytes": 2_000})
         _drop_events(configuration.staging, OLD, at=1_700_000_000, rows=1_000)
         _drop_events(configuration.staging, NEW, at=1_710_000_000)
@@ -320,6 +324,65 @@ async def test_a_source_that_changes_while_parts_of_it_go_up_is_read_again(tmp_p
         verdict, sources = await _run(configuration)
     assert verdict.exit_code is ExitCode.DONE
     assert sources[OLD].records == 1_001
+
+
+def _list_lone(receiver: ParamikoServer) -> list[str]:
+    """Return the data files at a receiver that have no manifest."""
+    names = {path.name for path in receiver.root.iterdir()}
+    return sorted(name for name in names if name.endswith(".csv") and f"{name[:-4]}.manifest" not in names)
+
+
+@pytest.mark.parametrize("rename", [False, True])
+async def test_data_of_a_source_that_is_read_again_does_not_stay_at_the_receiver(
+    tmp_path: Path, *, rename: bool
+) -> None:
+    """What went up before the producer wrote on has no manifest and never will: it is removed at the end of a run."""
+    with run_paramiko(tmp_path / "receiver", files=_act_on_open(lambda: _append_to_old(tmp_path))) as receiver:
+        configuration = _make(tmp_path, receiver, limits={"plain_bytes": 2_000}, rename=rename)
+        _drop_events(configuration.staging, OLD, at=1_700_000_000, rows=1_000)
+        await _run(configuration)
+        verdict, _ = await _run(configuration)
+        assert verdict.exit_code is ExitCode.DONE
+        assert _list_lone(receiver) == []
+        assert not [path for path in receiver.root.iterdir() if path.name.endswith(".uploading")]
+    with _open(configuration) as ledger:
+        assert ledger.leftovers.list_of("production") == []
+
+
+async def test_leftovers_that_cannot_be_removed_are_told_and_are_no_failure(tmp_path: Path) -> None:
+    """A refusal is final, and the log names the file; after any other failure the next run goes on with them."""
+    answers = {"/a.csv": [SFTP_PERMISSION_DENIED], "/b.csv": [SFTP_FAILURE]}
+
+    class KeepsSome(Files):
+        """Does not remove every file at the first request."""
+
+        def remove(self, path: str) -> int:
+            left = answers.get(posixpath.join("/", path), [])
+            return left.pop() if left else super().remove(path)
+
+    with run_paramiko(tmp_path / "receiver", files=KeepsSome) as receiver:
+        configuration = _make(tmp_path, receiver)
+        names = ["a.csv", "b.csv", "c.csv", "gone.csv"]
+        for name in names[:3]:
+            (receiver.root / name).touch()
+        told = []
+        for file in (OLD, NEW):
+            _drop_events(configuration.staging, file, at=1_700_000_000 if file == OLD else 1_710_000_000)
+            with open_daemon(configuration, Board()) as daemon, structlog.testing.capture_logs() as logs:
+                await daemon._scan()
+                (source,) = daemon._ledger.sources.list_in({SourceState.CLAIMED})
+                if file == OLD:
+                    rows = [{"data_name": name, "destination": "production", "source_id": source.id} for name in names]
+                    with daemon._ledger._engine.begin() as connection:
+                        connection.execute(sa.insert(LEFTOVER), rows)
+                verdict = await daemon.run_once()
+                told.append([(line["event"], line["name"]) for line in logs if line["event"].startswith("leftover")])
+                assert verdict.exit_code is ExitCode.DONE
+        assert _list_lone(receiver) == ["a.csv"]
+    assert told == [
+        [("leftover_stays", "a.csv"), ("leftover_stays", "b.csv")],
+        [("leftover_removed", "b.csv"), ("leftover_removed", "c.csv"), ("leftover_removed", "gone.csv")],
+    ]
 
 
 async def test_a_crash_in_preparing_one_source_holds_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

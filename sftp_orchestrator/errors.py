@@ -14,6 +14,7 @@
         │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
         │       └── LoginRefused    … to our key, or we to its host key
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
+            └── SourceFault     … with one source alone: it waits, and the others go on
 
 Adapters (SFTP client, gpg, the ledger's database) translate foreign errors into this tree at their edge, by type.
 """
@@ -94,6 +95,10 @@ class LoginRefused(SessionRefused):
 
 class LocalFault(Permanent):
     """This machine stands in the way: disk, permissions, a missing program, a second daemon."""
+
+
+class SourceFault(LocalFault):
+    """One source cannot go on now, and the others can: its file cannot be read, gpg fails on it. It waits."""
 
 
 def get_exit_code(error: BaseException) -> ExitCode:

@@ -20,20 +20,19 @@ from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.door import require_fit
 from sftp_orchestrator.deliver.faults import (
     SOURCE_FAILURES,
-    SourceFault,
     as_source_fault,
     blamed_on,
     may_be_of_one_file,
-    set_aside,
+    note_drop,
 )
 from sftp_orchestrator.deliver.lane import Lane, Steps
 from sftp_orchestrator.deliver.publish import Publisher
-from sftp_orchestrator.deliver.reading import ContentFault, LengthDiffers
+from sftp_orchestrator.deliver.reading import LengthDiffers
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
 from sftp_orchestrator.deliver.upload import remove, upload
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import DecisionNeeded, Failure, ReceiverRefused, SessionRefused, Transient
+from sftp_orchestrator.errors import DecisionNeeded, Failure, ReceiverRefused, SessionRefused, SourceFault, Transient
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
@@ -140,7 +139,7 @@ class Delivery:
             return None
 
     async def _set_aside(self, source: Source, error: Failure) -> None:
-        await set_aside(source, error, self._preparation, self._ledger)
+        await note_drop(source, error, self._preparation, self._ledger)
 
     async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
         backlog = order.Backlog(await asyncio.to_thread(self._ledger.sources.list_pending_profiles, self._name))
@@ -205,7 +204,7 @@ class Delivery:
                 content = await asyncio.to_thread(self._get_content, source, part)
             require_fit(part, self._destination)
             await self._retrying.call(lambda: self._send(source, part, content), f"upload {part.data_name}")
-        except (ContentFault, LengthDiffers) as error:
+        except LengthDiffers as error:
             raise as_source_fault(error) from error
         except Failure as error:
             await self._require_patience(source, error)

@@ -14,7 +14,7 @@ import structlog
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.delivery import Delivery, Stations
-from sftp_orchestrator.deliver.faults import set_aside
+from sftp_orchestrator.deliver.faults import note_drop
 from sftp_orchestrator.deliver.retry import RUN_BASE_SECONDS, RUN_CAP_SECONDS, Retrying, get_delay_seconds
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
@@ -133,7 +133,7 @@ class Runner:
             if destination is None:
                 gone = DecisionNeeded("deliver", f"to {name}", "the configuration has no such destination any more")
                 for source in sources:
-                    await set_aside(source, gone, stations.preparation, stations.ledger)
+                    await note_drop(source, gone, stations.preparation, stations.ledger)
                 return []
             retrying = Retrying(attempts=destination.attempts, chance=self.chance)
             # One more than data files go up at a time: a manifest must not wait behind gigabytes.

@@ -23,7 +23,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.deliver import retry
 from sftp_orchestrator.deliver.delivery import MOST_SENDINGS, STUBBORN_RUNS, Delivery
-from sftp_orchestrator.deliver.faults import SourceFault, may_be_of_one_file
+from sftp_orchestrator.deliver.faults import may_be_of_one_file
 from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS, Publisher
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.errors import (
@@ -34,6 +34,7 @@ from sftp_orchestrator.errors import (
     ReceiverRefused,
     SessionRefused,
     SourceChanged,
+    SourceFault,
     Transient,
     Unreachable,
 )

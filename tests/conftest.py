@@ -4,5 +4,6 @@ pytest_plugins = [
     "tests.support.asynchronous",
     "tests.support.ledgers",
     "tests.support.openssh",
+    "tests.support.ports",
     "tests.support.remotes",
 ]

@@ -237,8 +237,11 @@ def test_a_ledger_from_before_the_register_has_it_filled(ledger: Ledger, ledger_
     _plan(ledger, "s4", {"planned": "DATE"})
     delivered_at = ledger.parts.get("s1", 1).delivered_at
     with ledger_engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE property"))
+        for table in ("property", "leftover"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
         connection.execute(sa.text("DROP INDEX ix_source_rows_left_out"))
+        for column in ("failures", "wanted_at"):
+            connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
     database._migrate(ledger_engine)
     assert [(known.kind.value, *told) for known, told in _zip(ledger.properties.list_all())] == [

@@ -11,8 +11,10 @@
         ├── InputRefused        the input's fault: the source goes to quarantine
         ├── DecisionNeeded      a person must decide: the source is held
         ├── ReceiverRefused     the receiver answered and said no
-        │   └── LoginRefused    … to our key, or we to its host key
+        │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
+        │       └── LoginRefused    … to our key, or we to its host key
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
+            └── SourceFault     … with one source alone: it waits, and the others go on
 
 Adapters (SFTP client, gpg, the ledger's database) translate foreign errors into this tree at their edge, by type.
 """
@@ -83,12 +85,20 @@ class ReceiverRefused(Permanent):
     """The receiver answered, and said no."""
 
 
-class LoginRefused(ReceiverRefused):
+class SessionRefused(ReceiverRefused):
+    """The receiver does not let us in: no common algorithm, no SFTP, not this host. No file is to blame."""
+
+
+class LoginRefused(SessionRefused):
     """The receiver does not take our key, or shows a host key that is not pinned."""
 
 
 class LocalFault(Permanent):
     """This machine stands in the way: disk, permissions, a missing program, a second daemon."""
+
+
+class SourceFault(LocalFault):
+    """One source cannot go on now, and the others can: its file cannot be read, gpg fails on it. It waits."""
 
 
 def get_exit_code(error: BaseException) -> ExitCode:

@@ -6,14 +6,14 @@ The JSON made of these is a promise (``docs/reference/json.md``): fields are add
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sftp_orchestrator import units
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
@@ -82,17 +82,21 @@ class Overview:
 
 def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
     """Return what waits, runs, is quarantined, held or uncertain now. Raises ``LocalFault``."""
-    waiting = ledger.sources.list_in(SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED})
+    shown = SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED}
+    waiting = ledger.sources.list_in(shown)
+    parts = ledger.parts.list_by_source(shown)
     now = datetime.datetime.now(datetime.UTC)
     outlook = look_out(configuration, ledger, waiting, now)
+    gates = _decide_gates(waiting, configuration, ledger, outlook)
     workspace = Workspace(root=configuration.workspace)
     refused = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
     seen = [_look_at(source, ledger, workspace) for source in refused]
+    looked_at = [_look_at(source, ledger, workspace, parts=parts.get(source.id, ())) for source in waiting]
     return Overview(
         at=now,
         staging=_survey(configuration),
         counts=ledger.count_sources(),
-        sources=tuple(_view(source, configuration, ledger, outlook) for source in waiting),
+        sources=tuple(_complete(view, gates.get(view.source.id), workspace, outlook) for view in looked_at),
         with_refused_rows=tuple(_advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
         outlook=outlook,
         last_delivery=ledger.outcomes.find_last_delivery(),
@@ -139,15 +143,24 @@ def get_view(source_id: str, configuration: Configuration, ledger: Ledger) -> So
     return _look_at(ledger.sources.get(source_id), ledger, Workspace(root=configuration.workspace))
 
 
-def _view(source: Source, configuration: Configuration, ledger: Ledger, outlook: Outlook) -> SourceView:
-    gate: Gate | None = None
-    destination = configuration.destinations.get(source.destination)
-    if source.type is FeedType.EVENT and source.state in SOURCE_ON_ITS_WAY and destination is not None:
-        earlier = ledger.sources.list_blocking_profiles(source.destination, before=source.number)
-        gate = decide_gate(source, earlier, destination.blocked_profiles, outlook.replacements)
-    workspace = Workspace(root=configuration.workspace)
+def _decide_gates(
+    sources: Sequence[Source], configuration: Configuration, ledger: Ledger, outlook: Outlook
+) -> dict[str, Gate]:
+    """Return for the ids of the event sources on their way what they wait for."""
+    found = {}
+    for name, destination in configuration.destinations.items():
+        backlog = Backlog(ledger.sources.list_pending_profiles(name), outlook.replacements)
+        for source in sources:
+            if (source.destination, source.type) == (name, FeedType.EVENT) and source.state in SOURCE_ON_ITS_WAY:
+                found[source.id] = decide_gate(source, backlog, destination.blocked_profiles)
+    return found
+
+
+def _complete(view: SourceView, gate: Gate | None, workspace: Workspace, outlook: Outlook) -> SourceView:
+    """Return the view with what it waits for, and what a person may do."""
+    source = view.source
     view = replace(
-        _look_at(source, ledger, workspace),
+        view,
         waits_for=explain_wait(source, gate, outlook),
         scheduled_at=outlook.get_start(source),
         is_attended=outlook.is_attended,
@@ -157,8 +170,12 @@ def _view(source: Source, configuration: Configuration, ledger: Ledger, outlook:
     return replace(view, next_steps=advise(view, gate, workspace, outlook.at))
 
 
-def _look_at(source: Source, ledger: Ledger, workspace: Workspace) -> SourceView:
-    parts = tuple(ledger.parts.list_of(source.id))
+def _look_at(
+    source: Source, ledger: Ledger, workspace: Workspace, *, parts: tuple[Part, ...] | None = None
+) -> SourceView:
+    """Return the source as it stands; its ``parts`` are looked up where they are not given."""
+    if parts is None:
+        parts = tuple(ledger.parts.list_of(source.id))
     refused_rows = workspace.get_rejected(source.id) / FAILED_ROWS_NAME
     return SourceView(
         source=source,
@@ -240,11 +257,12 @@ def _advise_on_rows(view: SourceView, rows: Path) -> SourceView:
 
 
 def _advise_on_profiles(events: Source, gate: Gate) -> tuple[str, ...]:
-    aside = [source for source in gate.waits_for if source.state in SOURCE_ASIDE]
-    more = [f"and {len(aside) - _MOST_NAMED} more"] if len(aside) > _MOST_NAMED else []
+    named = [source for source in gate.waits_for.named if source.state in SOURCE_ASIDE][:_MOST_NAMED]
+    left = gate.waits_for.aside - len(named)
+    more = [f"and {left} more"] if left else []
     return (
         "deal with these profiles, as it is said beside them; or try them once more and wait no longer for them:",
-        *(f"{COMMAND} release {source.id}" for source in aside[:_MOST_NAMED]),
+        *(f"{COMMAND} release {source.id}" for source in named),
         *more,
         "or send these events without them:",
         f"{COMMAND} release {events.id}",

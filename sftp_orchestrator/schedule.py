@@ -141,7 +141,7 @@ class Seen:
         self._seen = {
             source.id: _get_signature(source)
             for source in left
-            if source.id in ids and not (source.is_wanted and source.retry_at and source.retry_at >= started)
+            if source.id in ids and not (source.wanted_at is not None and source.wanted_at >= started)
         }
 
 

@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.support.intakes",
     "tests.support.ledgers",
     "tests.support.openssh",
+    "tests.support.ports",
     "tests.support.remotes",
 ]

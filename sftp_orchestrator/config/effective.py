@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 import yaml
 from pydantic import BaseModel
 
+from sftp_orchestrator.config.ledger_url import hide_password
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.secrets import SecretReference
-
-_HIDDEN = "***"
-# Greedy up to the last @: a password with an unescaped @ or / is hidden whole.
-_USER_PASSWORD = re.compile(r"(://[^:@/]*):.*@", re.DOTALL)
-_QUERY_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 
 
 def get_effective(configuration: Configuration) -> dict[str, object]:
@@ -35,11 +30,6 @@ def render_yaml(configuration: Configuration) -> str:
 def render_json(configuration: Configuration) -> str:
     """Return the effective values as JSON. Pure."""
     return json.dumps(get_effective(configuration), indent=2, ensure_ascii=False) + "\n"
-
-
-def hide_password(url: str) -> str:
-    """Return a database's ``url`` with ``***`` in place of a password. Pure."""
-    return _QUERY_PASSWORD.sub(rf"\1{_HIDDEN}", _USER_PASSWORD.sub(rf"\1:{_HIDDEN}@", url))
 
 
 def _plain(section: BaseModel) -> dict[str, object]:

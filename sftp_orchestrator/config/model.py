@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from sftp_orchestrator.config import cron, examples
+from sftp_orchestrator.config import cron, examples, ledger_url
 from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 from sftp_orchestrator.destination.clevertap import (
@@ -79,16 +79,10 @@ class Ledger(_Model):
     """Where the ledger lives."""
 
     # A database's URL can hold a password: it is never echoed.
-    url: str = Field(default="sqlite", json_schema_extra={"writeOnly": True})
+    url: Annotated[str, AfterValidator(ledger_url.require_url)] = Field(
+        default=ledger_url.SQLITE, json_schema_extra={"writeOnly": True}
+    )
     """sqlite = <workspace>/ledger.db; or postgresql://user@host/db"""
-
-    @field_validator("url")
-    @classmethod
-    def _known_kind(cls, url: str) -> str:
-        if url == "sqlite" or url.startswith(("postgresql://", "postgresql+psycopg://")):
-            return url
-        msg = "must be 'sqlite' or begin with 'postgresql://'"
-        raise ValueError(msg)
 
 
 class Intake(_Model):

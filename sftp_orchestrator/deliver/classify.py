@@ -91,13 +91,13 @@ _CONNECTION_RULES = (
     ),
     _Rule(
         types=(asyncssh.KeyExchangeFailed,),
-        failure=errors.ReceiverRefused,
+        failure=errors.SessionRefused,
         cause="no common algorithm",
         hint="the server is too old, or allows too little; see: ssh -vv -p {port} {host}",
     ),
     _Rule(
         types=(asyncssh.ProtocolNotSupported,),
-        failure=errors.ReceiverRefused,
+        failure=errors.SessionRefused,
         cause="it does not speak SSH 2",
         hint="check destinations.{name}.host and port",
     ),
@@ -108,13 +108,13 @@ _CONNECTION_OTHERWISE = _Rule(types=(), failure=errors.Unreachable, cause="the r
 
 _HOST_REFUSED = _Rule(
     types=(),
-    failure=errors.ReceiverRefused,
+    failure=errors.SessionRefused,
     cause="it does not let this host connect",
     hint="have this machine's public address allowed there",
 )
 _NO_SESSION = _Rule(
     types=(),
-    failure=errors.ReceiverRefused,
+    failure=errors.SessionRefused,
     cause="it does not start an SFTP session",
     hint="check that user {username} may use SFTP there",
 )

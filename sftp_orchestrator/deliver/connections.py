@@ -86,7 +86,7 @@ class ConnectionPool:
         It is thrown away afterwards where the line was lost, or an operation on it was cancelled midway.
 
         Raises:
-            Unreachable, LoginRefused, ReceiverRefused, ConfigurationError: as ``connect``, while no other one works.
+            Unreachable, SessionRefused, ConfigurationError: as ``connect``, while no other one works.
         """
         remote = await self._take()
         try:

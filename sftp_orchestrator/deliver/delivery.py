@@ -18,22 +18,21 @@ from sftp_orchestrator.deliver import order
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.door import require_fit
-from sftp_orchestrator.deliver.faults import SOURCE_FAILURES, SourceFault, as_source_fault, blamed_on, set_aside
+from sftp_orchestrator.deliver.faults import (
+    SOURCE_FAILURES,
+    as_source_fault,
+    blamed_on,
+    may_be_of_one_file,
+    note_drop,
+)
 from sftp_orchestrator.deliver.lane import Lane, Steps
-from sftp_orchestrator.deliver.publish import Publisher, finish_even_when_cancelled
-from sftp_orchestrator.deliver.reading import ContentFault, LengthDiffers
+from sftp_orchestrator.deliver.publish import Publisher
+from sftp_orchestrator.deliver.reading import LengthDiffers
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
-from sftp_orchestrator.deliver.upload import upload
+from sftp_orchestrator.deliver.upload import remove, upload
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import (
-    DecisionNeeded,
-    Failure,
-    LoginRefused,
-    ReceiverRefused,
-    Transient,
-    Unreachable,
-)
+from sftp_orchestrator.errors import DecisionNeeded, Failure, ReceiverRefused, SessionRefused, SourceFault, Transient
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
@@ -43,12 +42,11 @@ from sftp_orchestrator.progress import Board, Phase
 
 _LOG = structlog.get_logger()
 
-PUBLISH_GRACE_SECONDS = 20.0
-"""How long a stop waits for a manifest under way: it must leave room within the 30 s that systemd and Docker give."""
 MOST_SENDINGS = 5
 """Generations of names that a source gets by itself; whoever loses more of them is looked at by a person."""
 STUBBORN_RUNS = 3
-"""After so many runs in a row that failed, a data file that the receiver does not take is the fault of that file."""
+"""A data file that was not taken in so many runs in a row, and is not in the next one, is itself at fault. Runs that
+did not get that far, for want of a receiver or of profiles before it, are none of these."""
 MOST_STUBBORN = 3
 """… and so many of them in one run are the receiver's fault again: it is not asked for every file."""
 _HAS_DATA = frozenset({PartState.UPLOADED, PartState.PUBLISHING, PartState.DELIVERED, PartState.UNCERTAIN})
@@ -78,10 +76,9 @@ class Delivery:
         self._preparation = stations.preparation
         self._archive = stations.archive
         self._board = stations.board
-        self._hurry = stations.hurry
         self._pool = pool
         self._retrying = retrying
-        self._publisher = Publisher(destination, pool, stations.ledger, retrying)
+        self._publisher = Publisher(destination, pool, stations.ledger, retrying, stations.hurry)
         self._steps = Steps(
             list_parts=self._list_parts,
             upload=self._upload,
@@ -89,7 +86,7 @@ class Delivery:
             finish=self._finish,
             set_aside=self._set_aside,
         )
-        self._stubborn = 0
+        self._given_up = 0
 
     async def deliver(self, sources: Sequence[Source]) -> None:
         """Take every source as far as it goes.
@@ -106,6 +103,7 @@ class Delivery:
             outcomes = [await prepared[event.id] for event in events]
             ready = [event for event in outcomes if event is not None]
             await self._run_lane(await self._list_admitted(ready), prepared)
+        await self._remove_leftovers()
 
     # Before the lanes.
 
@@ -118,9 +116,9 @@ class Delivery:
             for part in await asyncio.to_thread(self._ledger.parts.list_of, source.id):
                 if part.state is PartState.PUBLISHING:
                     await self._publisher.settle(part)
-        except (Unreachable, LoginRefused):
-            raise
-        except (Transient, ReceiverRefused, *SOURCE_FAILURES) as error:
+        except Failure as error:
+            if not isinstance(error, SOURCE_FAILURES) and not may_be_of_one_file(error):
+                raise
             await self._set_aside(source, error if isinstance(error, SOURCE_FAILURES) else as_source_fault(error))
             return False
         return True
@@ -141,25 +139,26 @@ class Delivery:
             return None
 
     async def _set_aside(self, source: Source, error: Failure) -> None:
-        await set_aside(source, error, self._preparation, self._ledger)
+        await note_drop(source, error, self._preparation, self._ledger)
 
     async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
-        admitted = []
         replacements = await asyncio.to_thread(self._find_replacements)
+        profiles = await asyncio.to_thread(self._ledger.sources.list_pending_profiles, self._name)
+        backlog = order.Backlog(profiles, replacements)
+        admitted, waiting = [], {}
         for event in order.list_events(events):
-            earlier = await asyncio.to_thread(
-                self._ledger.sources.list_blocking_profiles, self._name, before=event.number
-            )
-            gate = order.decide_gate(event, earlier, self._destination.blocked_profiles, replacements)
+            gate = order.decide_gate(event, backlog, self._destination.blocked_profiles)
             if gate.is_open:
                 admitted.append(event)
                 _warn_of_profiles(event, gate, replacements)
             else:
-                reason = gate.explain() or ""
-                _LOG.warning("events_wait", source=event.id, reason=reason)
-                # Due at once again: under a schedule, too, they follow as soon as these profiles went.
-                now = datetime.datetime.now(datetime.UTC)
-                await asyncio.to_thread(self._ledger.sources.note_wait, event.id, reason, retry_at=now)
+                waiting[event.id] = gate.explain() or ""
+        if waiting:
+            first, reason = next(iter(waiting.items()))
+            _LOG.warning("events_wait", destination=self._name, sources=len(waiting), source=first, reason=reason)
+        # Due at once again: under a schedule, too, they follow as soon as these profiles went.
+        now = datetime.datetime.now(datetime.UTC)
+        await asyncio.to_thread(self._ledger.sources.note_waits, waiting, retry_at=now)
         return admitted
 
     def _find_replacements(self) -> order.Replacements:
@@ -177,6 +176,26 @@ class Delivery:
         if sources:
             await Lane(self._steps, width=self._destination.connections).run(in_order())
 
+    # After the lanes.
+
+    async def _remove_leftovers(self) -> None:
+        """Remove data whose source was planned anew, as far as the receiver lets us: nobody needs it, and it is plain.
+
+        What goes wrong with it is no failure of the run.
+        """
+        for leftover in await asyncio.to_thread(self._ledger.leftovers.list_of, self._name):
+            log = _LOG.bind(destination=self._name, source=leftover.source_id, name=leftover.data_name)
+            try:
+                async with self._pool.lend() as remote:
+                    await remove(remote, leftover.data_name, rename=self._destination.rename)
+            except Failure as error:
+                log.warning("leftover_stays", error=str(error))
+                if not isinstance(error, ReceiverRefused) or isinstance(error, SessionRefused):
+                    return  # Not even asked: the next run asks again.
+            else:
+                log.info("leftover_removed")
+            await asyncio.to_thread(self._ledger.leftovers.forget, leftover)
+
     # The lanes' steps.
 
     async def _list_parts(self, source: Source) -> list[Part]:
@@ -192,8 +211,11 @@ class Delivery:
                 content = await asyncio.to_thread(self._get_content, source, part)
             require_fit(part, self._destination)
             await self._retrying.call(lambda: self._send(source, part, content), f"upload {part.data_name}")
-        except (ContentFault, LengthDiffers) as error:
+        except LengthDiffers as error:
             raise as_source_fault(error) from error
+        except Failure as error:
+            await self._require_patience(source, error)
+            raise
         finally:
             self._board.end(label)
         await asyncio.to_thread(self._ledger.parts.finish_upload, part)
@@ -212,18 +234,14 @@ class Delivery:
         label = _label(source, part)
         self._board.begin(label, Phase.UPLOAD, content.size)
         async with self._pool.lend() as remote:
-            try:
-                await upload(
-                    remote,
-                    part.data_name,
-                    content,
-                    verify=self._destination.verify,
-                    rename=self._destination.rename,
-                    progress=lambda count: self._board.advance(label, count),
-                )
-            except (Transient, ReceiverRefused) as error:
-                self._blame_if_stubborn(source, error)
-                raise
+            await upload(
+                remote,
+                part.data_name,
+                content,
+                verify=self._destination.verify,
+                rename=self._destination.rename,
+                progress=lambda count: self._board.advance(label, count),
+            )
 
     async def _publish(self, source: Source, part: Part) -> None:
         """Publish a manifest; within a run, its data is sent again once at most, and once under new names."""
@@ -239,28 +257,28 @@ class Delivery:
                 await asyncio.to_thread(self._preparation.require_unchanged, source)
             self._board.begin(label, Phase.PUBLISH, len(part.manifest))
             try:
-                task = asyncio.create_task(self._publisher.publish(part))
-                part = await finish_even_when_cancelled(task, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
+                part = await self._publisher.publish(part)
             finally:
                 self._board.end(label)
             again += part.state is PartState.READY
             if again > 1:
                 gone = Transient("publish", part.data_name, "its data is gone from the receiver again and again")
-                self._blame_if_stubborn(source, gone)
+                await self._require_patience(source, gone)
                 raise gone
         _LOG.debug("part_delivered", source=source.id, part=part.number, manifest=part.manifest_name)
 
-    def _blame_if_stubborn(self, source: Source, error: Failure) -> None:
-        """Raise ``SourceFault`` where ``error`` comes run after run: one file must not keep back all behind it.
+    async def _require_patience(self, source: Source, error: Failure) -> None:
+        """Note that the receiver did not take a file of ``source``; return where that is borne with once more.
 
-        A line that was lost is never a source's fault.
+        Raises:
+            SourceFault: it was so in the runs before, too: one file must not keep back all behind it.
         """
-        is_lines = isinstance(error, (Unreachable, LoginRefused))
-        is_sources = isinstance(error, (*SOURCE_FAILURES, LengthDiffers))
-        if is_lines or is_sources or source.attempts < STUBBORN_RUNS or self._stubborn >= MOST_STUBBORN:
+        if not may_be_of_one_file(error):
             return
-        self._stubborn += 1
-        raise as_source_fault(error) from error
+        await asyncio.to_thread(self._ledger.sources.note_failure, source)
+        if source.failures >= STUBBORN_RUNS and self._given_up < MOST_STUBBORN:
+            self._given_up += 1
+            raise as_source_fault(error) from error
 
     async def _resend(self, source: Source, part: Part, count: int) -> Part:
         """Give an uncertain part of profiles new names; events wait for a person (the receiver never deduplicates).
@@ -299,15 +317,17 @@ class Delivery:
 
 def _warn_of_profiles(event: Source, gate: order.Gate, replacements: order.Replacements) -> None:
     """Tell of profiles that are not at the receiver, though events go that were claimed after them."""
-    if gate.passes_over:
-        _LOG.warning("profiles_passed_over", source=event.id, profiles=[source.id for source in gate.passes_over])
-    for source in gate.replaced:
+    if gate.passes_over.count:
+        named = [source.id for source in gate.passes_over.named]
+        _LOG.warning("profiles_passed_over", source=event.id, profiles=named, count=gate.passes_over.count)
+    for source in gate.replaced.named:
         _LOG.warning(
             "profiles_replaced",
             source=event.id,
             profiles=source.id,
             file=source.name,
             replaced_by=replacements[source.id].id,
+            count=gate.replaced.count,
         )
 
 

@@ -1,4 +1,25 @@
-"""Whose fault it is: what goes wrong with one source sets that source aside, and the others go on."""
+"""Whose fault it is: what goes wrong with one source sets that source aside, and the others go on.
+
+What a step of a lane raises is told apart by its type alone (``errors.py`` has the whole tree)::
+
+    Failure
+    ├── one of SOURCE_FAILURES     the source drops out of the run (note_drop), and
+    │   ├── SourceChanged              is read again
+    │   ├── InputRefused               is quarantined
+    │   ├── DecisionNeeded             is held
+    │   ├── SourceFault                waits, and is tried again
+    │   └── IllegalMove                is what the ledger says: somebody decided meanwhile
+    └── any other                  ends the destination's share: the line, the receiver or the ledger stood in the way
+
+A failure becomes a ``SourceFault``, with the same words, where it turns out to be one source's own: what comes of
+
+- the work on this machine: any failure that is none of these yet, and ``OSError`` (``blamed_on``);
+- the bytes to send, that cannot be read (``BlockReader``), or are too many or too few in every try (``LengthDiffers``);
+- a look for a manifest whose outcome is not noted, if it ``may_be_of_one_file`` (``Delivery._is_settled``);
+- a data file that is not taken, run after run, if it ``may_be_of_one_file`` (``Delivery._require_patience``).
+
+A defect of ours in the work on this machine becomes ``DecisionNeeded``: trying again would give the same.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +29,23 @@ from collections.abc import Iterator
 
 import structlog
 
-from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.errors import (
+    DecisionNeeded,
+    Failure,
+    InputRefused,
+    ReceiverRefused,
+    SessionRefused,
+    SourceChanged,
+    SourceFault,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.prepare.preparation import Preparation
 
 _LOG = structlog.get_logger()
-
-
-class SourceFault(LocalFault):
-    """One source cannot go on now, and the others can: its file cannot be read, gpg fails on it. It waits."""
-
 
 SOURCE_FAILURES = (SourceChanged, InputRefused, DecisionNeeded, SourceFault, IllegalMove)
 """What concerns one source; every other failure is the line's, the receiver's, the ledger's."""
@@ -54,7 +80,13 @@ def as_source_fault(error: Failure) -> SourceFault:
     return SourceFault(error.operation, error.subject, error.cause, hint=error.hint)
 
 
-async def set_aside(source: Source, error: Failure, preparation: Preparation, ledger: Ledger) -> None:
+def may_be_of_one_file(error: Failure) -> bool:
+    """Return whether a receiver's answer may be about one file alone; a line that was lost never is. Pure."""
+    is_receivers = isinstance(error, (Transient, ReceiverRefused)) and not isinstance(error, SOURCE_FAILURES)
+    return is_receivers and not isinstance(error, (Unreachable, SessionRefused))
+
+
+async def note_drop(source: Source, error: Failure, preparation: Preparation, ledger: Ledger) -> None:
     """Note why ``source`` drops out of the run, as the kind of error asks for; may be repeated.
 
     Raises:

@@ -48,7 +48,7 @@ async def open_session(
     Raises:
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
         LoginRefused: our key is not accepted there, or its host key is not pinned here.
-        ReceiverRefused: no common algorithm, or no SFTP.
+        SessionRefused: no common algorithm, or no SFTP.
         ConfigurationError: the host's name is none.
     """
     witness = _Witness()

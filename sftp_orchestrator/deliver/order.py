@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import PendingProfiles, Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 
 Replacements = Mapping[str, Source]
 """What was delivered in the place of quarantined profile sources, by the ids of these."""
 NO_REPLACEMENTS: Replacements = MappingProxyType({})
+
+NAMED = 5
+"""Profile sources that a gate names; the others are counted. Thousands may stand before each of thousands of events."""
 
 
 def list_profiles(sources: Sequence[Source]) -> list[Source]:
@@ -34,51 +40,92 @@ def list_events(sources: Sequence[Source]) -> list[Source]:
     return sorted((s for s in sources if s.type is FeedType.EVENT), key=key)
 
 
+class Backlog:
+    """The profile sources of one destination that are not delivered: put in order once, asked for every event."""
+
+    def __init__(self, profiles: Iterable[PendingProfiles], replacements: Replacements = NO_REPLACEMENTS) -> None:
+        ordered = sorted(profiles, key=_get_number)
+        self.on_their_way = [source for source in ordered if source.state not in SOURCE_ASIDE]
+        left = [source for source in ordered if source.state in SOURCE_ASIDE and not source.released]
+        self.aside = [source for source in left if source.id not in replacements]
+        """waiting for a person, who has not released them, nor did a later file take their place"""
+        replaced = [(replacements[source.id].number, source) for source in left if source.id in replacements]
+        self._replaced = sorted(replaced, key=_get_first)
+        """whose place a file took, behind its number: for the events claimed between the two"""
+        self._replaced_numbers = [source.number for _, source in replaced]
+
+    def pick(self, event: Source, *, aside: bool = False, on_their_way: bool = False) -> Group:
+        """Return those claimed before ``event``, of either kind that is asked for; neither list is copied."""
+        aside_count = bisect.bisect_left(self.aside, event.number, key=_get_number) if aside else 0
+        moving_count = bisect.bisect_left(self.on_their_way, event.number, key=_get_number) if on_their_way else 0
+        first = (*self.aside[: min(aside_count, NAMED)], *self.on_their_way[: min(moving_count, NAMED)])
+        return Group(named=first[:NAMED], count=aside_count + moving_count, aside=aside_count)
+
+    def pick_replaced(self, event: Source) -> Group:
+        """Return those claimed before ``event`` whose place a file took that was claimed after it.
+
+        Events claimed after that file have waited for it, and need not be told of.
+        """
+        first = bisect.bisect_right(self._replaced, event.number, key=_get_first)
+        # Whoever was replaced before the event was claimed before it, too: what is left of the earlier ones is ours.
+        count = bisect.bisect_left(self._replaced_numbers, event.number) - first
+        rest = (self._replaced[place][1] for place in range(first, len(self._replaced)))
+        earlier = (source for source in rest if source.number < event.number)
+        return Group(named=tuple(itertools.islice(earlier, min(count, NAMED))), count=count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Some profile sources: the first few of them, and how many they are."""
+
+    named: tuple[PendingProfiles, ...] = ()
+    """``NAMED`` at most; those that wait for a person come first"""
+    count: int = 0
+    aside: int = 0
+    """how many of them wait for a person"""
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{source.id} ({source.name}, {source.state})" for source in self.named)
+        more = self.count - len(self.named)
+        return f"{named} and {more} more" if more else named
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """Whether an event source may go, and what it waits for."""
 
     is_open: bool
-    waits_for: tuple[Source, ...] = ()
-    passes_over: tuple[Source, ...] = ()
+    waits_for: Group = Group()
+    passes_over: Group = Group()
     """profile sources left behind by policy: worth an alert"""
-    replaced: tuple[Source, ...] = ()
+    replaced: Group = Group()
     """quarantined profile sources whose place a file took that was claimed after this event: worth an alert"""
 
     @property
     def needs_person(self) -> bool:
         """Whether something is waited for that does not go on by itself."""
-        return any(source.state in SOURCE_ASIDE for source in self.waits_for)
+        return self.waits_for.aside > 0
 
     def explain(self) -> str | None:
         """Return one line for people; None where nothing is waited for."""
-        if self.is_open:
-            return None
-        waited = ", ".join(f"{source.id} ({source.name}, {source.state})" for source in self.waits_for)
-        return f"waits for the profiles claimed before it: {waited}"
+        return None if self.is_open else f"waits for the profiles claimed before it: {self.waits_for}"
 
 
-def decide_gate(
-    event: Source,
-    earlier_profiles: Sequence[Source],
-    policy: BlockedProfiles,
-    replacements: Replacements = NO_REPLACEMENTS,
-) -> Gate:
-    """Decide whether ``event`` may be sent, given the undelivered profile sources claimed before it. Pure.
+def decide_gate(event: Source, backlog: Backlog, policy: BlockedProfiles) -> Gate:
+    """Decide whether ``event`` may be sent, given its destination's backlog of profiles. Pure.
 
-    Profiles on their way are always waited for. Those quarantined or held are waited for under ``hold``,
-    unless a person released them, or the event, or a later file took the place of a quarantined one.
+    Of these, the ones claimed before it count. Those on their way are always waited for; those quarantined or held
+    under ``hold``, unless a person released them, or the event, or a later file took the place of a quarantined one.
     """
-    on_their_way = tuple(source for source in earlier_profiles if source.state not in SOURCE_ASIDE)
-    left = [source for source in earlier_profiles if source.state in SOURCE_ASIDE and not source.released]
-    # Events claimed after the file that took its place have waited for that one, and need not be told of.
-    replaced = tuple(s for s in left if s.id in replacements and replacements[s.id].number > event.number)
-    aside = tuple(source for source in left if source.id not in replacements)
+    replaced = backlog.pick_replaced(event)
     if event.released:
-        return Gate(is_open=True, passes_over=(*on_their_way, *aside), replaced=replaced)
+        passes_over = backlog.pick(event, aside=True, on_their_way=True)
+        return Gate(is_open=True, passes_over=passes_over, replaced=replaced)
     if policy is BlockedProfiles.CONTINUE:
-        return Gate(is_open=not on_their_way, waits_for=on_their_way, passes_over=aside, replaced=replaced)
-    return Gate(is_open=not on_their_way and not aside, waits_for=(*on_their_way, *aside), replaced=replaced)
+        waits_for, passes_over = backlog.pick(event, on_their_way=True), backlog.pick(event, aside=True)
+        return Gate(is_open=not waits_for.count, waits_for=waits_for, passes_over=passes_over, replaced=replaced)
+    waits_for = backlog.pick(event, aside=True, on_their_way=True)
+    return Gate(is_open=not waits_for.count, waits_for=waits_for, replaced=replaced)
 
 
 def find_replacements(quarantined: Iterable[Source], delivered: Iterable[Source]) -> dict[str, Source]:
@@ -87,21 +134,30 @@ def find_replacements(quarantined: Iterable[Source], delivered: Iterable[Source]
     That is the first source claimed later, of the same feed and destination, and dropped under the same path. A held
     source has no replacement: whether its content is at the receiver already is what a person has to say.
     """
-    later = sorted(delivered, key=lambda source: source.number)
+    by_place: defaultdict[_Place, list[Source]] = defaultdict(list)
+    for source in sorted(delivered, key=_get_number):
+        by_place[_get_place(source)].append(source)
     found = {}
     for source in quarantined:
         if source.state is not SourceState.QUARANTINED or source.type is not FeedType.PROFILE:
             continue
-        match = next((one for one in later if one.number > source.number and _fits_in(one, source)), None)
-        if match is not None:
-            found[source.id] = match
+        same = by_place.get(_get_place(source), [])
+        later = bisect.bisect_right(same, source.number, key=_get_number)
+        if later < len(same):
+            found[source.id] = same[later]
     return found
 
 
-def _fits_in(later: Source, source: Source) -> bool:
-    return (later.feed, later.destination, later.type, later.relative_path) == (
-        source.feed,
-        source.destination,
-        source.type,
-        source.relative_path,
-    )
+_Place = tuple[str, str, FeedType, bytes]
+
+
+def _get_place(source: Source) -> _Place:
+    return (source.feed, source.destination, source.type, source.relative_path)
+
+
+def _get_number(source: PendingProfiles | Source) -> int:
+    return source.number
+
+
+def _get_first(pair: tuple[int, PendingProfiles]) -> int:
+    return pair[0]

@@ -24,6 +24,9 @@ from sftp_orchestrator.prepare.part_content import BytesContent
 _LOG = structlog.get_logger()
 T = TypeVar("T")
 
+PUBLISH_GRACE_SECONDS = 20.0
+"""How long a stop waits for a manifest under way: it must leave room within the 30 s that systemd and Docker give."""
+
 
 class Finding(enum.Enum):
     """What a look at the receiver says about a part in ``publishing``."""
@@ -53,16 +56,20 @@ def judge(part: Part, *, manifest_size: int | None, data_size: int | None) -> tu
 class Publisher:
     """Publishes the manifests of one destination. The caller keeps the order: one at a time."""
 
-    def __init__(self, destination: Destination, pool: ConnectionPool, ledger: Ledger, retrying: Retrying) -> None:
+    def __init__(
+        self, destination: Destination, pool: ConnectionPool, ledger: Ledger, retrying: Retrying, hurry: asyncio.Event
+    ) -> None:
         self._destination = destination
         self._pool = pool
         self._ledger = ledger
         self._retrying = retrying
+        self._hurry = hurry
 
     async def publish(self, part: Part) -> Part:
         """Publish the manifest of a part in ``uploaded`` or ``publishing``; return the part as it then stands.
 
         ``delivered``: done. ``ready``: its data is not at the receiver any more. ``uncertain``: nobody can tell.
+        Cancelled, it ends at once, unless a manifest is on its way: that is seen through, as long as a stop may take.
 
         Raises:
             DecisionNeeded: what would leave is not what the receiver takes.
@@ -87,10 +94,15 @@ class Publisher:
                 await asyncio.to_thread(self._ledger.parts.upload_again, part, reason)
                 _LOG.warning("upload_repeated", source=part.source_id, part=part.number, reason=reason)
                 return await self._get(part)
-            await asyncio.to_thread(self._ledger.parts.begin_publishing, part)
-            await self._put(remote, part)
-        await asyncio.to_thread(self._ledger.parts.finish_publishing, part)
+            commit = asyncio.create_task(self._commit(remote, part))
+            await finish_even_when_cancelled(commit, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
         return await self._get(part)
+
+    async def _commit(self, remote: Remote, part: Part) -> None:
+        """Intent, act, outcome: what should not be left half done."""
+        await asyncio.to_thread(self._ledger.parts.begin_publishing, part)
+        await self._put(remote, part)
+        await asyncio.to_thread(self._ledger.parts.finish_publishing, part)
 
     async def _put(self, remote: Remote, part: Part) -> None:
         try:

@@ -10,13 +10,9 @@ from types import TracebackType
 from typing import BinaryIO, Self, TypeVar
 
 from sftp_orchestrator.deliver.remote import Content
-from sftp_orchestrator.errors import LocalFault, Transient
+from sftp_orchestrator.errors import LocalFault, SourceFault, Transient
 
 T = TypeVar("T")
-
-
-class ContentFault(LocalFault):
-    """The bytes to send cannot be read."""
 
 
 class LengthDiffers(Transient):
@@ -58,7 +54,7 @@ class BlockReader:
         """Return the next block, empty at the end; together they are ``content.size`` bytes.
 
         Raises:
-            ContentFault: the stream cannot be opened or read.
+            SourceFault: the stream cannot be opened or read.
             LengthDiffers: it has fewer or more bytes than ``content.size``.
             SourceChanged: as the content says.
         """
@@ -90,9 +86,9 @@ class BlockReader:
             while 0 < len(block) < self._block_bytes and (more := self._stream.read(self._block_bytes - len(block))):
                 block += more
         except OSError as error:
-            raise ContentFault("read", self._name, error.strerror or type(error).__name__) from error
+            raise SourceFault("read", self._name, error.strerror or type(error).__name__) from error
         except LocalFault as error:
-            raise ContentFault(error.operation, error.subject, error.cause, hint=error.hint) from error
+            raise SourceFault(error.operation, error.subject, error.cause, hint=error.hint) from error
         return block
 
     def _close(self) -> None:

@@ -14,7 +14,7 @@ import structlog
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.delivery import Delivery, Stations
-from sftp_orchestrator.deliver.faults import set_aside
+from sftp_orchestrator.deliver.faults import note_drop
 from sftp_orchestrator.deliver.retry import RUN_BASE_SECONDS, RUN_CAP_SECONDS, Retrying, get_delay_seconds
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
@@ -138,7 +138,7 @@ class Runner:
             if destination is None:
                 gone = DecisionNeeded("deliver", f"to {name}", "the configuration has no such destination any more")
                 for source in sources:
-                    await set_aside(source, gone, stations.preparation, stations.ledger)
+                    await note_drop(source, gone, stations.preparation, stations.ledger)
                 return []
             retrying = Retrying(attempts=destination.attempts, chance=self.chance)
             # One more than data files go up at a time: a manifest must not wait behind gigabytes.
@@ -159,11 +159,10 @@ class Runner:
         _LOG.error(
             "destination_failed", destination=name, error=str(failure), failures=count, retry_at=until.isoformat()
         )
-        note_wait = self.stations.ledger.sources.note_wait
+        reasons = dict.fromkeys((source.id for source in sources), str(failure))
         # Where the ledger itself is the trouble, the verdict asks it next, and says so to whoever started the run.
         with contextlib.suppress(LocalFault):
-            for source in sources:
-                await asyncio.to_thread(note_wait, source.id, str(failure), retry_at=until)
+            await asyncio.to_thread(self.stations.ledger.sources.note_waits, reasons, retry_at=until)
 
     async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:
         ledger = self.stations.ledger

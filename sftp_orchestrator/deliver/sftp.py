@@ -36,7 +36,7 @@ async def connect(destination: Destination, name: str) -> SftpRemote:
     Raises:
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
         LoginRefused: our key is not accepted there, or its host key is not pinned here.
-        ReceiverRefused: no common algorithm, or no SFTP.
+        SessionRefused: no common algorithm, or no SFTP.
         ConfigurationError: a key, a passphrase or a pin cannot be read, or the host's name is none.
     """
     # At its lower levels asyncssh says something about every request.

@@ -35,6 +35,12 @@ async def put(remote: Remote, name: str, content: Content, *, rename: bool, prog
     await remote.rename(name + TEMPORARY_SUFFIX, name)
 
 
+async def remove(remote: Remote, name: str, *, rename: bool) -> bool:
+    """Remove what ``put`` may have left under ``name``; return whether there was anything. May be repeated."""
+    found = await remote.remove(name)
+    return (await remote.remove(name + TEMPORARY_SUFFIX) or found) if rename else found
+
+
 async def get_shown_size(remote: Remote, name: str, *, verify: Verify) -> int | None:
     """Return the size that the receiver shows of ``name``, None where it shows nothing. May be repeated.
 

@@ -18,17 +18,20 @@ from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
 from sftp_orchestrator import files
-from sftp_orchestrator.errors import ConfigurationError, LocalFault
+from sftp_orchestrator.config.ledger_url import SQLITE, hide_password, hide_password_in
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
 
 LEDGER_FILE = "ledger.db"
-BUSY_TIMEOUT_SECONDS = 30
-"""How long one process waits for another's transaction; ours last milliseconds."""
+BUSY_TIMEOUT_SECONDS = 10
+"""How long one process waits for another's transaction, or for the server: ours last milliseconds, and a stop that
+finds us waiting has 30 s for all it has to do."""
 LOOK_TIMEOUT_SECONDS = 5
 """How long somebody waits for a server who only wants to look: the ledger is not all of his answer."""
 EXAMINE_SECONDS = 10
 """How long a database elsewhere may take to let us in when it is only looked at."""
-_SQLITE = "sqlite"
+_MIGRATING = 7_330_214_159_073_601
+"""The advisory lock of PostgreSQL that a migration holds; a number of our own."""
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p"})
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -53,12 +56,14 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
     Raises:
         LocalFault: it cannot be opened, is no ledger, is that of a newer version, or is a file on a network file
             system, where WAL does not work.
-        ConfigurationError: it is not the URL of a database.
     """
-    engine = _open_sqlite(workspace / LEDGER_FILE) if url == _SQLITE else _open_postgresql(url)
+    if url == SQLITE:
+        engine = _open_sqlite(workspace / LEDGER_FILE)
+    else:
+        engine = _open_postgresql(url, timeout_seconds=BUSY_TIMEOUT_SECONDS)
     try:
         _migrate(engine)
-        if url == _SQLITE:
+        if url == SQLITE:
             # The files beside it (-wal, -shm) follow by themselves: SQLite gives them the owner of this one.
             give_to_owner(workspace / LEDGER_FILE)
     except LocalFault:
@@ -75,13 +80,12 @@ def open_for_reading(url: str, workspace: Path) -> sa.Engine | None:
     Raises:
         LocalFault: it cannot be read, or is no ledger.
     """
-    if url == "sqlite":
+    if url == SQLITE:
         engine = _open_sqlite_for_reading(workspace / LEDGER_FILE)
     else:
-        engine = _open_postgresql(url, connect_timeout=LOOK_TIMEOUT_SECONDS)
+        engine = _open_postgresql(url, timeout_seconds=LOOK_TIMEOUT_SECONDS)
     if engine is None:
         return None
-    sa.event.listen(engine, "handle_error", _translate)
     try:
         is_current = _get_revision(engine) == _get_newest()
     except LocalFault:
@@ -102,9 +106,7 @@ def _open_sqlite_for_reading(path: Path) -> sa.Engine | None:
         # only a database that is said to be immutable is opened without a log and an index of its own.
         mode = "mode=ro&readonly_shm=1" if log.exists() else "immutable=1"
     location = f"file:{urllib.parse.quote(str(path))}?{mode}"
-    return sa.create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(location, uri=True), poolclass=sa.pool.NullPool
-    )
+    return _make_engine(_locate(path), creator=lambda: sqlite3.connect(location, uri=True), poolclass=sa.pool.NullPool)
 
 
 def examine_database(url: str, workspace: Path) -> Condition:
@@ -112,11 +114,10 @@ def examine_database(url: str, workspace: Path) -> Condition:
 
     Raises:
         LocalFault: ``open_database`` would fail, as far as can be told.
-        ConfigurationError: it is not the URL of a database.
     """
     newest = _get_newest()
     path = workspace / LEDGER_FILE
-    if url == _SQLITE:
+    if url == SQLITE:
         place = f"{path}, SQLite on {_require_local(path) or 'an unknown kind of file system'}"
         if not path.exists():
             return Condition(place=place, revision=None, newest=newest)
@@ -125,28 +126,21 @@ def examine_database(url: str, workspace: Path) -> Condition:
                 "use", f"ledger {path}", "we may not write to it", hint="it must belong to the daemon's user"
             )
         # Without the pragmas that ours set: the first of them writes.
-        engine = _make_engine(f"sqlite:///{path}", timeout=BUSY_TIMEOUT_SECONDS)
+        engine = _make_engine(_locate(path), connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     else:
-        engine = _open_postgresql(url, connect_timeout=EXAMINE_SECONDS)
+        engine = _open_postgresql(url, timeout_seconds=EXAMINE_SECONDS)
         place = _name(engine)
     try:
         revision = _get_revision(engine)
-        if revision is None and url != _SQLITE:
+        if revision is None and url != SQLITE:
             _require_creatable(engine)
     finally:
         engine.dispose()
     return Condition(place=place, revision=revision, newest=newest)
 
 
-def _make_engine(url: str, **connecting: Any) -> sa.Engine:
-    try:
-        engine = sa.create_engine(url, connect_args=connecting, pool_pre_ping=not url.startswith(_SQLITE))
-    except (sa.exc.ArgumentError, ValueError):
-        engine = None
-    if engine is None:
-        # Raised out here, with no cause: SQLAlchemy's own text repeats the URL, password and all.
-        hint = "such as postgresql://user@host/database; ':', '@' and '/' in a password are written %3A, %40, %2F"
-        raise ConfigurationError("read", "ledger.url", "it is not the URL of a database", hint=hint)
+def _make_engine(place: sa.URL, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(place, **options)
     sa.event.listen(engine, "handle_error", _translate)
     return engine
 
@@ -157,17 +151,26 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     if context.engine is None or isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
         return
     hint = "nothing was changed; free space or permissions, or restore it from a backup: it is never started empty"
-    if context.connection is None and context.engine.dialect.name != _SQLITE:
+    if context.connection is None and context.engine.dialect.name != SQLITE:
         hint = "check ledger.url, and that the database runs and lets us in"
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     # psycopg hands on how Python counts the errors of the network.
-    cause = re.sub(r"\[Errno -?[0-9]+\] ", "", first_line)
+    cause = hide_password_in(re.sub(r"\[Errno -?[0-9]+\] ", "", first_line), _write_url(context.engine))
     raise LocalFault("use", f"ledger {_name(context.engine)}", cause, hint=hint) from error
 
 
 def _name(engine: sa.Engine) -> str:
-    """Return the URL as a person writes it: without the driver, and without the password."""
-    return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
+    """Return the path of the file, or the URL as a person writes it: without the driver, and without the password."""
+    return str(engine.url.database) if engine.dialect.name == SQLITE else hide_password(_write_url(engine))
+
+
+def _write_url(engine: sa.Engine) -> str:
+    return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=False)
+
+
+def _locate(path: Path) -> sa.URL:
+    # Not as text: a path may hold what means something in a URL.
+    return sa.URL.create(SQLITE, database=str(path))
 
 
 def _open_sqlite(path: Path) -> sa.Engine:
@@ -180,7 +183,7 @@ def _open_sqlite(path: Path) -> sa.Engine:
             path.touch(mode=files.WORK_MODE)
         elif path.stat().st_mode & 0o077:
             path.chmod(files.WORK_MODE)
-    engine = _make_engine(f"sqlite:///{path}", timeout=BUSY_TIMEOUT_SECONDS)
+    engine = _make_engine(_locate(path), connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     sa.event.listen(engine, "connect", _set_up_connection)
     sa.event.listen(engine, "begin", _begin_at_once)
     return engine
@@ -211,8 +214,11 @@ def _begin_at_once(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read_only") else "BEGIN IMMEDIATE")
 
 
-def _open_postgresql(url: str, **connecting: Any) -> sa.Engine:
-    return _make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), **connecting)
+def _open_postgresql(url: str, *, timeout_seconds: int) -> sa.Engine:
+    place = sa.make_url(url).set(drivername="postgresql+psycopg")
+    # What the URL says counts more.
+    arguments = {} if "connect_timeout" in place.query else {"connect_timeout": timeout_seconds}
+    return _make_engine(place, pool_pre_ping=True, connect_args=arguments)
 
 
 def _migrate(engine: sa.Engine) -> None:
@@ -221,6 +227,9 @@ def _migrate(engine: sa.Engine) -> None:
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))
     with engine.connect() as connection, _free_to_rebuild_tables(connection), connection.begin():
+        if connection.dialect.name == "postgresql":
+            # SQLite lets one write at a time anyhow. Whoever comes second finds nothing left to do.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
 

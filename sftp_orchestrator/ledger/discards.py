@@ -42,6 +42,7 @@ class Discards:
                 by=by,
                 attempts=0,
                 retry_at=None,
+                wanted_at=None,
             )
             if PartState.DELIVERED.value in parts:
                 properties.add_delivered(connection, source_id, now=now)

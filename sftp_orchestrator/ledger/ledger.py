@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
 from sftp_orchestrator.ledger.discards import Discards
+from sftp_orchestrator.ledger.leftovers import Leftovers
 from sftp_orchestrator.ledger.moves import Clock
 from sftp_orchestrator.ledger.outcomes import Outcomes
 from sftp_orchestrator.ledger.parts import Parts
@@ -36,6 +37,7 @@ class Ledger:
         self.parts = Parts(engine, clock)
         self.runs = Runs(engine, clock)
         self.discards = Discards(engine, clock)
+        self.leftovers = Leftovers(engine)
         self.properties = Properties(engine)
         self.outcomes = Outcomes(engine)
 

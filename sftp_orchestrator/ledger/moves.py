@@ -86,6 +86,18 @@ def move_part(
     )
 
 
+def lock_source(connection: sa.Connection, source_id: str) -> SourceState:
+    """Return the state of a source, which stays as it is until the transaction ends.
+
+    Raises:
+        IllegalMove: there is none of this id.
+    """
+    state = _get_state(connection, sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
+    if state is None:
+        raise IllegalMove("find", f"source {source_id}", "the ledger has no such id")
+    return SourceState(state)
+
+
 def note(
     connection: sa.Connection,
     *,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger import decisions, moves
 from sftp_orchestrator.ledger.records import Part
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
@@ -24,6 +25,12 @@ class Parts:
     def list_of(self, source_id: str) -> list[Part]:
         """Return the parts of a source, in order."""
         return self._select(PART.c.source_id == source_id)
+
+    def list_by_source(self, states: Collection[SourceState]) -> dict[str, tuple[Part, ...]]:
+        """Return the parts of every source in one of ``states``, in order, by its id; without sources of none."""
+        sources = sa.select(SOURCE.c.id).where(SOURCE.c.state.in_([state.value for state in states]))
+        found = self._select(PART.c.source_id.in_(sources))
+        return {source: tuple(parts) for source, parts in itertools.groupby(found, key=lambda part: part.source_id)}
 
     def list_in(self, state: PartState) -> list[Part]:
         """Return all parts in ``state``."""
@@ -136,6 +143,5 @@ def _reopen_source(connection: sa.Connection, source_id: str, *, now: datetime.d
     """Take a source that was ready or held back to planned: a part of it has work to do, or was decided upon."""
     state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
     if state in {SourceState.READY.value, SourceState.HELD.value}:
-        moves.move_source(
-            connection, source_id, SourceState.PLANNED, now=now, reason=reason, by=by, attempts=0, retry_at=now
-        )
+        wish = {} if by == moves.DAEMON else decisions.want(now)
+        moves.move_source(connection, source_id, SourceState.PLANNED, now=now, reason=reason, by=by, **wish)

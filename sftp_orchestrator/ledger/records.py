@@ -85,7 +85,13 @@ class Source:
     reason: str | None
     """why it waits, is quarantined or held"""
     attempts: int
+    """how often something came in its way since it last got on, whatever that was; for people"""
+    failures: int
+    """runs in a row in which the receiver did not take this very file; runs that did not get that far do not count"""
     retry_at: datetime.datetime | None
+    """when it is tried again by itself, whatever the schedule says; None where nothing came in its way"""
+    wanted_at: datetime.datetime | None
+    """when a person asked for it to be tried at once; None where nobody did, or something came in its way since"""
     released: bool
     """a person said that it may go on"""
 
@@ -97,7 +103,7 @@ class Source:
     @property
     def is_wanted(self) -> bool:
         """Whether a person wants it tried now, and nothing came in the way since."""
-        return self.attempts == 0 and self.retry_at is not None
+        return self.wanted_at is not None
 
     @property
     def file_name(self) -> str:
@@ -121,6 +127,22 @@ class RowsLeftOut:
 
 
 NONE_LEFT_OUT = RowsLeftOut(refused=0, duplicates=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingProfiles:
+    """A profile source that is not delivered, as far as the events behind it ask: thousands are listed at once."""
+
+    number: int
+    id: str
+    relative_path: bytes
+    state: SourceState
+    released: bool
+
+    @property
+    def name(self) -> str:
+        """The path below staging, as people see it."""
+        return display_path(self.relative_path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +175,15 @@ class PlannedPart:
     data_name: str
     manifest_name: str
     manifest: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """A data file that may lie at a receiver and belongs to no part any more."""
+
+    data_name: str
+    destination: str
+    source_id: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
-from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import moves, properties
+from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.ledger import decisions, leftovers, moves, properties
 from sftp_orchestrator.ledger.claims import finish_claim
-from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source, to_source
-from sftp_orchestrator.ledger.states import (
-    SOURCE_ASIDE,
-    SOURCE_DONE,
-    SOURCE_ON_ITS_WAY,
-    SOURCE_SENT,
-    PartState,
-    SourceState,
-)
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source, to_source
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
-_LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
-_HAS_LEFT = sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(_LEFT)).exists()
+_HAS_LEFT = (
+    sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(decisions.LEFT)).exists()
+)
+_IS_ON_ITS_WAY = sa.or_(*(SOURCE.c.state == state.value for state in sorted(SOURCE_ON_ITS_WAY)))
+"""Spelled out: a list cannot be given with a statement that runs once for each of many rows."""
+
+_NOT_AWAITED: dict[str, Any] = {"retry_at": None, "wanted_at": None}
+"""Columns of a source that nothing is tried with by itself."""
 
 
 class Sources:
@@ -94,15 +94,17 @@ class Sources:
         """Return the sources in any of ``states``, in the order of arrival."""
         return self._select(SOURCE.c.state.in_([state.value for state in states]))
 
-    def list_blocking_profiles(self, destination: str, *, before: int) -> list[Source]:
-        """Return profile sources of ``destination`` claimed before number ``before`` that are not delivered."""
-        waiting = [state.value for state in (*SOURCE_ON_ITS_WAY, SourceState.QUARANTINED, SourceState.HELD)]
-        return self._select(
-            SOURCE.c.state.in_(waiting),
+    def list_pending_profiles(self, destination: str) -> list[PendingProfiles]:
+        """Return the profile sources of ``destination`` that are not delivered, in the order of arrival."""
+        columns = (SOURCE.c[field.name] for field in dataclasses.fields(PendingProfiles))
+        query = sa.select(*columns).where(
+            SOURCE.c.state.in_([state.value for state in SOURCE_ON_ITS_WAY | SOURCE_ASIDE]),
             SOURCE.c.destination == destination,
             SOURCE.c.type == FeedType.PROFILE.value,
-            SOURCE.c.number < before,
         )
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(query.order_by(SOURCE.c.number)).mappings()
+            return [PendingProfiles(**{**row, "state": SourceState(row["state"])}) for row in rows]
 
     def find_same(self, source: Source, sha256: str) -> Source | None:
         """Return the first source with this content that was sent, or is on its way, for the same feed.
@@ -165,7 +167,7 @@ class Sources:
         planned = list(parts)
         with self._engine.begin() as connection:
             moves.move_source(
-                connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0, plan_key=plan_key
+                connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0, failures=0, plan_key=plan_key
             )
             connection.execute(
                 sa.insert(PART),
@@ -202,7 +204,8 @@ class Sources:
             if state == SourceState.PLANNED:
                 # Its last open part was decided by a person and never came by "ready".
                 moves.move_source(connection, source_id, SourceState.READY, now=now)
-            moves.move_source(connection, source_id, SourceState.DELIVERED, now=now, attempts=0, retry_at=None)
+            settled = {"attempts": 0, "failures": 0, **_NOT_AWAITED}
+            moves.move_source(connection, source_id, SourceState.DELIVERED, now=now, **settled)
             properties.add_delivered(connection, source_id, now=now)
 
     def finish_archive(self, source_id: str) -> None:
@@ -211,24 +214,24 @@ class Sources:
 
     def quarantine(self, source_id: str, reason: str) -> None:
         """claimed, inspected → quarantined: the input's fault."""
-        self._move(source_id, SourceState.QUARANTINED, reason=reason, retry_at=None)
+        self._move(source_id, SourceState.QUARANTINED, reason=reason, **_NOT_AWAITED)
 
     def hold(self, source_id: str, reason: str) -> None:
         """→ held: a person must decide."""
-        self._move(source_id, SourceState.HELD, reason=reason, retry_at=None)
+        self._move(source_id, SourceState.HELD, reason=reason, **_NOT_AWAITED)
 
     def reclaim(self, source_id: str, reason: str) -> None:
         """→ claimed: read it again. Only while no manifest of it has left; its parts are forgotten."""
         now = self._clock()
         with self._engine.begin() as connection:
-            _require_nothing_left(connection, source_id)
-            connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
+            decisions.require_nothing_left(connection, source_id)
+            leftovers.forget_parts(connection, source_id)
             moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason)
 
     def reassign(self, source_id: str, *, type_: FeedType, destination: str) -> None:
         """Note what its feed is now, and where it goes. Only while no manifest of it has left."""
         with self._engine.begin() as connection:
-            _require_nothing_left(connection, source_id)
+            decisions.require_nothing_left(connection, source_id)
             connection.execute(
                 sa.update(SOURCE).where(SOURCE.c.id == source_id).values(type=type_.value, destination=destination)
             )
@@ -236,7 +239,7 @@ class Sources:
     def has_left(self, source_id: str) -> bool:
         """Return whether a manifest of it has left, or may have."""
         with self._engine.connect().execution_options(read_only=True) as connection:
-            return _has_left(connection, source_id)
+            return decisions.has_left(connection, source_id)
 
     def note_change(
         self, source_id: str, reason: str, *, size: int, mtime_ns: int, retry_at: datetime.datetime
@@ -246,7 +249,7 @@ class Sources:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
-                .values(size=size, mtime_ns=mtime_ns, reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
+                .values(size=size, mtime_ns=mtime_ns, reason=reason, **_wait_until(retry_at))
             )
 
     def note_correction(self, source_id: str, *, size: int, mtime_ns: int) -> None:
@@ -259,15 +262,34 @@ class Sources:
             )
 
     def note_wait(self, source_id: str, reason: str, *, retry_at: datetime.datetime | None) -> None:
-        """Note that a step failed and is tried again at ``retry_at``; the state stays.
+        """Note that something came in the way of a source, and that it is tried again at ``retry_at``.
 
-        A source that was set aside or delivered meanwhile keeps its own reason.
+        The state stays. A source that was set aside or delivered meanwhile keeps its own reason.
+        """
+        self.note_waits({source_id: reason}, retry_at=retry_at)
+
+    def note_waits(self, reasons: Mapping[str, str], *, retry_at: datetime.datetime | None) -> None:
+        """Do as ``note_wait`` for many sources, by their ids, in one transaction."""
+        if not reasons:
+            return
+        statement = (
+            sa.update(SOURCE)
+            .where(SOURCE.c.id == sa.bindparam("source_id"), _IS_ON_ITS_WAY)
+            .values(reason=sa.bindparam("why"), **_wait_until(retry_at))
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement, [{"source_id": source, "why": why} for source, why in reasons.items()])
+
+    def note_failure(self, source: Source) -> None:
+        """Note that the receiver did not take a file of ``source``, as it was read, in a run; may be repeated in it.
+
+        A person's word meanwhile counts for more: then nothing is noted.
         """
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(SOURCE)
-                .where(SOURCE.c.id == source_id, SOURCE.c.state.in_([state.value for state in SOURCE_ON_ITS_WAY]))
-                .values(reason=reason, retry_at=retry_at, attempts=SOURCE.c.attempts + 1)
+                .where(SOURCE.c.id == source.id, SOURCE.c.failures == source.failures, _IS_ON_ITS_WAY)
+                .values(failures=source.failures + 1)
             )
 
     # What a person decides.
@@ -295,22 +317,18 @@ class Sources:
         source = self.get(source_id)
         with self._engine.begin() as connection:
             for other in properties.list_contradicting(connection, source, accepted):
-                _take_back(connection, other, now=now, reason=f"the types of source {source_id} were accepted", by=by)
+                decisions.take_back(
+                    connection, other, now=now, reason=f"the types of source {source_id} were accepted", by=by
+                )
             properties.accept(connection, source, accepted, now=now, by=by)
-            _go_on(connection, source, now=now, reason=reason, by=by, released=False)
+            decisions.go_on(connection, source_id, now=now, reason=reason, by=by)
         return self.get(source_id)
 
     def _decide(self, source_id: str, *, by: str, released: bool) -> Source:
-        source = self.get(source_id)
-        wanted = "release" if released else "retry"
-        if source.state in SOURCE_DONE:
-            raise ConfigurationError(wanted, f"source {source_id}", "it is delivered, nothing is left to do")
-        if source.state is SourceState.DISCARDED:
-            hint = "to send it after all, drop its file again: the archive has it"
-            raise ConfigurationError(wanted, f"source {source_id}", "it was discarded", hint=hint)
-        word = "released by a person" if released else "tried again by a person"
+        self.get(source_id)
+        reason = "released by a person" if released else "tried again by a person"
         with self._engine.begin() as connection:
-            _go_on(connection, source, now=self._clock(), reason=word, by=by, released=released)
+            decisions.go_on(connection, source_id, now=self._clock(), reason=reason, by=by, released=released)
         return self.get(source_id)
 
     def _move(self, source_id: str, after: SourceState, *, reason: str | None = None, **values: Any) -> None:
@@ -318,70 +336,6 @@ class Sources:
             moves.move_source(connection, source_id, after, now=self._clock(), reason=reason, **values)
 
 
-def _go_on(
-    connection: sa.Connection, source: Source, *, now: datetime.datetime, reason: str, by: str, released: bool
-) -> None:
-    """Let a source go on that a person decided about, from where it safely can."""
-    values: dict[str, Any] = {
-        "attempts": 0,
-        "retry_at": now,
-        "released": source.released or released,
-    }
-    if source.state in {SourceState.QUARANTINED, SourceState.HELD}:
-        _require_decided(connection, source.id, "release" if released else "retry")
-        after = SourceState.PLANNED if _has_left(connection, source.id) else SourceState.CLAIMED
-        if after is SourceState.CLAIMED:
-            connection.execute(sa.delete(PART).where(PART.c.source_id == source.id))
-        moves.move_source(connection, source.id, after, now=now, reason=reason, by=by, **values)
-    else:
-        connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source.id).values(**values))
-        moves.note(
-            connection,
-            now=now,
-            source_id=source.id,
-            part=None,
-            before=source.state,
-            after=source.state,
-            reason=reason,
-            by=by,
-        )
-
-
-def _take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:
-    """planned, ready → claimed, while the daemon may be at it; nothing happens where a manifest of it has left."""
-    # Their rows are locked first, as by every move of a part: no manifest can leave between this look and the move.
-    parts = sa.select(PART.c.state).where(PART.c.source_id == source_id).with_for_update()
-    if not set(connection.scalars(parts)) & set(_LEFT):
-        connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
-        moves.move_source(
-            connection, source_id, SourceState.CLAIMED, now=now, reason=reason, by=by, attempts=0, retry_at=now
-        )
-
-
-def _count(connection: sa.Connection, source_id: str, states: Sequence[str]) -> int:
-    return (
-        connection.scalar(
-            sa.select(sa.func.count()).select_from(PART).where(PART.c.source_id == source_id, PART.c.state.in_(states))
-        )
-        or 0
-    )
-
-
-def _has_left(connection: sa.Connection, source_id: str) -> bool:
-    return _count(connection, source_id, _LEFT) > 0
-
-
-def _require_nothing_left(connection: sa.Connection, source_id: str) -> None:
-    if _has_left(connection, source_id):
-        raise DecisionNeeded("read again", f"source {source_id}", "manifests of it have left already")
-
-
-def _require_decided(connection: sa.Connection, source_id: str, wanted: str) -> None:
-    # A part in "publishing" is no obstacle: the next run finds out what became of it before anything else.
-    if _count(connection, source_id, (PartState.UNCERTAIN.value,)):
-        raise DecisionNeeded(
-            wanted,
-            f"source {source_id}",
-            "whether the receiver took a part of it is not known",
-            hint=f"`sftp-orchestrator resolve {source_id} --delivered` or `--resend` says so",
-        )
+def _wait_until(retry_at: datetime.datetime | None) -> dict[str, Any]:
+    """Return the columns of a source in whose way something came."""
+    return {"attempts": SOURCE.c.attempts + 1, "retry_at": retry_at, "wanted_at": None}

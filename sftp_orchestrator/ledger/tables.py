@@ -105,7 +105,9 @@ SOURCE = sa.Table(
     sa.Column("sendings", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reason", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("retry_at", UtcDateTime),
+    sa.Column("wanted_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     _one_of("state", SourceState),
     # Few sources have such rows: to find them must not mean to read all of them.
@@ -130,6 +132,15 @@ PART = sa.Table(
     sa.Column("delivered_at", UtcDateTime),
     _one_of("state", PartState),
     sa.Index("ix_part_state_source_id", "state", "source_id"),
+)
+
+LEFTOVER = sa.Table(
+    "leftover",
+    METADATA,
+    sa.Column("data_name", sa.String(200), primary_key=True),
+    sa.Column("destination", sa.String(40), nullable=False),
+    sa.Column("source_id", sa.ForeignKey("source.id"), nullable=False),
+    comment="data that may lie at a receiver and belongs to no part any more: to be removed there",
 )
 
 HISTORY = sa.Table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +20,12 @@ from starlette.templating import Jinja2Templates
 from sftp_orchestrator import units
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import display_path
-from sftp_orchestrator.ledger.states import PartState
+from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.outlook import describe_run, describe_start
 from sftp_orchestrator.overview import Overview, describe_delivered
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import COMMAND, SourceView, spell_out, summarize_parts
+from sftp_orchestrator.web.latest import Latest
 from sftp_orchestrator.web.pulse import Pulse
 
 _HEADERS = {
@@ -44,15 +44,16 @@ STALLED_SECONDS = 5.0
 
 
 def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse, *, command: str = COMMAND) -> Starlette:
-    """Return the application; ``get_overview`` is blocking and called in a thread.
+    """Return the application; ``get_overview`` is blocking, and called for several requests at once (``Latest``).
 
     ``command`` is how a person calls us with the same configuration.
     """
+    latest = Latest(get_overview)
     templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
     _set_up(templates.env, command)
 
     async def show_page(request: Request) -> Response:
-        overview = await asyncio.to_thread(get_overview)
+        overview = await latest.get()
         context = {
             "overview": overview,
             "delivered": describe_delivered(overview),
@@ -64,7 +65,7 @@ def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse, *
         return templates.TemplateResponse(request, "status.html", context, headers=_HEADERS)
 
     async def show_json(_: Request) -> Response:
-        overview = await asyncio.to_thread(get_overview)
+        overview = await latest.get()
         return JSONResponse({**overview.to_json(), "work": _list_work(board)}, headers=_HEADERS)
 
     async def show_health(_: Request) -> Response:
@@ -79,7 +80,7 @@ def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse, *
         )
 
     async def show_metrics(_: Request) -> Response:
-        overview = await asyncio.to_thread(get_overview)
+        overview = await latest.get()
         return Response(_render_metrics(overview, board), media_type=_METRICS_TYPE, headers=_HEADERS)
 
     async def show_failure(_: Request, error: Exception) -> Response:
@@ -181,8 +182,8 @@ def _render_metrics(overview: Overview, board: Board) -> bytes:
     registry = CollectorRegistry()
     registry.register(_RowsLeftOut(overview))
     states = Gauge("sftp_orchestrator_sources", "Sources by state.", ["state"], registry=registry)
-    for state, count in overview.to_json()["counts"].items():
-        states.labels(state=state).set(count)
+    for state in SourceState:
+        states.labels(state=state.value).set(overview.counts.get(state.value, 0))
     sent = Gauge("sftp_orchestrator_sent_bytes", "Bytes acknowledged since the start.", registry=registry)
     sent.set(board.sent_bytes)
     uncertain = Gauge("sftp_orchestrator_uncertain_parts", "Parts that wait for a word.", registry=registry)

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import tables
+from sftp_orchestrator.ledger import database, tables
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
@@ -280,10 +280,10 @@ def test_what_was_given_up_holds_up_nobody_and_counts_as_sent_where_it_was(ledge
     ledger.sources.quarantine("p1", "bad")
     for source_id in ("e1", "e2"):
         ledger.sources.hold(source_id, "why")
-    assert [source.id for source in ledger.sources.list_blocking_profiles("production", before=event.number)] == ["p1"]
+    assert [source.id for source in ledger.sources.list_pending_profiles("production")] == ["p1"]
     for source_id in ("p1", "e1", "e2"):
         ledger.discards.discard(source_id, by="anna")
-    assert ledger.sources.list_blocking_profiles("production", before=event.number) == []
+    assert ledger.sources.list_pending_profiles("production") == []
     same = ledger.sources.find_same(event, "0" * 64)
     assert same is not None
     assert same.id == "e2"
@@ -324,17 +324,126 @@ def test_a_run_has_no_end_until_it_is_noted(ledger: Ledger) -> None:
     assert ledger.runs.list_unfinished(since=since + datetime.timedelta(seconds=1)) == []
 
 
-def test_blocking_profiles_are_those_claimed_before_and_not_delivered(ledger: Ledger) -> None:
-    """Later ones, other destinations' and delivered ones do not count."""
-    _claim(ledger, "p1", type=FeedType.PROFILE)
-    event = _claim(ledger, "e1")
-    _claim(ledger, "p2", type=FeedType.PROFILE)
-    found = ledger.sources.list_blocking_profiles("production", before=event.number)
-    assert [source.id for source in found] == ["p1"]
-    assert ledger.sources.list_blocking_profiles("elsewhere", before=event.number) == []
-    ledger.sources.quarantine("p1", "bad")
-    found = ledger.sources.list_blocking_profiles("production", before=event.number)
-    assert [source.state for source in found] == [SourceState.QUARANTINED]
+def test_pending_profiles_are_those_of_a_destination_that_are_not_delivered(ledger: Ledger) -> None:
+    """Events, other destinations' and delivered ones do not count; those that wait for a person do."""
+    for source_id in ("p1", "p2", "p3"):
+        _claim(ledger, source_id, type=FeedType.PROFILE)
+    _claim(ledger, "e1")
+    _plan(ledger, "p2", parts=1)
+    _take_to(ledger, "p2", 1, PartState.DELIVERED)
+    ledger.sources.finish_delivery("p2")
+    ledger.sources.quarantine("p3", "bad")
+    first, third = ledger.sources.list_pending_profiles("production")
+    assert (first.id, first.name, first.state, first.released) == ("p1", r"a/b\xff\n.csv", SourceState.CLAIMED, False)
+    assert (third.id, third.state) == ("p3", SourceState.QUARANTINED)
+    assert first.number < third.number
+    assert ledger.sources.list_pending_profiles("elsewhere") == []
+
+
+def test_parts_of_many_sources_are_listed_by_their_source(ledger: Ledger) -> None:
+    """Each source's parts in order, those of sources in other states left out."""
+    for source_id in ("s2", "s1", "s3", "s4"):
+        _claim(ledger, source_id)
+    for source_id in ("s2", "s1", "s3"):
+        _plan(ledger, source_id)
+    ledger.sources.hold("s3", "why")
+    found = ledger.parts.list_by_source({SourceState.CLAIMED, SourceState.PLANNED})
+    assert {source: [part.number for part in parts] for source, parts in found.items()} == {"s1": [1, 2], "s2": [1, 2]}
+
+
+def test_what_came_in_the_way_is_told_apart(ledger: Ledger) -> None:
+    """Waits are no failures of a file; a failure counts once a run; a wish lasts until something comes in its way."""
+    at = datetime.datetime(2026, 1, 1, 2, tzinfo=datetime.UTC)
+    source = _claim(ledger, "s1")
+    ledger.sources.note_wait("s1", "the receiver is away", retry_at=at)
+    source = ledger.sources.get("s1")
+    assert (source.attempts, source.failures, source.is_wanted) == (1, 0, False)
+    ledger.sources.note_failure(source)
+    ledger.sources.note_failure(source)
+    source = ledger.sources.get("s1")
+    assert (source.attempts, source.failures) == (1, 1)
+    wanted = ledger.sources.retry("s1", by="anna")
+    assert (wanted.attempts, wanted.failures, wanted.is_wanted, wanted.retry_at) == (0, 0, True, wanted.wanted_at)
+    ledger.sources.note_failure(source)
+    assert ledger.sources.get("s1").failures == 0
+    ledger.sources.note_wait("s1", "the receiver is away", retry_at=at)
+    source = ledger.sources.get("s1")
+    assert (source.is_wanted, source.retry_at) == (False, at)
+
+
+def test_what_the_daemon_does_anew_is_no_wish_of_a_person(ledger: Ledger) -> None:
+    """A piece that is made again neither calls a source wanted nor wipes out what was counted."""
+    _claim(ledger, "s1")
+    _plan(ledger, "s1", parts=1)
+    _take_to(ledger, "s1", 1, PartState.UPLOADED)
+    ledger.sources.note_failure(ledger.sources.get("s1"))
+    ledger.parts.prepare_again(ledger.parts.get("s1", 1), "its encrypted piece is gone")
+    source = ledger.sources.get("s1")
+    assert (source.state, source.is_wanted, source.failures) == (SourceState.PLANNED, False, 1)
+
+
+def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engine: sa.Engine) -> None:
+    """The migration finds what a person wanted tried when the daemon was stopped, and takes no wait for a wish."""
+    for source_id in ("new", "waits", "wanted"):
+        _claim(ledger, source_id)
+    ledger.sources.note_wait("waits", "why", retry_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+    ledger.sources.retry("wanted", by="anna")
+    with ledger_engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE leftover"))
+        for column in ("failures", "wanted_at"):
+            connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0007'"))
+    database._migrate(ledger_engine)
+    assert [ledger.sources.get(source_id).is_wanted for source_id in ("new", "waits", "wanted")] == [False, False, True]
+
+
+def test_a_word_counts_on_what_is_true_when_it_is_spoken(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon holds a source while a person has it retried: it goes on from ``held``, and history says so."""
+    _claim(ledger, "s1")
+    intact = ledger.sources.get
+
+    def get(source_id: str) -> Source:
+        monkeypatch.undo()
+        source = intact(source_id)
+        ledger.sources.hold(source_id, "the daemon holds it now")
+        return source
+
+    monkeypatch.setattr(ledger.sources, "get", get)
+    ledger.sources.retry("s1", by="anna")
+    moves = [(move.before, move.after, move.by) for move in ledger.list_history(source_id="s1")]
+    assert moves[1:] == [("claimed", "held", "daemon"), ("held", "claimed", "anna")]
+    assert ledger.sources.get("s1").is_wanted
+
+
+def test_data_that_loses_its_part_is_remembered(ledger: Ledger) -> None:
+    """Read again, held and retried: what may have gone up under the old names is listed until it is forgotten."""
+    for source_id in ("s1", "s2"):
+        _claim(ledger, source_id)
+        _plan(ledger, source_id, parts=3)
+        _take_to(ledger, source_id, 1, PartState.UPLOADED)
+        _take_to(ledger, source_id, 2, PartState.READY)
+    ledger.sources.reclaim("s1", "it changed")
+    ledger.sources.hold("s2", "why")
+    ledger.sources.retry("s2", by="anna")
+    found = ledger.leftovers.list_of("production")
+    assert [left.data_name for left in found] == ["s1_0.csv", "s1_1.csv", "s2_0.csv", "s2_1.csv"]
+    assert {left.source_id for left in found} == {"s1", "s2"}
+    assert ledger.leftovers.list_of("elsewhere") == []
+    ledger.leftovers.forget(found[0])
+    ledger.leftovers.forget(found[0])
+    assert ledger.leftovers.list_of("production") == found[1:]
+
+
+def test_waits_are_noted_for_many_at_once(ledger: Ledger) -> None:
+    """Each gets its own reason and one time; one that was set aside meanwhile keeps its own."""
+    at = datetime.datetime(2026, 1, 1, 2, tzinfo=datetime.UTC)
+    for source_id in ("s1", "s2", "s3"):
+        _claim(ledger, source_id)
+    ledger.sources.hold("s3", "why")
+    ledger.sources.note_waits({"s1": "one", "s2": "two", "s3": "three"}, retry_at=at)
+    ledger.sources.note_waits({}, retry_at=at)
+    noted = [ledger.sources.get(source_id) for source_id in ("s1", "s2", "s3")]
+    assert [(source.reason, source.retry_at) for source in noted] == [("one", at), ("two", at), ("why", None)]
 
 
 def test_a_ledger_that_is_only_looked_at_is_as_it_was_written(ledger: Ledger, ledger_engine: sa.Engine) -> None:

@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,14 +37,6 @@ PROFILES = "user_id,Name\na,Ada\n"
 BROKEN_PROFILES = "user_id,Name\na\n"
 LONG_PAUSE = timedelta(seconds=8)
 """Longer than a command and the daemon's look for decisions take, on a machine that is shared."""
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port where nobody listens, kept from everybody else for the time of the test."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield int(taken.getsockname()[1])
 
 
 def _drop(folder: Path, **contents: str) -> None:

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from sftp_orchestrator.deliver.delivery import PUBLISH_GRACE_SECONDS
+from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
 from sftp_orchestrator.schedule import Ticks
+from tests.support.backlogs import fill_ledger
+from tests.support.configuration import write_configuration
+from tests.support.ports import find_free_port
 from tests.support.relay import HeldRelay, SilentRelay
 from tests.support.service import call, configure, get_status, run_service
 
@@ -26,6 +29,8 @@ LIMITS = {"destinations": {"production": {"limits": {"plain_bytes": 4_000}}}}
 """So small that each file becomes several parts."""
 STOP_SECONDS = 30
 """What systemd and Docker are told to wait (deploy/)."""
+QUICK_STOP_SECONDS = 5
+"""Where nothing is under way that is worth waiting for."""
 
 
 def _drop(staging: Path) -> dict[str, bytes]:
@@ -239,3 +244,23 @@ async def test_a_file_that_comes_while_others_go_up_goes_next(tmp_path: Path) ->
             for name in ("customers_1.csv", "customers_2.csv"):
                 await service.wait_for("source_delivered", file=name)
             assert await service.stop() == 0
+
+
+async def test_looks_that_nobody_waits_for_hold_up_neither_intake_nor_stop(tmp_path: Path) -> None:
+    """Thousands wait, and scrapers give up before they have an answer: files are taken in, SIGTERM ends at once."""
+    port = find_free_port()
+    changes = {"web": {"listen": f"127.0.0.1:{port}"}, "schedule": {"deliver": "0 2 1 1 *"}}
+    written = await asyncio.to_thread(write_configuration, tmp_path, changes)
+    await asyncio.to_thread(fill_ledger, written.configuration, 2_000)
+    async with run_service(written.path) as service:
+        await service.wait_for("daemon_started")
+        for _ in range(6):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await writer.drain()
+            writer.close()
+        (tmp_path / "staging" / "customers_new.csv").write_bytes(b"user_id,Name\na,Ada\n")
+        await service.wait_for("source_claimed", file="customers_new.csv")
+        started = asyncio.get_running_loop().time()
+        assert await service.stop() == 0
+        assert asyncio.get_running_loop().time() - started < QUICK_STOP_SECONDS

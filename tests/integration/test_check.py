@@ -6,10 +6,9 @@ import asyncio
 import errno
 import os
 import re
-import socket
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,6 @@ from tests.support.openssh import make_key
 from tests.support.paramiko_server import DropBox, run_paramiko
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port where nobody listens, kept from everybody else for the time of the test."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield int(taken.getsockname()[1])
 
 
 @asynccontextmanager

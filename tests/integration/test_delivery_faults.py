@@ -6,26 +6,43 @@ import asyncio
 import contextlib
 import errno
 import os
+import posixpath
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import paramiko
 import pytest
+import sqlalchemy as sa
+import structlog
 import structlog.testing
-from paramiko.sftp import SFTP_PERMISSION_DENIED
+from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.deliver import retry
 from sftp_orchestrator.deliver.delivery import MOST_SENDINGS, STUBBORN_RUNS, Delivery
-from sftp_orchestrator.deliver.publish import Publisher
+from sftp_orchestrator.deliver.faults import may_be_of_one_file
+from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS, Publisher
 from sftp_orchestrator.deliver.run import Verdict
-from sftp_orchestrator.errors import ExitCode, Transient, Unreachable
+from sftp_orchestrator.errors import (
+    ExitCode,
+    Failure,
+    LocalFault,
+    LoginRefused,
+    ReceiverRefused,
+    SessionRefused,
+    SourceChanged,
+    SourceFault,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.ledger.tables import LEFTOVER
 from sftp_orchestrator.prepare.part_content import BytesContent, PartContent
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
@@ -194,6 +211,59 @@ async def test_a_file_that_the_receiver_never_takes_lets_the_others_pass_in_the_
     assert verdict.failures == ()
     assert sources[NEW].state is SourceState.ARCHIVED
     assert sources[OLD].retry_at is not None
+    assert sources[OLD].failures == STUBBORN_RUNS + 1
+
+
+class _FailsOnce(Files):
+    """Answers the first data file with a failure, and takes every other."""
+
+    failures = 0
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        if path.endswith(".csv") and not _FailsOnce.failures:
+            _FailsOnce.failures += 1
+            return SFTP_FAILURE
+        return super().open(path, flags, attr)
+
+
+async def test_runs_without_a_receiver_are_no_fault_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    """After outages, however many, a file that fails once is tried again within the run, and the oldest go first."""
+    monkeypatch.setattr(retry, "STEP_BASE_SECONDS", 0.01)
+    monkeypatch.setattr(_FailsOnce, "failures", 0)
+    with run_paramiko(tmp_path / "receiver", files=_FailsOnce) as receiver:
+        away = _make(tmp_path, receiver, port=closed_port)
+        _drop_two(away.staging)
+        for _ in range(STUBBORN_RUNS + 1):
+            verdict, sources = await _run(away)
+            assert [type(failure) for failure in verdict.failures] == [Unreachable]
+            assert [source.failures for source in sources.values()] == [0, 0]
+        verdict, sources = await _run(_make(tmp_path, receiver, attempts=5))
+        manifests = _list_opened(receiver, ".manifest")
+    assert verdict.exit_code is ExitCode.DONE
+    old, new = manifests
+    assert f"_{sources[OLD].id}_" in old
+    assert f"_{sources[NEW].id}_" in new
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (Transient("upload", "a", "a failure"), True),
+        (ReceiverRefused("upload", "a", "permission denied"), True),
+        (Unreachable("upload", "a", "connection lost"), False),
+        (LoginRefused("connect to", "a", "it does not accept our key"), False),
+        (SessionRefused("connect to", "a", "it does not start an SFTP session"), False),
+        (LocalFault("use", "the ledger", "the disk is full"), False),
+        (SourceChanged("read", "a", "it changed"), False),
+        (SourceFault("read", "a", "Input/output error"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Failure) else "",
+)
+def test_a_line_a_login_or_this_machine_is_never_the_fault_of_a_file(error: Failure, *, counts: bool) -> None:
+    """Only what the receiver answers to one file may be about it."""
+    assert may_be_of_one_file(error) is counts
 
 
 def _act_on_open(act: Callable[[], None]) -> type[Files]:
@@ -234,16 +304,17 @@ async def test_a_source_that_a_person_moves_in_flight_drops_out_alone(tmp_path: 
     assert verdict.exit_code is ExitCode.DONE
 
 
+def _append_to_old(folder: Path) -> None:
+    """Let a producer write on to the events that are claimed already."""
+    for path in (folder / "workspace").rglob("source.csv"):
+        if b"1700000000" in path.read_bytes():
+            with path.open("a") as stream:
+                stream.write("Sold,1700009999,late\n")
+
+
 async def test_a_source_that_changes_while_parts_of_it_go_up_is_read_again(tmp_path: Path) -> None:
     """Its producer appends while several parts are under way: the others arrive, and the next run sends all rows."""
-
-    def append() -> None:
-        for path in (tmp_path / "workspace").rglob("source.csv"):
-            if b"1700000000" in path.read_bytes():
-                with path.open("a") as stream:
-                    stream.write("Sold,1700009999,late\n")
-
-    with run_paramiko(tmp_path / "receiver", files=_act_on_open(append)) as receiver:
+    with run_paramiko(tmp_path / "receiver", files=_act_on_open(lambda: _append_to_old(tmp_path))) as receiver:
         configuration = _make(tmp_path, receiver, limits={"plain_bytes": 2_000})
         _drop_events(configuration.staging, OLD, at=1_700_000_000, rows=1_000)
         _drop_events(configuration.staging, NEW, at=1_710_000_000)
@@ -254,6 +325,65 @@ async def test_a_source_that_changes_while_parts_of_it_go_up_is_read_again(tmp_p
         verdict, sources = await _run(configuration)
     assert verdict.exit_code is ExitCode.DONE
     assert sources[OLD].records == 1_001
+
+
+def _list_lone(receiver: ParamikoServer) -> list[str]:
+    """Return the data files at a receiver that have no manifest."""
+    names = {path.name for path in receiver.root.iterdir()}
+    return sorted(name for name in names if name.endswith(".csv") and f"{name[:-4]}.manifest" not in names)
+
+
+@pytest.mark.parametrize("rename", [False, True])
+async def test_data_of_a_source_that_is_read_again_does_not_stay_at_the_receiver(
+    tmp_path: Path, *, rename: bool
+) -> None:
+    """What went up before the producer wrote on has no manifest and never will: it is removed at the end of a run."""
+    with run_paramiko(tmp_path / "receiver", files=_act_on_open(lambda: _append_to_old(tmp_path))) as receiver:
+        configuration = _make(tmp_path, receiver, limits={"plain_bytes": 2_000}, rename=rename)
+        _drop_events(configuration.staging, OLD, at=1_700_000_000, rows=1_000)
+        await _run(configuration)
+        verdict, _ = await _run(configuration)
+        assert verdict.exit_code is ExitCode.DONE
+        assert _list_lone(receiver) == []
+        assert not [path for path in receiver.root.iterdir() if path.name.endswith(".uploading")]
+    with _open(configuration) as ledger:
+        assert ledger.leftovers.list_of("production") == []
+
+
+async def test_leftovers_that_cannot_be_removed_are_told_and_are_no_failure(tmp_path: Path) -> None:
+    """A refusal is final, and the log names the file; after any other failure the next run goes on with them."""
+    answers = {"/a.csv": [SFTP_PERMISSION_DENIED], "/b.csv": [SFTP_FAILURE]}
+
+    class KeepsSome(Files):
+        """Does not remove every file at the first request."""
+
+        def remove(self, path: str) -> int:
+            left = answers.get(posixpath.join("/", path), [])
+            return left.pop() if left else super().remove(path)
+
+    with run_paramiko(tmp_path / "receiver", files=KeepsSome) as receiver:
+        configuration = _make(tmp_path, receiver)
+        names = ["a.csv", "b.csv", "c.csv", "gone.csv"]
+        for name in names[:3]:
+            (receiver.root / name).touch()
+        told = []
+        for file in (OLD, NEW):
+            _drop_events(configuration.staging, file, at=1_700_000_000 if file == OLD else 1_710_000_000)
+            with open_daemon(configuration, Board()) as daemon, structlog.testing.capture_logs() as logs:
+                await daemon._scan()
+                (source,) = daemon._ledger.sources.list_in({SourceState.CLAIMED})
+                if file == OLD:
+                    rows = [{"data_name": name, "destination": "production", "source_id": source.id} for name in names]
+                    with daemon._ledger._engine.begin() as connection:
+                        connection.execute(sa.insert(LEFTOVER), rows)
+                verdict = await daemon.run_once()
+                told.append([(line["event"], line["name"]) for line in logs if line["event"].startswith("leftover")])
+                assert verdict.exit_code is ExitCode.DONE
+        assert _list_lone(receiver) == ["a.csv"]
+    assert told == [
+        [("leftover_stays", "a.csv"), ("leftover_stays", "b.csv")],
+        [("leftover_removed", "b.csv"), ("leftover_removed", "c.csv"), ("leftover_removed", "gone.csv")],
+    ]
 
 
 async def test_a_crash_in_preparing_one_source_holds_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,3 +520,42 @@ async def test_a_stop_leaves_no_task_behind(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(asyncio.CancelledError):
             await task
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+class _TakesNoManifest(Files):
+    """Answers every manifest with a failure."""
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        return SFTP_FAILURE if path.endswith(".manifest") else super().open(path, flags, attr)
+
+
+async def test_a_stop_does_not_wait_for_a_pause_between_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a manifest waits to be tried again nothing is under way: a stop ends at once, and its part is found."""
+    monkeypatch.setattr(retry, "STEP_BASE_SECONDS", 3600)
+    monkeypatch.setattr(retry, "STEP_CAP_SECONDS", 3600)
+    pausing = asyncio.Event()
+
+    def notice(_logger: object, _method: str, line: MutableMapping[str, Any]) -> NoReturn:
+        if line["event"] == "step_retried" and line["step"].startswith("publish "):
+            pausing.set()
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[notice])
+    try:
+        with run_paramiko(tmp_path / "receiver", files=_TakesNoManifest) as receiver:
+            configuration = _make(tmp_path, receiver, attempts=5)
+            _drop_profiles(configuration.staging)
+            with open_daemon(configuration, Board()) as daemon:
+                daemon._runner.chance = lambda: 1.0
+                task = asyncio.create_task(daemon.run_once())
+                await pausing.wait()
+                started = asyncio.get_running_loop().time()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert asyncio.get_running_loop().time() - started < PUBLISH_GRACE_SECONDS / 2
+    finally:
+        structlog.reset_defaults()
+    with _open(configuration) as ledger:
+        (source,) = ledger.sources.list_in(set(SourceState))
+        assert [part.state for part in ledger.parts.list_of(source.id)] == [PartState.PUBLISHING]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sftp_orchestrator.errors import ConfigurationError, LocalFault
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger import database
 from sftp_orchestrator.ledger.database import LEDGER_FILE, examine_database, open_database
 
@@ -112,13 +112,3 @@ def test_a_database_that_is_away_is_told_with_a_hint(url: str, tmp_path: Path) -
         ) as raised:
             look(url, tmp_path)
         assert not [word for word in ("hunter2", "Errno", "\n") if word in str(raised.value)]
-
-
-@pytest.mark.parametrize("url", ["postgresql://someone:hunter2@host:port/ledger", "postgresql://a:hunter2/x@[::1/l"])
-def test_what_is_no_url_is_a_configuration_error_without_the_password(url: str, tmp_path: Path) -> None:
-    """A password with characters that a URL does not take is the usual reason; it is not repeated."""
-    with pytest.raises(ConfigurationError, match=r"ledger\.url: it is not the URL of a database") as raised:
-        examine_database(url, tmp_path)
-    assert "hunter2" not in str(raised.value)
-    assert raised.value.__cause__ is None
-    assert raised.value.__context__ is None

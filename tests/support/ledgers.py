@@ -30,13 +30,7 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
     """The ``ledger.url`` of a database of each kind, without a table in it."""
     if request.param == "sqlite":
         return "sqlite"
-    server: str = request.getfixturevalue("postgresql_url")
-    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with administration.connect() as connection:
-        connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
-        connection.execute(sa.text("CREATE DATABASE ledger"))
-    administration.dispose()
-    return server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger")
+    return make_postgresql(request.getfixturevalue("postgresql_url"))
 
 
 @pytest.fixture
@@ -45,6 +39,16 @@ def ledger_engine(ledger_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
     engine = open_database(ledger_url, tmp_path)
     yield engine
     engine.dispose()
+
+
+def make_postgresql(server: str) -> str:
+    """Make the database ``ledger`` of ``server`` anew, empty; return its URL as the configuration has it."""
+    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
+        connection.execute(sa.text("CREATE DATABASE ledger"))
+    administration.dispose()
+    return server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger")
 
 
 @pytest.fixture

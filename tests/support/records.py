@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Part, Source
+from sftp_orchestrator.ledger.records import Part, PendingProfiles, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 _AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -38,10 +38,25 @@ def make_source(**changes: Any) -> Source:
         "sendings": 0,
         "reason": None,
         "attempts": 0,
+        "failures": 0,
         "retry_at": None,
+        "wanted_at": None,
         "released": False,
     }
     return Source(**{**fields, **changes})
+
+
+def make_pending(**changes: Any) -> PendingProfiles:
+    """Return what the gate knows of a profile source that was just claimed, with ``changes``."""
+    number = changes.get("number", 1)
+    fields: dict[str, Any] = {
+        "number": number,
+        "id": f"profiles{number}",
+        "relative_path": f"customers-{number}.csv".encode(),
+        "state": SourceState.CLAIMED,
+        "released": False,
+    }
+    return PendingProfiles(**{**fields, **changes})
 
 
 def make_part(**changes: Any) -> Part:

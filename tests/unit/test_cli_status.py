@@ -16,7 +16,7 @@ import structlog
 from sftp_orchestrator.cli import execute, options
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import BlockedProfiles
-from sftp_orchestrator.deliver.order import Gate, decide_gate
+from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -26,7 +26,7 @@ from sftp_orchestrator.overview import advise
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import Written, write_configuration
-from tests.support.records import make_part, make_source
+from tests.support.records import make_part, make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 WORKSPACE = Workspace(root=Path("/srv/workspace"))
@@ -274,22 +274,22 @@ def test_what_was_released_is_marked() -> None:
 
 def test_events_that_wait_for_refused_profiles_name_the_commands_for_these() -> None:
     """Each of the first few is released by its own id, or the events by theirs; of many the number is told."""
-    profiles = [make_source(number=n, type=FeedType.PROFILE, state=SourceState.QUARANTINED) for n in range(1, 6)]
+    profiles = [make_pending(number=number, state=SourceState.QUARANTINED) for number in range(1, 8)]
     events = make_source(number=9)
-    gate = decide_gate(events, profiles, BlockedProfiles.HOLD)
+    gate = decide_gate(events, Backlog(profiles), BlockedProfiles.HOLD)
     steps = _advise(SourceView(source=events, parts=(), waits_for=gate.explain()), gate)
     assert [step for step in steps if step.startswith("sftp-orchestrator ")] == [
-        *(f"sftp-orchestrator release source{number}" for number in (1, 2, 3)),
+        *(f"sftp-orchestrator release profiles{number}" for number in (1, 2, 3)),
         "sftp-orchestrator release source9",
     ]
-    assert "and 2 more" in steps
+    assert "and 4 more" in steps
 
 
 def test_what_goes_on_by_itself_asks_for_nothing() -> None:
     """Neither a source on its way, nor events behind profiles that are on theirs, call a person."""
     profiles = make_source(number=1, type=FeedType.PROFILE, state=SourceState.READY)
     events = make_source(number=2, state=SourceState.READY)
-    gate = decide_gate(events, [profiles], BlockedProfiles.HOLD)
+    gate = decide_gate(events, Backlog([make_pending(number=1, state=profiles.state)]), BlockedProfiles.HOLD)
     waiting = SourceView(source=events, parts=(), waits_for=gate.explain())
     assert (waiting.word, waiting.needs_person, _advise(waiting, gate)) == ("waiting", False, ())
     assert _advise(SourceView(source=profiles, parts=(), waits_for=None)) == ()

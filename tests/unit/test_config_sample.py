@@ -115,21 +115,6 @@ def test_effective_values_load_to_the_same_configuration(tmp_path: Path) -> None
     assert all(isinstance(value, PLAIN) for value in _flatten(effective.get_effective(loaded)).values())
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("sqlite", "sqlite"),
-        ("postgresql://user@host/db", "postgresql://user@host/db"),
-        ("postgresql://user:hunter2@host/db", "postgresql://user:***@host/db"),
-        ("postgresql://user:hun/t@r2@host:5432/db", "postgresql://user:***@host:5432/db"),
-        ("postgresql://host/db?password=hunter2&x=1", "postgresql://host/db?password=***&x=1"),
-    ],
-)
-def test_password_in_the_ledgers_url_is_hidden(url: str, shown: str) -> None:
-    """A database's password is never printed."""
-    assert effective.hide_password(url) == shown
-
-
 def _flatten(values: Any, path: str = "") -> dict[str, Any]:  # noqa: ANN401 - parsed YAML is of any type
     if isinstance(values, dict) and values:
         return {k: v for name, value in values.items() for k, v in _flatten(value, f"{path}/{name}").items()}

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 import structlog.testing
 
-from sftp_orchestrator.deliver.faults import SourceFault
 from sftp_orchestrator.deliver.lane import Lane, Steps
-from sftp_orchestrator.errors import DecisionNeeded, Failure, SourceChanged, Unreachable
+from sftp_orchestrator.errors import DecisionNeeded, Failure, SourceChanged, SourceFault, Unreachable
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
 from tests.support.records import make_part, make_source

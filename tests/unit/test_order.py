@@ -11,9 +11,9 @@ import pytest
 from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.deliver import order
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import PendingProfiles, Source
 from sftp_orchestrator.ledger.states import SourceState
-from tests.support.records import make_source
+from tests.support.records import make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
@@ -49,56 +49,102 @@ def test_events_without_ts_take_the_place_of_their_arrival() -> None:
     assert _ids(order.list_events(sources)) == ["past", "no-ts", "future"]
 
 
+def _decide(
+    event: Source,
+    *profiles: PendingProfiles,
+    policy: BlockedProfiles = BlockedProfiles.HOLD,
+    replacements: order.Replacements = order.NO_REPLACEMENTS,
+) -> order.Gate:
+    return order.decide_gate(event, order.Backlog(profiles, replacements), policy)
+
+
 @pytest.mark.parametrize("policy", list(BlockedProfiles))
 @pytest.mark.parametrize("state", [SourceState.CLAIMED, SourceState.PLANNED, SourceState.READY])
 def test_events_always_wait_for_profiles_on_their_way(policy: BlockedProfiles, state: SourceState) -> None:
     """No policy lets events overtake profiles that are being delivered."""
-    gate = order.decide_gate(make_source(number=2), [make_source(number=1, id="p", state=state)], policy)
+    gate = _decide(make_source(number=2), make_pending(number=1, id="p", state=state), policy=policy)
     assert not gate.is_open
+    assert not gate.needs_person
     assert "p" in str(gate.explain())
 
 
 @pytest.mark.parametrize("state", [SourceState.QUARANTINED, SourceState.HELD])
 def test_profiles_aside_are_waited_for_or_passed_over_by_policy(state: SourceState) -> None:
     """``hold`` waits for a person, ``continue`` goes on and says whom it left behind."""
-    aside = make_source(number=1, state=state)
-    assert not order.decide_gate(make_source(number=2), [aside], BlockedProfiles.HOLD).is_open
-    passed = order.decide_gate(make_source(number=2), [aside], BlockedProfiles.CONTINUE)
-    assert passed.is_open
-    assert passed.passes_over == (aside,)
+    aside = make_pending(number=1, state=state)
+    held = _decide(make_source(number=2), aside)
+    assert (held.is_open, held.needs_person) == (False, True)
+    passed = _decide(make_source(number=2), aside, policy=BlockedProfiles.CONTINUE)
+    assert (passed.is_open, passed.explain()) == (True, None)
+    assert (passed.passes_over.named, passed.passes_over.count) == ((aside,), 1)
+
+
+def test_profiles_claimed_later_are_nothing_to_wait_for() -> None:
+    """Only what was claimed before an event counts, in whatever order it is given."""
+    later = make_pending(number=3, state=SourceState.HELD)
+    assert _decide(make_source(number=2), later, make_pending(number=4)).is_open
+    waits_for = _decide(make_source(number=5), later, make_pending(number=4), make_pending(number=1)).waits_for
+    assert [source.number for source in waits_for.named] == [3, 1, 4]
 
 
 def test_a_person_releases_either_side() -> None:
     """A released event waits for nobody; a released profile source that is aside is waited for by nobody."""
-    aside = make_source(number=1, state=SourceState.QUARANTINED)
-    assert order.decide_gate(make_source(number=2, released=True), [aside], BlockedProfiles.HOLD).is_open
-    released = make_source(number=1, state=SourceState.QUARANTINED, released=True)
-    assert order.decide_gate(make_source(number=2), [released], BlockedProfiles.HOLD).is_open
+    aside = make_pending(number=1, state=SourceState.QUARANTINED)
+    event = _decide(make_source(number=2, released=True), aside)
+    assert (event.is_open, event.passes_over.named) == (True, (aside,))
+    released = make_pending(number=1, state=SourceState.QUARANTINED, released=True)
+    assert _decide(make_source(number=2), released).is_open
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (3000, " and 2995 more")])
+def test_of_many_profiles_the_first_few_are_named(count: int, more: str) -> None:
+    """Those that wait for a person come first; the rest is a number, so that a reason stays one short line."""
+    profiles = [make_pending(number=number) for number in range(1, count)]
+    aside = make_pending(number=count, state=SourceState.HELD)
+    reason = _decide(make_source(number=9999), *profiles, aside).explain()
+    named = ", ".join(f"profiles{number} (customers-{number}.csv, claimed)" for number in range(1, 5))
+    assert reason == (
+        f"waits for the profiles claimed before it: profiles{count} (customers-{count}.csv, held), {named}{more}"
+    )
 
 
 BAD = make_source(number=1, id="bad", type=FeedType.PROFILE, relative_path=b"a/c.csv", state=SourceState.QUARANTINED)
 GOOD = make_source(number=5, id="good", type=FeedType.PROFILE, relative_path=b"a/c.csv", state=SourceState.ARCHIVED)
+PENDING_BAD = make_pending(number=1, id="bad", relative_path=b"a/c.csv", state=SourceState.QUARANTINED)
 
 
 def test_a_file_delivered_later_under_the_same_path_takes_the_place_of_a_quarantined_one() -> None:
     """Events wait no longer for refused profiles once the corrected file is delivered, and it is told."""
     replacements = order.find_replacements([BAD], [GOOD])
     assert replacements == {"bad": GOOD}
-    between = order.decide_gate(make_source(number=3), [BAD], BlockedProfiles.HOLD, replacements)
-    assert (between.is_open, between.replaced) == (True, (BAD,))
-    later = order.decide_gate(make_source(number=7), [BAD], BlockedProfiles.HOLD, replacements)
-    assert (later.is_open, later.replaced) == (True, ())
-    policy = order.decide_gate(make_source(number=3), [BAD], BlockedProfiles.CONTINUE, replacements)
-    assert (policy.is_open, policy.passes_over, policy.replaced) == (True, (), (BAD,))
+    between = _decide(make_source(number=3), PENDING_BAD, replacements=replacements)
+    assert (between.is_open, between.replaced) == (True, order.Group(named=(PENDING_BAD,), count=1))
+    later = _decide(make_source(number=7), PENDING_BAD, replacements=replacements)
+    assert (later.is_open, later.replaced.count) == (True, 0)
+    policy = _decide(make_source(number=3), PENDING_BAD, policy=BlockedProfiles.CONTINUE, replacements=replacements)
+    assert (policy.is_open, policy.passes_over.count, policy.replaced) == (True, 0, between.replaced)
 
 
 def test_events_wait_for_what_is_on_its_way_whatever_was_replaced() -> None:
     """A replacement opens the gate for its own file alone."""
-    other = make_source(number=2, id="other", type=FeedType.PROFILE, state=SourceState.QUARANTINED)
-    moving = make_source(number=2, id="moving", type=FeedType.PROFILE, state=SourceState.PLANNED)
+    other = make_pending(number=2, id="other", state=SourceState.QUARANTINED)
+    moving = make_pending(number=2, id="moving", state=SourceState.PLANNED)
     for blocking in (other, moving):
-        gate = order.decide_gate(make_source(number=9), [BAD, blocking], BlockedProfiles.HOLD, {"bad": GOOD})
-        assert (gate.is_open, gate.waits_for, gate.needs_person) == (False, (blocking,), blocking is other)
+        gate = _decide(make_source(number=9), PENDING_BAD, blocking, replacements={"bad": GOOD})
+        assert (gate.is_open, gate.waits_for.named, gate.needs_person) == (False, (blocking,), blocking is other)
+
+
+def test_of_many_replaced_profiles_those_around_an_event_are_told() -> None:
+    """Those claimed before it and replaced after it count, all of them, and the first few are named."""
+    bad = [make_pending(number=number, state=SourceState.QUARANTINED) for number in range(1, 31)]
+    places = {source.id: 100 - source.number if source.number % 2 else 40 for source in bad}
+    replacements = {source_id: make_source(number=number) for source_id, number in places.items()}
+    for number in (0, 1, 12, 35, 50, 90, 200):
+        expected = [source.number for source in bad if source.number < number < places[source.id]]
+        replaced = _decide(make_source(number=number), *bad, replacements=replacements).replaced
+        assert replaced.count == len(expected)
+        assert len(replaced.named) == min(len(expected), order.NAMED)
+        assert {source.number for source in replaced.named} <= set(expected)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.config.model import BlockedProfiles
-from sftp_orchestrator.deliver.order import decide_gate
-from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.deliver.order import Backlog, decide_gate
 from sftp_orchestrator.intake.lock import Holder
 from sftp_orchestrator.ledger.records import Run
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.outlook import NOBODY, Outlook, describe_run, explain_wait
-from tests.support.records import make_source
+from tests.support.records import make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, 22, 30, tzinfo=datetime.UTC)
 TICK = datetime.datetime(2026, 1, 3, 2, tzinfo=datetime.UTC)
@@ -125,11 +124,10 @@ def test_where_nobody_is_at_work_that_is_what_is_waited_for() -> None:
 def test_a_gate_that_calls_a_person_comes_before_time() -> None:
     """Refused profiles are told first; profiles on their way go with the same run, so that the time is told."""
     events = make_source(number=2)
-    profiles = {
-        state: make_source(number=1, type=FeedType.PROFILE, state=state)
+    gates = {
+        state: decide_gate(events, Backlog([make_pending(number=1, state=state)]), BlockedProfiles.HOLD)
         for state in (SourceState.QUARANTINED, SourceState.CLAIMED)
     }
-    gates = {state: decide_gate(events, [source], BlockedProfiles.HOLD) for state, source in profiles.items()}
     refused, moving = gates[SourceState.QUARANTINED], gates[SourceState.CLAIMED]
     assert explain_wait(events, refused, _make_outlook()) == refused.explain()
     assert explain_wait(events, moving, _make_outlook()) == SOON

@@ -143,12 +143,13 @@ def test_a_decision_made_during_a_run_is_news() -> None:
     """A person's word while the run was under way may have come too late for it; one before it is used up."""
     seen = Seen()
     source = make_source(number=1)
-    later = make_source(number=1, retry_at=AT + datetime.timedelta(seconds=1))
+    soon = AT + datetime.timedelta(seconds=1)
+    later = make_source(number=1, retry_at=soon, wanted_at=soon)
     seen.note([source], [later], started=AT)
     assert seen.has_news([later])
     seen.note([later], [later], started=AT + datetime.timedelta(seconds=2))
     assert not seen.has_news([later])
-    waiting = make_source(number=1, retry_at=AT + datetime.timedelta(seconds=1), attempts=1)
+    waiting = make_source(number=1, retry_at=soon)
     seen.note([source], [waiting], started=AT)
     assert not seen.has_news([waiting])
 

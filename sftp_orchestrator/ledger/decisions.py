@@ -1,0 +1,95 @@
+"""What a person's word does to a source, and what forbids it; in the caller's transaction."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
+from sftp_orchestrator.ledger import leftovers, moves
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, PartState, SourceState
+from sftp_orchestrator.ledger.tables import PART, SOURCE
+
+LEFT = frozenset({PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value})
+"""The manifest of such a part has left, or may have."""
+
+
+def want(now: datetime.datetime) -> dict[str, Any]:
+    """Return the columns of a source that a person wants tried now: what came in its way before counts no more."""
+    return {"attempts": 0, "failures": 0, "retry_at": now, "wanted_at": now}
+
+
+def go_on(
+    connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str, released: bool = False
+) -> None:
+    """Let a source go on that a person decided about, from where it safely can.
+
+    Raises:
+        DecisionNeeded: a part of it is uncertain: ``resolve`` comes first.
+        ConfigurationError: it is delivered or discarded.
+    """
+    parts = _lock_parts(connection, source_id)
+    state = moves.lock_source(connection, source_id)
+    wanted = "release" if released else "retry"
+    _require_open(source_id, state, wanted)
+    values = {**want(now), **({"released": True} if released else {})}
+    if state in SOURCE_ASIDE:
+        _require_decided(source_id, parts, wanted)
+        after = SourceState.PLANNED if parts & LEFT else SourceState.CLAIMED
+        if after is SourceState.CLAIMED:
+            leftovers.forget_parts(connection, source_id)
+        moves.move_source(connection, source_id, after, now=now, reason=reason, by=by, **values)
+    else:
+        connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(**values))
+        moves.note(connection, now=now, source_id=source_id, part=None, before=state, after=state, reason=reason, by=by)
+
+
+def take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:
+    """planned, ready → claimed, while the daemon may be at it; nothing happens where a manifest of it has left."""
+    if not _lock_parts(connection, source_id) & LEFT:
+        leftovers.forget_parts(connection, source_id)
+        moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason, by=by, **want(now))
+
+
+def has_left(connection: sa.Connection, source_id: str) -> bool:
+    """Return whether a manifest of it has left, or may have."""
+    left = sa.select(PART.c.number).where(PART.c.source_id == source_id, PART.c.state.in_(LEFT))
+    return connection.execute(left.limit(1)).first() is not None
+
+
+def require_nothing_left(connection: sa.Connection, source_id: str) -> None:
+    """Raise ``DecisionNeeded`` where a manifest of it has left, or may have."""
+    if has_left(connection, source_id):
+        raise DecisionNeeded("read again", f"source {source_id}", "manifests of it have left already")
+
+
+def _lock_parts(connection: sa.Connection, source_id: str) -> frozenset[str]:
+    """Return the states of its parts, which stay as they are until we commit.
+
+    They are locked before their source, as by every move of a part: no manifest can leave between a look and a move,
+    and no two of us wait for each other.
+    """
+    parts = sa.select(PART.c.state).where(PART.c.source_id == source_id).with_for_update()
+    return frozenset(connection.scalars(parts))
+
+
+def _require_open(source_id: str, state: SourceState, wanted: str) -> None:
+    subject = f"source {source_id}"
+    if state in SOURCE_DONE:
+        raise ConfigurationError(wanted, subject, "it is delivered, nothing is left to do")
+    if state is SourceState.DISCARDED:
+        hint = "to send it after all, drop its file again: the archive has it"
+        raise ConfigurationError(wanted, subject, "it was discarded", hint=hint)
+
+
+def _require_decided(source_id: str, parts: frozenset[str], wanted: str) -> None:
+    # A part in "publishing" is no obstacle: the next run finds out what became of it before anything else.
+    if PartState.UNCERTAIN in parts:
+        raise DecisionNeeded(
+            wanted,
+            f"source {source_id}",
+            "whether the receiver took a part of it is not known",
+            hint=f"`sftp-orchestrator resolve {source_id} --delivered` or `--resend` says so",
+        )

@@ -1,0 +1,66 @@
+"""The answer to a slow question, shared by all who ask it at about the same time, and in nobody's way at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+KEEP_SECONDS = 1.0
+"""How long an answer counts as new: for whoever looks, a second ago is now."""
+
+
+class Latest(Generic[T]):
+    """Asks ``ask``, which blocks, in a thread of its own, one at a time however many want to know.
+
+    The thread is none of the event loop's: a question that hangs takes none away from the daemon's own work, and
+    neither the loop nor the process waits for it at the end. So ``ask`` must only read.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], T],
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._keep_seconds = keep_seconds
+        self._clock = clock
+        self._answer: asyncio.Future[T] | None = None
+        self._stale_at = 0.0
+
+    async def get(self) -> T:
+        """Return, or raise, what ``ask`` does now, or did within the last ``keep_seconds``.
+
+        Who gives up takes nothing from the others who wait.
+        """
+        if self._answer is None or (self._answer.done() and self._clock() >= self._stale_at):
+            self._answer = self._begin()
+        return await asyncio.shield(self._answer)
+
+    def _begin(self) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def settle(step: Callable[[], None]) -> None:
+            self._stale_at = self._clock() + self._keep_seconds
+            step()
+
+        def work() -> None:
+            try:
+                step = functools.partial(answer.set_result, self._ask())
+            except Exception as error:  # noqa: BLE001 - not swallowed: raised by whoever waits for the answer
+                step = functools.partial(answer.set_exception, error)
+            # The loop may have ended meanwhile: then nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, step)
+
+        threading.Thread(target=work, name="page", daemon=True).start()
+        return answer

@@ -1,0 +1,96 @@
+"""One answer for all who ask at the same time; a question that hangs holds up nobody but those who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sftp_orchestrator.web.latest import Latest
+
+DEADLINE_SECONDS = 30
+
+
+class _Question:
+    """Answers with how often it was asked; hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.error: Exception | None = None
+
+    def __call__(self) -> int:
+        self.asked += 1
+        self.begun.set()
+        assert self.go_on.wait(DEADLINE_SECONDS)
+        if self.error is not None:
+            raise self.error
+        return self.asked
+
+
+@pytest.fixture
+def question() -> Iterator[_Question]:
+    """A question whose thread has ended when the test has."""
+    question = _Question()
+    yield question
+    question.go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "page":
+            thread.join(DEADLINE_SECONDS)
+
+
+async def test_all_who_ask_at_once_share_one_answer_and_so_do_those_a_moment_later(question: _Question) -> None:
+    """However many look, one looks it up; after a second it is looked up anew."""
+    now = [100.0]
+    latest = Latest(question, keep_seconds=1, clock=lambda: now[0])
+    waiting = [asyncio.create_task(latest.get()) for _ in range(20)]
+    await asyncio.to_thread(question.begun.wait, DEADLINE_SECONDS)
+    question.go_on.set()
+    assert await asyncio.gather(*waiting) == [1] * 20
+    now[0] += 0.9
+    assert await latest.get() == 1
+    now[0] += 0.2
+    assert await latest.get() == 2
+
+
+async def test_who_gives_up_takes_nothing_from_the_others(question: _Question) -> None:
+    """A client that hangs up while others wait is no reason to ask again, and none for an error."""
+    latest = Latest(question)
+    first, second = asyncio.create_task(latest.get()), asyncio.create_task(latest.get())
+    await asyncio.to_thread(question.begun.wait, DEADLINE_SECONDS)
+    first.cancel()
+    await asyncio.wait([first])
+    question.go_on.set()
+    assert (await second, question.asked) == (1, 1)
+
+
+async def test_what_goes_wrong_is_told_to_everybody_who_waits(question: _Question) -> None:
+    """A failure is an answer: each gets it, and once it is over the next one gets a better answer."""
+    now = [100.0]
+    latest = Latest(question, keep_seconds=1, clock=lambda: now[0])
+    question.error = OSError("the disk is gone")
+    question.go_on.set()
+    outcomes = await asyncio.gather(*(latest.get() for _ in range(2)), return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["the disk is gone"] * 2
+    question.error = None
+    now[0] += 1
+    assert await latest.get() == 2
+
+
+def test_the_end_does_not_wait_for_an_answer(question: _Question) -> None:
+    """The loop ends while a question hangs; nothing is printed when its answer comes to nobody, later."""
+
+    async def ask_in_vain() -> None:
+        task = asyncio.create_task(Latest(question).get())
+        await asyncio.to_thread(question.begun.wait, DEADLINE_SECONDS)
+        task.cancel()
+
+    started = time.monotonic()
+    asyncio.run(ask_in_vain())
+    assert time.monotonic() - started < DEADLINE_SECONDS / 2
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "page"]
+    assert thread.daemon

@@ -219,7 +219,8 @@ def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datet
             f"{command} resolve {source.id} --resend",
         )
     if source.state is SourceState.QUARANTINED and view.replaced_by is not None:
-        return ("nothing has to be done: sent all the same, its older rows would go over the newer ones",)
+        # To try it again would put its older rows over the newer ones.
+        return ("nothing of it is needed any more; close it:", f"{command} discard {source.id}")
     if source.state is SourceState.QUARANTINED:
         folder = workspace.get_quarantine(source.id)
         return (

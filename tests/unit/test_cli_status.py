@@ -257,12 +257,15 @@ def test_held_without_its_file_offers_what_can_help() -> None:
     )
 
 
-def test_what_was_replaced_asks_for_nothing_but_is_told() -> None:
+def test_what_was_replaced_is_told_and_can_only_be_closed() -> None:
     """Whose place a delivered file took is not to be sent over it; no command is offered that does."""
     profiles = make_source(number=1, type=FeedType.PROFILE, state=SourceState.QUARANTINED)
     view = SourceView(source=profiles, parts=(), waits_for=None, replaced_by=make_source(number=4, changed_at=NOW))
     assert view.notes == (("note", "replaced by source4, delivered 2026-01-02 00:00 UTC: no events wait for it"),)
-    assert not [step for step in _advise(view) if "sftp-orchestrator" in step]
+    assert _advise(view) == (
+        "nothing of it is needed any more; close it:",
+        "sftp-orchestrator discard source1",
+    )
 
 
 def test_what_was_released_is_marked() -> None:

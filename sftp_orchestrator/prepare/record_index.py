@@ -21,8 +21,6 @@ class RecordIndex:
     """offset of each piece, the header being the first; a record begins there"""
     ends_before: tuple[int, ...]
     """record ends before each piece, the header's included"""
-    first_offset: int
-    """end of the header"""
     last_offset: int
     """end of the last record, with or without a line break"""
 

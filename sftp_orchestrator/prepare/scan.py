@@ -217,7 +217,6 @@ class _Pass:
             index=RecordIndex(
                 starts=(header_start, *(known.starts[place] for place in filled)),
                 ends_before=(0, *(known.ends_before[place] for place in filled)),
-                first_offset=self._header.body_start,
                 last_offset=known.body_end,
             ),
         )

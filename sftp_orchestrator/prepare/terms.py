@@ -9,15 +9,7 @@ SPACE = r"[\t-\r\x{1c}-\x{1f} \x{85}\x{a0}\pZ]*"
 """What Python, and with it most importers, strip: every kind of white space that Unicode knows."""
 _DAY, _MONTH = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_LONG_MONTHS = ("Jan", "Mar", "May", "Jul", "Aug", "Oct", "Dec")
 _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_USUAL_YEAR = "(19|20)[0-9]{2}"
-_DAYS_OF_MONTHS = (
-    ("(0[1-9]|1[0-9]|2[0-8])", _MONTH, f"({'|'.join(_MONTHS)})"),
-    ("(29|30)", "(0[13-9]|1[0-2])", f"({'|'.join(month for month in _MONTHS if month != 'Feb')})"),
-    ("31", "(0[13578]|1[02])", f"({'|'.join(_LONG_MONTHS)})"),
-)
-"""Days with the months that have them, as number and as name; only 29 February is left for a calendar."""
 _STRPTIME = (("yyyy", "%Y"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"))
 
 
@@ -74,12 +66,8 @@ def any_of(conditions: Iterable[str]) -> str:
 
 def get_date_shape(date_format: str) -> str:
     """Return the pattern of a documented date format; days that no month has still match."""
-    return _fill(date_format, _DAY, _MONTH, f"({'|'.join(_MONTHS)})", "[0-9]{4}")
-
-
-def get_sure_date(date_format: str) -> str:
-    """Return a pattern of dates that exist for sure, and of years from 1900 to 2099: nothing more to be looked at."""
-    return "|".join(_fill(date_format, day, month, name, _USUAL_YEAR) for day, month, name in _DAYS_OF_MONTHS)
+    pattern = date_format.replace("'", "").replace("HH:mm:ss", _CLOCK).replace("yyyy", "[0-9]{4}")
+    return pattern.replace("MMM", f"({'|'.join(_MONTHS)})").replace("MM", _MONTH).replace("dd", _DAY)
 
 
 def get_strptime(date_format: str) -> str:
@@ -88,8 +76,3 @@ def get_strptime(date_format: str) -> str:
     for ours, theirs in _STRPTIME:
         text = text.replace(ours, theirs)
     return text
-
-
-def _fill(date_format: str, day: str, month: str, name: str, year: str) -> str:
-    pattern = date_format.replace("'", "").replace("HH:mm:ss", _CLOCK)
-    return pattern.replace("yyyy", year).replace("MMM", name).replace("MM", month).replace("dd", day)

@@ -21,7 +21,7 @@ system-packages:
 	@scripts/require-system-packages gpg
 
 system-packages-test:
-	@scripts/require-system-packages gpg sshd postgresql
+	@scripts/require-system-packages gpg sshd postgresql zstd
 
 demo: $(STAMP) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)

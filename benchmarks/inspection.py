@@ -29,7 +29,6 @@ def inspect_file(path: str, feed_type: str, outlet: str) -> Facts:
         data.make_feed(type_, max_bad_rows=0.5),
         now=data.NOW,
         outlet=Path(outlet),
-        spill_directory=Path(outlet),
         retention_days=data.RETENTION_DAYS if type_ is FeedType.EVENT else None,
     )
     return {"rows": found.original.records, "refused": found.refused_rows}

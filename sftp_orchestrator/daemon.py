@@ -13,18 +13,19 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import structlog
 from starlette.applications import Starlette
 
+from sftp_orchestrator import threads
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
 from sftp_orchestrator.errors import ExitCode, LocalFault
-from sftp_orchestrator.gathering import Gathering
 from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.watch import Watcher
@@ -34,7 +35,6 @@ from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, Sour
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
-from sftp_orchestrator.schedule import Seen, Ticks, is_on_arrival
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.server import open_socket, serve_page
@@ -44,12 +44,6 @@ _LOG = structlog.get_logger()
 
 SCAN_PAUSE_SECONDS = 0.5
 """Between two scans at least: inotify tells of every write of a big copy, and one look serves them all."""
-DECISIONS_POLL_SECONDS = 2.0
-"""How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
-FAULT_PAUSE_SECONDS = 10.0
-"""After a fault of this machine, before the ledger is asked again."""
-STUCK_SECONDS = 300.0
-"""A station without progress for this long is stuck: longer than any single remote operation may take."""
 
 
 @contextlib.contextmanager
@@ -101,16 +95,15 @@ class Daemon:
         self._intake = Intake(configuration, workspace, stations.ledger, stop=self._stop)
         self._runner = Runner(configuration=configuration, stations=stations)
         self._pulse = Pulse()
-        self._wake = asyncio.Event()
-        self._seen = Seen()
-        self._gathering = Gathering(configuration.feeds)
+        self._scans = Scans()
+        self._tidying = asyncio.Lock()
 
     async def recover(self) -> list[Source]:
         """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself.
 
         Returns the sources that cannot go on by the configuration as it is now.
         """
-        await asyncio.to_thread(self._intake.recover)
+        await threads.call(self._intake.recover, self._stop)
         undone = await asyncio.to_thread(self._ledger.sources.list_in, set(SourceState) - SOURCE_DONE)
         held = [source for source in undone if await asyncio.to_thread(self._stations.preparation.align, source)]
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
@@ -138,22 +131,42 @@ class Daemon:
         listen = self._configuration.web.listen
         door = open_socket(listen) if listen is not None else None
         await self.recover()
+        await self._deliver_to_nowhere()
         await self._tidy()
         changed = asyncio.Event()
+        dispatchers = [self._make_dispatcher(name, changed) for name in self._configuration.destinations]
         with Watcher(self._configuration.staging, changed):
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._take_in(changed))
-                group.create_task(self._deliver())
+                group.create_task(self._take_in(changed, dispatchers))
+                for dispatcher in dispatchers:
+                    group.create_task(dispatcher.run())
                 if door is not None:
                     group.create_task(serve_page(self._make_app(), door))
                 self._pulse.is_ready = True
                 notify_systemd("READY=1")
                 _LOG.info("daemon_started", staging=str(self._configuration.staging), page=listen)
 
+    def _make_dispatcher(self, destination: str, rescan: asyncio.Event) -> Dispatcher:
+        return Dispatcher(
+            destination,
+            self._configuration,
+            self._stations,
+            scans=self._scans,
+            rescan=rescan,
+            pulse=self._pulse,
+            tidy=self._tidy,
+        )
+
+    async def _deliver_to_nowhere(self) -> None:
+        """Have a run say of sources whose destination is not configured any more that they wait for a person."""
+        waiting = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+        lost = [source for source in waiting if source.destination not in self._configuration.destinations]
+        await self._runner.run("start", lost)
+
     def _make_app(self) -> Starlette:
         return make_app(lambda: get_overview(self._configuration, self._ledger), self._stations.board, self._pulse)
 
-    async def _take_in(self, changed: asyncio.Event) -> None:
+    async def _take_in(self, changed: asyncio.Event, dispatchers: Sequence[Dispatcher]) -> None:
         rescan_seconds = self._configuration.intake.rescan_seconds
         while True:
             changed.clear()
@@ -164,8 +177,8 @@ class Daemon:
             except LocalFault as error:
                 _LOG.error("scan_failed", error=str(error))
             else:
-                self._gathering.note(scan, now=_get_seconds())
-                self._wake.set()
+                for dispatcher in dispatchers:
+                    dispatcher.note(scan)
                 wait = min(rescan_seconds, scan.wait_seconds if scan.wait_seconds is not None else rescan_seconds)
             # The pause bounds how often we look, however many hints inotify gives.
             await asyncio.sleep(min(SCAN_PAUSE_SECONDS, wait))
@@ -174,101 +187,22 @@ class Daemon:
                     await changed.wait()
 
     async def _scan(self) -> Scan:
-        """Scan in a thread; cancelled, tell it to stop, and wait for it: it must not outlive lock and ledger."""
-        task = asyncio.ensure_future(asyncio.to_thread(self._intake.scan))
+        """Scan in a thread; it must not outlive lock and ledger."""
+        self._scans.begin(now=asyncio.get_running_loop().time(), at=_now())
+        is_whole = False
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._stop.set()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()
-            raise
-
-    async def _deliver(self) -> None:
-        ticks = self._make_ticks()
-        if ticks is not None:
-            await asyncio.to_thread(ticks.begin, _now())
-        while True:
-            self._wake.clear()
-            self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
-            try:
-                if await self._run_if_due(ticks):
-                    await self._tidy()
-                    continue
-            except LocalFault as error:
-                # The ledger is locked or its disk full: nothing was changed, and it goes on when that is over.
-                _LOG.error("delivery_failed", error=str(error))
-                await asyncio.sleep(FAULT_PAUSE_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DECISIONS_POLL_SECONDS):
-                    await self._wake.wait()
-
-    async def _run_if_due(self, ticks: Ticks | None) -> bool:
-        """Run where a tick, an arrival or a wait that is over calls for it; return whether one did."""
-        started = _now()
-        tick = await asyncio.to_thread(ticks.find_due, started) if ticks is not None else None
-        if ticks is not None and tick is not None and await self._may_serve_tick():
-            due = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-            await self._with_pulse(self._runner.run("schedule", due))
-            await asyncio.to_thread(ticks.take, tick)
-        elif due := await self._choose_due(ticks):
-            await self._with_pulse(self._runner.run("arrival" if ticks is None else "retry", due))
-        else:
-            return False
-        self._seen.note(due, await self._list_due(ticks), started=started)
-        return True
-
-    async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
-        """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
-        task = asyncio.ensure_future(run)
-        last: object = None
-        try:
-            while not task.done():
-                board = self._stations.board
-                now: object = board.list_work()
-                if now != last or not now:
-                    last = now
-                    self._pulse.beat("delivery", within_seconds=STUCK_SECONDS)
-                await asyncio.wait([task], timeout=DECISIONS_POLL_SECONDS)
+            scan = await threads.call(self._intake.scan, self._stop)
+            is_whole = True
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait([task])
-        task.result()
-
-    def _make_ticks(self) -> Ticks | None:
-        line = self._configuration.schedule.deliver
-        if is_on_arrival(line):
-            return None
-        return Ticks(line=line, zone=self._configuration.zone, runs=self._ledger.runs)
-
-    async def _may_serve_tick(self) -> bool:
-        if not self._gathering.has_taken_stock(now=_get_seconds()):
-            return False
-        waiting = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-        return not self._gathering.must_wait(waiting, now=_get_seconds())
-
-    async def _choose_due(self, ticks: Ticks | None) -> list[Source]:
-        """Return the sources to deliver now; none where a run would change nothing, or profiles are worth a wait."""
-        due = await self._list_due(ticks)
-        if not self._seen.has_news(due) or self._gathering.must_wait(due, now=_get_seconds()):
-            return []
-        return due
-
-    async def _list_due(self, ticks: Ticks | None) -> list[Source]:
-        """Return the sources that may go now: on arrival all that wait for nothing, else those to be tried again."""
-        waiting = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-        return [
-            source
-            for source in waiting
-            if self._runner.is_due(source) and (ticks is None or source.retry_at is not None)
-        ]
+            self._scans.end(is_whole=is_whole)
+        return scan
 
     async def _tidy(self) -> None:
-        await asyncio.to_thread(self._stations.archive.put_away_all)
-        today = _now().astimezone(self._configuration.zone).date()
-        await asyncio.to_thread(self._stations.archive.remove_expired, today)
+        # Several destinations may have done so at the same time, and no original can be put away twice.
+        async with self._tidying:
+            await asyncio.to_thread(self._stations.archive.put_away_all)
+            today = _now().astimezone(self._configuration.zone).date()
+            await asyncio.to_thread(self._stations.archive.remove_expired, today)
 
 
 async def serve(
@@ -331,10 +265,6 @@ def notify_systemd(message: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
         channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
         channel.sendall(message.encode())
-
-
-def _get_seconds() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _now() -> datetime.datetime:

@@ -52,6 +52,15 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_file(path: Path) -> None:
+    """Make what was written to a file durable, by whoever it was written. May be repeated."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_durably(path: Path, content: bytes, mode: int = WORK_MODE) -> None:
     """Write ``path`` so that after a crash it is there in full, or as it was before. May be repeated.
 

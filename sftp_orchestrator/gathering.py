@@ -14,25 +14,30 @@ GATHER_SECONDS = 600.0
 
 
 class Gathering:
-    """Remembers what the scans of one daemon found. Times are seconds of one monotonic clock."""
+    """Remembers what scans found of one destination's files. Times are seconds of one monotonic clock."""
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:
+        """``feeds`` are those of the destination."""
         self._feeds = feeds
         self._at_start: set[bytes] | None = None
         self._started: float = 0.0
-        self._profiles_settling = False
-        self._held_since: float | None = None
+        self._settling_since: float | None = None
+        """since when profiles have been arriving without a pause"""
 
     def note(self, scan: Scan, *, now: float) -> None:
         """Take in what a scan found."""
         # Without a time to wait, a file waits for its marker: nobody knows how long.
-        waiting = scan.waiting if scan.wait_seconds is not None else ()
+        found = scan.waiting if scan.wait_seconds is not None else ()
+        waiting = [(candidate, feed) for candidate, feed in found if feed in self._feeds]
         paths = {candidate.relative_path for candidate, _ in waiting}
         if self._at_start is None:
             self._at_start, self._started = paths, now
         else:
             self._at_start &= paths
-        self._profiles_settling = any(self._feeds[feed].type is FeedType.PROFILE for _, feed in waiting)
+        if not any(self._feeds[feed].type is FeedType.PROFILE for _, feed in waiting):
+            self._settling_since = None
+        elif self._settling_since is None:
+            self._settling_since = now
 
     def has_taken_stock(self, *, now: float) -> bool:
         """Return whether what lay in staging at the start is claimed: only then can a missed tick be made up for."""
@@ -42,9 +47,6 @@ class Gathering:
 
     def must_wait(self, due: Sequence[Source], *, now: float) -> bool:
         """Return whether events should wait for profiles that were dropped beside them and are not complete yet."""
-        if not self._profiles_settling or all(source.type is FeedType.PROFILE for source in due):
-            self._held_since = None
+        if self._settling_since is None or all(source.type is FeedType.PROFILE for source in due):
             return False
-        if self._held_since is None:
-            self._held_since = now
-        return now - self._held_since < GATHER_SECONDS
+        return now - self._settling_since < GATHER_SECONDS

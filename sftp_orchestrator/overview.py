@@ -65,6 +65,8 @@ class SourceView:
             "size": source.size,
             "sha256": source.sha256,
             "records": source.records,
+            "refused_rows": source.refused_rows,
+            "duplicate_rows": source.duplicate_rows,
             "earliest_ts": source.earliest_ts,
             "claimed_at": _to_text(source.claimed_at),
             "changed_at": _to_text(source.changed_at),

@@ -15,6 +15,8 @@ class Phase(enum.StrEnum):
     ENCRYPT = "encrypt"
     UPLOAD = "upload"
     PUBLISH = "publish"
+    INFER = "infer"
+    """``infer`` counts what the cells look like; never seen in a daemon"""
     MAKE = "make"
     """the demo makes its files; never seen in a daemon"""
     IMPORT = "import"

@@ -5,19 +5,28 @@ from __future__ import annotations
 import datetime
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination import names
-from sftp_orchestrator.errors import ConfigurationError, InputRefused
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.declared import Declared, read_declared
+from sftp_orchestrator.errors import ConfigurationError, InputRefused, LocalFault
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
+from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
-from sftp_orchestrator.prepare import planning
+from sftp_orchestrator.prepare import planning, types_kept
+from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.report import Finding, Refused, Tally, get_tallies, list_findings
+from sftp_orchestrator.prepare.report import Finding, RowsRefused, Tally, get_tallies, list_findings
+from sftp_orchestrator.prepare.stopping import Watch
+
+_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +41,19 @@ class Plan:
     rows: int | None
     """in the file; None where it cannot be read"""
     refused_rows: int | None
+    duplicate_rows: int
+    """left out because the same file has them before; what was sent earlier is not known here"""
     size: int
     parts: tuple[PlannedPart, ...]
     header_bytes: int
     tallies: tuple[Tally, ...]
     """what breaks rules: warnings, and errors"""
+    brings: tuple[Declared, ...] = ()
+    """the properties that it declares"""
+    are_types_compared: bool = False
+    """whether these were compared with what was delivered"""
+    held_for: str | None = None
+    """which of them would change their type"""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -48,6 +65,11 @@ class Plan:
         """Whether the file would be quarantined."""
         return not self.parts
 
+    @property
+    def verdict(self) -> str:
+        """What would become of the file."""
+        return "quarantined" if self.is_refused else "held" if self.held_for is not None else "delivered"
+
     def get_bytes(self, part: PlannedPart) -> int:
         """Return the plaintext bytes of a part; encrypted it has others, below the receiver's limit."""
         return self.header_bytes + part.end - part.start
@@ -56,7 +78,7 @@ class Plan:
         """Return the documented fields, with or without what becomes of the good rows."""
         found = self._to_json()
         if not parts:
-            for name in ("destination", "encrypted", "parts"):
+            for name in ("destination", "encrypted", "parts", "types_compared", "held_for"):
                 del found[name]
         return found
 
@@ -67,10 +89,11 @@ class Plan:
             "type": self.type,
             "destination": self.destination,
             "encrypted": self.encrypted,
-            "verdict": "quarantined" if self.is_refused else "delivered",
+            "verdict": self.verdict,
             "size": self.size,
             "rows": self.rows,
             "refused_rows": self.refused_rows,
+            "duplicate_rows": self.duplicate_rows,
             "rules": [
                 {"rule": found.rule, "severity": found.severity.value, "rows": found.rows} for found in self.tallies
             ],
@@ -85,6 +108,8 @@ class Plan:
                 }
                 for number, part in enumerate(self.parts, start=1)
             ],
+            "types_compared": self.are_types_compared,
+            "held_for": self.held_for,
         }
 
 
@@ -95,9 +120,7 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
-    if not path.is_file():
-        raise ConfigurationError("plan", display_path(os.fsencode(path)), "there is no such file")
-    _require_utf8(path)
+    require_file("plan", path)
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
@@ -107,6 +130,7 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
     inspection: Inspection | None = None
     parts: list[PlannedPart] = []
     tallies: tuple[Tally, ...] = ()
+    rows: int | None = None
     refused_rows: int | None = None
     now = datetime.datetime.now(datetime.UTC)
     try:
@@ -116,11 +140,10 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
                 configuration.feeds[feed],
                 now=now,
                 outlet=Path(scratch),
-                spill_directory=Path(scratch),
                 retention_days=destination.retention_days,
-                progress=progress,
+                watch=Watch(progress=progress),
             )
-            tallies, refused_rows = inspection.tallies, inspection.refused_rows
+            tallies, rows, refused_rows = inspection.tallies, inspection.original.records, inspection.refused_rows
             ranges = planning.split_for(inspection, destination)
         parts = planning.plan_parts(
             feed,
@@ -133,33 +156,46 @@ def rehearse(configuration: Configuration, path: Path, *, progress: Callable[[in
         )
     except InputRefused as refused:
         tallies = (*tallies, *get_tallies(refused))
-        refused_rows = refused.refused_rows if isinstance(refused, Refused) else None
+        rows, refused_rows = (
+            (refused.records, refused.refused_rows) if isinstance(refused, RowsRefused) else (None, None)
+        )
     return Plan(
         file=display_path(os.fsencode(path)),
         feed=feed,
         type=configuration.feeds[feed].type.value,
         destination=destination_name,
         encrypted=destination.encryption is not None,
-        rows=inspection.original.records if inspection else None,
+        rows=rows,
         refused_rows=refused_rows,
+        duplicate_rows=inspection.duplicate_rows if inspection else 0,
         size=path.stat().st_size,
         parts=tuple(parts),
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
         tallies=tallies,
+        brings=read_declared(parts[0].manifest, inspection.header.header_bytes) if inspection and parts else (),
     )
 
 
-def _require_utf8(path: Path) -> None:
-    """Raise where DuckDB could not open the file; in the workspace every file has a name of ours, so ``run`` can."""
+def compare_types(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:
+    """Return the plans with what the ledger says of the types that they bring; nothing is written. Blocking.
+
+    Where there is no ledger yet, or it cannot be read, they come back as they were; the latter is logged.
+    """
     try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise ConfigurationError(
-            "plan",
-            display_path(os.fsencode(path)),
-            "its path is no UTF-8, and only `run` can read it so",
-            hint="plan a copy under another name",
-        ) from error
+        ledger = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
+        if ledger is None:
+            return list(plans)
+        with ledger:
+            return [_compare(plan, ledger) for plan in plans]
+    except LocalFault as error:
+        _LOG.warning("types_not_compared", error=str(error))
+        return list(plans)
+
+
+def _compare(plan: Plan, ledger: Ledger) -> Plan:
+    found = types_kept.list_contradictions(ledger.properties, plan.brings, plan.destination, FeedType(plan.type))
+    held_for = types_kept.explain(found, plan.feed) if found else None
+    return replace(plan, are_types_compared=True, held_for=held_for)
 
 
 def get_relative_path(configuration: Configuration, path: Path) -> bytes:

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from sftp_orchestrator.config.cron import get_trigger
-from sftp_orchestrator.config.model import ON_ARRIVAL
+from sftp_orchestrator.config.model import ON_ARRIVAL, Configuration
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.runs import Runs
+from sftp_orchestrator.ledger.tables import MAX_SCHEDULE_CHARACTERS
 
 _RECENT = datetime.timedelta(days=1)
+_MOMENT = datetime.timedelta(microseconds=1)
+_LONGEST_SHIFT = datetime.timedelta(hours=3)
+"""No zone's clock was ever set by more, but for those that crossed the date line."""
 
 Signature = tuple[str, bool, datetime.datetime | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticks:
-    """The cron ticks of one schedule line in one time zone."""
+    """The cron ticks of one schedule line in one time zone, for one destination."""
 
     line: str
     zone: ZoneInfo
     runs: Runs
+    destination: str
+
+    @classmethod
+    def make(cls, configuration: Configuration, runs: Runs, destination: str) -> Self | None:
+        """Return the ticks of the configuration's schedule; None where files are delivered on arrival."""
+        line = configuration.schedule.deliver
+        if line == ON_ARRIVAL:
+            return None
+        return cls(line=line, zone=configuration.zone, runs=runs, destination=destination)
 
     @property
     def _key(self) -> str:
+        key = f"{self._shared_key} {self.destination}"
+        return key if len(key) <= MAX_SCHEDULE_CHARACTERS else hashlib.sha256(key.encode()).hexdigest()
+
+    @property
+    def _shared_key(self) -> str:
+        """Under which the ticks of all destinations were taken before each had its own."""
         return f"{self.line} {self.zone.key}"
 
     def begin(self, now: datetime.datetime) -> None:
         """Note from when on ticks count, the first time this schedule is seen; later calls change nothing."""
         if self.runs.get_last_tick(self._key) is None:
-            self.runs.take_tick(self._key, now)
+            self.runs.take_tick(self._key, self.runs.get_last_tick(self._shared_key) or now)
 
     def find_due(self, now: datetime.datetime) -> datetime.datetime | None:
         """Return when the newest tick since the last one taken was due; None where none is. Missed ones count as one.
@@ -53,36 +74,48 @@ def get_newest_due(
     newest = None
     # Begin near now: a daemon that was off for a year need not count every minute of it.
     for start in (max(last, now - _RECENT), last):
-        tick = _get_next(line, zone, start)
+        tick = get_next_due(line, zone, after=start)
         while tick is not None and tick <= now:
             newest = tick
-            tick = _get_next(line, zone, tick)
+            tick = get_next_due(line, zone, after=tick)
         if newest is not None:
             break
     return newest
 
 
-def _get_next(line: str, zone: ZoneInfo, after: datetime.datetime) -> datetime.datetime | None:
+def get_next_due(line: str, zone: ZoneInfo, *, after: datetime.datetime) -> datetime.datetime | None:
+    """Return the first tick behind ``after``, in UTC; None where there is none any more. Pure.
+
+    As in cron(8), a job at a fixed hour runs once on every day, also where the clock is set forward over its time (then
+    as much later) or back over it (then the first time); one of every hour runs in each hour that there is.
+    """
+    if "*" in line.split()[1]:
+        return _get_next_of_every_hour(line, zone, after)
+    # Counted on a clock that is never set, and moved to the zone's own afterwards.
+    trigger = get_trigger(line, datetime.UTC)
+    clock = after.astimezone(zone).replace(tzinfo=datetime.UTC) - _LONGEST_SHIFT
+    while (found := trigger.get_next_fire_time(None, clock)) is not None:
+        # What the zone leaves out is counted by the time before the change: as much later as the clock was set forward.
+        tick: datetime.datetime = found.replace(tzinfo=zone, fold=0).astimezone(datetime.UTC)
+        if tick > after:
+            return tick
+        clock = found + _MOMENT
+    return None
+
+
+def _get_next_of_every_hour(line: str, zone: ZoneInfo, after: datetime.datetime) -> datetime.datetime | None:
     trigger = get_trigger(line, zone)
-    at_fixed_hours = "*" not in line.split()[1]
     start = after
     while True:
         # Added in UTC: arithmetic in local time forgets which of the two hours of the autumn change is meant.
-        start += datetime.timedelta(microseconds=1)
+        start += _MOMENT
         tick: datetime.datetime | None = trigger.get_next_fire_time(None, start.astimezone(zone))
         if tick is None:
             return None
         in_utc = tick.astimezone(datetime.UTC)
-        # As in cron(8), a job at a fixed hour does not run again when the clock is set back over it.
-        repeated = at_fixed_hours and in_utc.astimezone(zone).fold == 1
-        if in_utc > after and not repeated:
+        if in_utc > after:
             return in_utc
         start = max(in_utc, start)
-
-
-def is_on_arrival(line: str) -> bool:
-    """Return whether a schedule line means "as soon as something is there"."""
-    return line == ON_ARRIVAL
 
 
 class Seen:

@@ -24,6 +24,14 @@ def format_share(done: int, total: int) -> str:
     return f"{done / size:.1f}/{total / size:.1f} {unit}" if size > 1 else f"{done}/{total} B"
 
 
+def format_percent(part: int, whole: int) -> str:
+    """Return a share; nothing is said to be all or none that is not. Pure."""
+    tenths = 1000 * part // whole if whole else 0
+    if part and not tenths:
+        return "< 0.1 %"
+    return f"{tenths // 10}.{tenths % 10} %" if tenths % 1000 else f"{tenths // 10} %"
+
+
 def format_count(count: int | None) -> str:
     """Return a number with separators. Pure."""
     return "-" if count is None else f"{count:,}"

@@ -21,7 +21,14 @@ class Workspace:
         """Make the root and its folders, for us alone; may be repeated. Raises ``LocalFault``."""
         try:
             self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            for folder in (self.work, self.archive, self.quarantine, self.rejected, self.spill, self.openpgp):
+            for folder in (
+                self.work,
+                self.archive,
+                self.quarantine,
+                self.rejected,
+                self.openpgp,
+                self.fingerprints,
+            ):
                 folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
                 give_to_owner(folder)
             if self.root.stat().st_mode & 0o077:
@@ -52,14 +59,14 @@ class Workspace:
         return self.root / "rejected"
 
     @property
-    def spill(self) -> Path:
-        """Where the inspection spills what does not fit into memory."""
-        return self.root / "spill"
-
-    @property
     def openpgp(self) -> Path:
         """Private GNUPGHOMEs, one a destination."""
         return self.root / "gnupg"
+
+    @property
+    def fingerprints(self) -> Path:
+        """What is remembered of rows that were sent, by feed."""
+        return self.root / "fingerprints"
 
     @property
     def lock(self) -> Path:
@@ -85,6 +92,10 @@ class Workspace:
     def get_good_rows(self, source_id: str) -> Path:
         """Return where what is sent of a source lies, where that is not the original."""
         return self.get_folder(source_id) / "good_rows.csv"
+
+    def get_fingerprints(self, feed: str, source_id: str) -> Path:
+        """Return where the fingerprints of a source's rows lie."""
+        return self.fingerprints / feed / f"{source_id}.parquet"
 
     def get_rejected(self, source_id: str) -> Path:
         """Return the folder in which the refused rows of a source wait whose other rows are sent."""

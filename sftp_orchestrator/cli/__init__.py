@@ -8,13 +8,14 @@ import traceback
 
 import typer
 
+from sftp_orchestrator import threads
 from sftp_orchestrator.cli import app
 from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
 
 
 def main() -> None:
     """Run the command line and exit with a code of the contract. A traceback is shown under ``--debug`` alone."""
-    sys.exit(execute(sys.argv[1:]))
+    threads.leave(execute(sys.argv[1:]))
 
 
 def execute(arguments: list[str]) -> int:

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from sftp_orchestrator import __version__, logs
-from sftp_orchestrator.cli import check, config, decide, demo, history, plan, run, sandbox, status, validate
+from sftp_orchestrator.cli import (
+    check,
+    config,
+    decide,
+    demo,
+    history,
+    infer,
+    plan,
+    run,
+    sandbox,
+    schema,
+    status,
+    validate,
+)
 from sftp_orchestrator.cli.options import ConfigOption
 
 _EPILOG = (
@@ -47,12 +60,14 @@ def prepare(
 app.command(name="run", epilog=_EPILOG)(run.run)
 app.command(name="plan", epilog=_EPILOG)(plan.plan)
 app.command(name="validate", epilog=_EPILOG)(validate.validate)
+app.command(name="infer", epilog=_EPILOG)(infer.infer)
 app.command(name="check", epilog=_EPILOG)(check.check)
 app.command(name="status", epilog=_EPILOG)(status.status)
 app.command(name="history", epilog=_EPILOG)(history.history)
 app.command(name="retry", epilog=_EPILOG)(decide.retry)
 app.command(name="release", epilog=_EPILOG)(decide.release)
 app.command(name="resolve", epilog=_EPILOG)(decide.resolve)
+app.add_typer(schema.app)
 app.add_typer(config.app)
 app.command(name="sandbox", epilog=_EPILOG)(sandbox.sandbox)
 app.command(name="demo", epilog=_EPILOG)(demo.demo)

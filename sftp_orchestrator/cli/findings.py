@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.prepare.report import Tally
+from sftp_orchestrator.rehearsal import Plan
 
 PLACES = 3
 """How many places of a rule are shown; the report and ``--json`` have more."""
@@ -21,14 +23,21 @@ def print_tallies(console: Console, tallies: Sequence[Tally]) -> None:
         times = "once" if found.rows == 1 else f"{units.format_count(found.rows)} times"
         layout.say(console, f"  {found.severity}  {found.rule}, {times}")
         for finding in found.first[:PLACES]:
-            layout.say(console, f"    {finding}")
+            layout.say(console, f"    {finding}" + (f" (got {_show(finding.value)})" if finding.value else ""))
         if found.rows > PLACES:
             layout.say(console, f"    and {units.format_count(found.rows - PLACES)} more")
 
 
-def describe_rows(rows: int | None, refused: int | None) -> str:
-    """Return how many rows there are, and how many of them are refused. Pure."""
-    if rows is None:
+def _show(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def describe_rows(found: Plan) -> str:
+    """Return how many rows there are, and how many of them are not sent. Pure."""
+    if found.rows is None:
         return "its rows were not counted"
-    said = f"{units.format_count(rows)} row{'' if rows == 1 else 's'}"
-    return f"{said}, {units.format_count(refused) if refused else 'none'} refused"
+    said = f"{units.format_count(found.rows)} row{'' if found.rows == 1 else 's'}"
+    said += f", {units.format_count(found.refused_rows) if found.refused_rows else 'none'} refused"
+    return (
+        f"{said}, {units.format_count(found.duplicate_rows)} left out as duplicates" if found.duplicate_rows else said
+    )

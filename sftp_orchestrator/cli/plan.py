@@ -22,20 +22,21 @@ def plan(
     as_json: options.JsonOption = False,
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
-    plans = options.rehearse_all(options.load_configuration(context, config), files)
+    configuration = options.load_configuration(context, config)
+    plans = rehearsal.compare_types(configuration, options.rehearse_all(configuration, files))
     if as_json:
         typer.echo(json.dumps([found.to_json() for found in plans], indent=2, ensure_ascii=False))
     else:
         for found in plans:
             _print(options.get_console(), found)
-    return ExitCode.NOT_ALL_DELIVERED if any(found.is_refused for found in plans) else ExitCode.DONE
+    return ExitCode.NOT_ALL_DELIVERED if any(found.is_refused or found.held_for for found in plans) else ExitCode.DONE
 
 
 def _print(console: Console, found: rehearsal.Plan) -> None:
     console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
     secrecy = "encrypted" if found.encrypted else "plain"
     layout.say(console, f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}")
-    layout.say(console, f"  {findings.describe_rows(found.rows, found.refused_rows)}")
+    layout.say(console, f"  {findings.describe_rows(found)}")
     findings.print_tallies(console, found.tallies)
     if found.is_refused:
         layout.say(console, "  It would be quarantined.")
@@ -50,3 +51,5 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     ]
     layout.print_entries(console, entries)
     layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")
+    if found.held_for is not None:
+        layout.say(console, f"  It would be held, for types are for ever: {found.held_for}")

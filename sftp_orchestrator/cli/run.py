@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
-from sftp_orchestrator import daemon, units
+from sftp_orchestrator import daemon, threads, units
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.deliver.run import Verdict
@@ -29,7 +28,7 @@ def run(
     board = Board()
     verdicts: list[Verdict] = []
     with show_progress(board):
-        code = asyncio.run(daemon.serve(configuration, once=once, board=board, conclude=verdicts.append))
+        code = threads.run(daemon.serve(configuration, once=once, board=board, conclude=verdicts.append))
     for verdict in verdicts:
         conclude(verdict)
     return code

@@ -8,9 +8,15 @@ from pathlib import Path
 import asyncssh
 
 from sftp_orchestrator.config import wording
-from sftp_orchestrator.config.findings import Finding
+from sftp_orchestrator.config.findings import Finding, KeyPath
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
-from sftp_orchestrator.destination.clevertap import EVENT_NAME, IDENTITIES, FeedType
+from sftp_orchestrator.destination.clevertap import (
+    EVENT_NAME,
+    IDENTITIES,
+    REFUSED_EVENT_CHARACTERS,
+    REFUSED_EVENTS,
+    FeedType,
+)
 from sftp_orchestrator.destination.rules import RULES, Severity
 
 
@@ -23,6 +29,7 @@ def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
         yield from _check_destination(configuration, name, feed)
         yield from _check_columns(name, feed)
         yield from _check_rules(name, feed)
+        yield from _check_transforms(name, feed)
 
 
 def _check_folders(configuration: Configuration) -> Iterator[Finding]:
@@ -79,7 +86,8 @@ def _check_columns(name: str, feed: Feed) -> Iterator[Finding]:
                 said=f"gives the property {column.ct_name or header}, and so does the column {taken}",
                 hint="a property comes from one column",
             )
-    needed = [((EVENT_NAME,), "an event needs its name")] if feed.type is FeedType.EVENT else []
+    needs_name = feed.type is FeedType.EVENT and feed.event_name is None
+    needed = [((EVENT_NAME,), "an event needs its name")] if needs_name else []
     for properties, reason in [*needed, (IDENTITIES, "every row needs one of them")]:
         if not any(_may_have(wanted, feed, first) for wanted in properties):
             yield Finding(
@@ -103,6 +111,37 @@ def _check_rules(name: str, feed: Feed) -> Iterator[Finding]:
                 said=f"cannot be {severity}: without it the file cannot be read or cut",
                 hint="leave it out",
             )
+
+
+def _check_transforms(name: str, feed: Feed) -> Iterator[Finding]:
+    path = ("feeds", name)
+    if feed.type is FeedType.PROFILE:
+        for key, given in (("event_name", feed.event_name is not None), ("sort_by_time", feed.sort_by_time)):
+            if given:
+                yield Finding(path=(*path, key), said="is for events only", hint="leave it out of a feed of profiles")
+    if feed.event_name is not None:
+        yield from _check_event_name((*path, "event_name"), feed, feed.event_name)
+    first: dict[str, str] = {}
+    for header, new in feed.rename.items():
+        taken = first.setdefault(new, header)
+        if taken != header:
+            yield Finding(path=(*path, "rename", header), said=f"gives the header {new}, and so does {taken}")
+        if header in feed.columns and header not in feed.rename.values():
+            hint = f"columns speak of headers as they are sent: write {new}"
+            yield Finding(path=(*path, "columns", header), said=f"is renamed to {new}", hint=hint)
+
+
+def _check_event_name(path: KeyPath, feed: Feed, event_name: str) -> Iterator[Finding]:
+    mapped = [header for header, column in feed.columns.items() if (column.ct_name or header) == EVENT_NAME]
+    if mapped:
+        yield Finding(path=path, said=f"the column {mapped[0]} gives the name already", hint="leave one of them out")
+    if not event_name.strip():
+        yield Finding(path=path, said="must not be blank")
+    if event_name.strip().casefold() in {refused.casefold() for refused in REFUSED_EVENTS}:
+        yield Finding(path=path, said="is the name of a system event, which the receiver refuses")
+    bad = sorted(set(event_name) & set(REFUSED_EVENT_CHARACTERS))
+    if bad:
+        yield Finding(path=path, said=f"has characters that the receiver refuses: {' '.join(bad)}")
 
 
 def _may_have(wanted: str, feed: Feed, mapped: dict[str, str]) -> bool:

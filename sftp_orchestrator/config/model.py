@@ -23,6 +23,7 @@ from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 from sftp_orchestrator.destination.clevertap import (
     DATE_FORMATS,
     ENCRYPTED_LIMIT_BYTES,
+    MAX_EVENT_NAME_CHARACTERS,
     PLAIN_LIMIT_BYTES,
     DataType,
     FeedType,
@@ -30,6 +31,7 @@ from sftp_orchestrator.destination.clevertap import (
 from sftp_orchestrator.destination.rules import Severity
 
 ON_ARRIVAL = "on_arrival"
+DELIMITERS = (",", ";", "\t", "|")
 SMALLEST_ENCRYPTED_LIMIT_BYTES = 4096
 """Below this the OpenPGP envelope and armor alone (about 1 KiB) would leave no room for records."""
 
@@ -251,6 +253,26 @@ class SameFile(enum.StrEnum):
     SEND = "send"
 
 
+class Encoding(enum.StrEnum):
+    """How the text of a file is encoded; the receiver takes UTF-8 alone."""
+
+    UTF_8 = "utf-8"
+    LATIN_1 = "latin-1"
+    WINDOWS_1252 = "windows-1252"
+    UTF_16 = "utf-16"
+
+
+class Deduplicate(_Model):
+    """Rows that were there before are left out: in the same file, and over the last days."""
+
+    columns: tuple[str, ...] = Field(min_length=1, examples=[["user_id", "event_name", "time_stamp"]])
+    """headers (as renamed); rows that agree in all of them are the same row, and the first of them is sent"""
+    days: int = Field(default=0, ge=0)
+    """for how many days back the rows sent of this feed are remembered; 0 = within one file only"""
+    max_rows: int = Field(default=100_000_000, ge=1)
+    """rows that are remembered at most, 16 bytes each; the files sent last count"""
+
+
 class Column(_Model):
     """How one CSV column maps to a CleverTap property."""
 
@@ -299,8 +321,36 @@ class Feed(_Model):
     """share of rows above which the whole file is quarantined"""
     same_file: SameFile | None = None
     """a file whose content was sent before: hold (until released) | send; null = hold events, send profiles"""
+    encoding: Encoding = Encoding.UTF_8
+    """utf-8 | latin-1 | windows-1252 | utf-16: what the producer writes; it is sent as UTF-8"""
+    delimiter: str = Field(default=",", json_schema_extra={"enum": list(DELIMITERS)})
+    """what the producer puts between fields: "," | ";" | "\\t" | "|"; it is sent with commas"""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """header in the file -> header that is sent and that `columns` speaks of, such as {"Order No.": order_no}"""
+    event_name: str | None = Field(default=None, min_length=1, max_length=MAX_EVENT_NAME_CHARACTERS)
+    """null, or the name of every event in files that have no column for it"""
+    sort_by_time: bool = False
+    """true: the events of a file are sent by their ts, the oldest first"""
+    deduplicate: Deduplicate | None = None
+    """null, or such as {columns: [user_id, event_name, time_stamp], days: 30}: rows seen before are left out"""
     rules: dict[str, Severity] = Field(default_factory=dict, examples=[{"column.unmapped": "off"}])
     """rules to re-grade, each error | warning | off; docs/reference/rules.md lists them"""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _known_delimiter(cls, delimiter: str) -> str:
+        if delimiter not in DELIMITERS:
+            msg = 'must be one of "," ";" "\\t" "|"'
+            raise ValueError(msg)
+        return delimiter
+
+    @field_validator("rename")
+    @classmethod
+    def _renames_to_something(cls, rename: dict[str, str]) -> dict[str, str]:
+        if any(not name.strip() for name in rename.values()):
+            msg = "must give every header a name"
+            raise ValueError(msg)
+        return rename
 
     @property
     def holds_same_file(self) -> bool:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from sftp_orchestrator.config import keys
 from sftp_orchestrator.config.keys import Key
 from sftp_orchestrator.config.model import Column, Configuration
 from sftp_orchestrator.config.secrets import SecretReference
+from sftp_orchestrator.config.yaml_text import render_flow
 
 _HEAD = """\
 # The configuration of SFTP orchestrator: every key, with its default or an example.
@@ -27,7 +24,6 @@ _COMMENT_COLUMN = 51
 _WIDTH = 120
 _INDENT = "  "
 _ON_ONE_LINE: tuple[type[BaseModel], ...] = (SecretReference, Column)
-_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@:-]*|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9.]+:[0-9]+")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,8 +50,8 @@ def render() -> str:
 
 def _render_key(key: Key, value: Any, depth: int) -> Iterator[_Line]:  # noqa: ANN401 - an example's value is of any type
     start = f"{_INDENT * depth}{key.path[-1]}:"
-    if key.model is None or key.model is SecretReference:
-        yield _Line(code=f"{start} {_flow(value)}", comment=key.description)
+    if key.model is None or key.model is SecretReference or value is None:
+        yield _Line(code=f"{start} {render_flow(value)}", comment=key.description)
         return
     yield _Line(code=start, comment=key.description)
     if not key.is_mapping:
@@ -63,7 +59,7 @@ def _render_key(key: Key, value: Any, depth: int) -> Iterator[_Line]:  # noqa: A
     elif key.model in _ON_ONE_LINE:
         width = max(map(len, value), default=0) + 1
         for name, entry in value.items():
-            yield _Line(code=f"{_INDENT * (depth + 1)}{f'{name}:':{width}} {_flow(entry)}")
+            yield _Line(code=f"{_INDENT * (depth + 1)}{f'{name}:':{width}} {render_flow(entry)}")
     else:
         yield from _render_entries(key.model, value, key.path, depth + 1)
 
@@ -102,19 +98,6 @@ def _get_example(key: Key) -> Any:  # noqa: ANN401 - an example's value is of an
     if key.model is not None and not key.is_nullable:
         return {}
     return to_jsonable_python(key.field.get_default(call_default_factory=True))
-
-
-def _flow(value: object) -> str:
-    """Return ``value`` on one line of YAML."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {_flow(entry)}" for name, entry in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(json.dumps(entry, ensure_ascii=False) for entry in value) + "]"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= keys.GROUPED_FROM:
-        return f"{value:_}"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and yaml.safe_load(value) == value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _format(line: _Line) -> str:

@@ -70,9 +70,19 @@ FORMAT_RULES = (
     _fixed("file.empty", "The file has no bytes.", "Find out why the producer wrote nothing."),
     _fixed("file.no_rows", "There is a header and no row after it.", "An empty result need not be dropped at all."),
     _fixed(
+        "format.broken",
+        "The file is damaged, cut off, or not what its name says: gzip, Zstandard, Parquet, JSON lines.",
+        "Have it written again, whole; a name ending in .gz, .zst, .parquet or .jsonl must mean it.",
+    ),
+    _fixed(
+        "format.nested",
+        "A value is an object, an array or binary: CSV has no place for it, and the receiver takes none over SFTP.",
+        "Flatten it, or leave the column out.",
+    ),
+    _fixed(
         "header.delimiter",
-        "The header is a single column with semicolons, tabs or bars in it.",
-        "Separate columns by commas.",
+        "The header is a single column with another delimiter in it.",
+        "Separate columns by commas, or set `feeds.<name>.delimiter`.",
     ),
     _fixed("header.duplicate_name", "Two columns have the same name.", "Rename or drop one."),
     _fixed("header.empty", "The first line has no column names.", "Write a header."),
@@ -83,8 +93,8 @@ FORMAT_RULES = (
     ),
     _fixed(
         "header.missing_column",
-        "A column that the feed maps is not in the header.",
-        "Add the column, or take it out of `feeds.<name>.columns`. Case counts.",
+        "A column that the feed maps, renames, sorts by or tells rows apart by is not in the header.",
+        "Add the column, or take it out of `feeds.<name>`. Case counts.",
     ),
     _fixed(
         "header.too_many_columns",
@@ -140,9 +150,18 @@ FORMAT_RULES = (
         "Give every row as many fields as the header; quote fields with commas in them.",
         scope=Scope.ROW,
     ),
-    _fixed("text.not_utf8", "The text is not UTF-8.", "Save it as UTF-8; Latin-1 and Windows-1252 are not taken."),
+    _fixed(
+        "text.encoding",
+        "The text is not in the encoding that the feed says.",
+        "Correct `feeds.<name>.encoding`, or have the file written anew.",
+    ),
+    _fixed("text.not_utf8", "The text is not UTF-8.", "Save it as UTF-8, or set `feeds.<name>.encoding`."),
     _fixed("text.nul", "There is a NUL byte.", "This is no text: UTF-16 without a mark, or a binary file."),
-    _fixed("text.utf16", "The file begins with the mark of UTF-16.", "Save it as UTF-8."),
+    _fixed(
+        "text.utf16",
+        "The file begins with the mark of UTF-16.",
+        "Save it as UTF-8, or set `feeds.<name>.encoding` to utf-16.",
+    ),
 )
 """Whether it is CSV that can be read and cut: RFC 4180 in UTF-8."""
 
@@ -209,6 +228,14 @@ HEADER_RULES = (
 """What the header and the mapping must be."""
 
 ROW_RULES = (
+    Rule(
+        id="row.duplicate",
+        scope=Scope.ROW,
+        severity=Severity.WARNING,
+        explanation="The row agrees with one before it in all of `deduplicate.columns`: it is left out.",
+        remedy="Nothing, if that is meant; it is only looked at where the feed has `deduplicate`.",
+        is_fixed=True,
+    ),
     _row(
         "identity.missing",
         _ERROR,

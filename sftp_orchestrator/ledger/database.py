@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
+from sftp_orchestrator import files
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
 
 LEDGER_FILE = "ledger.db"
 BUSY_TIMEOUT_SECONDS = 30
 """How long one process waits for another's transaction; ours last milliseconds."""
+LOOK_TIMEOUT_SECONDS = 5
+"""How long somebody waits for a server who only wants to look: the ledger is not all of his answer."""
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p"})
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -40,6 +44,46 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
         engine.dispose()
         raise
     return engine
+
+
+def open_for_reading(url: str, workspace: Path) -> sa.Engine | None:
+    """Return an engine on a ledger that is there; nothing is written, not even a file beside the database.
+
+    None where there is no ledger, or one of another version.
+
+    Raises:
+        LocalFault: it cannot be read, or is no ledger.
+    """
+    if url == "sqlite":
+        engine = _open_sqlite_for_reading(workspace / LEDGER_FILE)
+    else:
+        engine = _open_postgresql(url, connect_timeout=LOOK_TIMEOUT_SECONDS)
+    if engine is None:
+        return None
+    sa.event.listen(engine, "handle_error", _translate)
+    try:
+        is_current = _is_current(engine)
+    except LocalFault:
+        engine.dispose()
+        raise
+    if is_current:
+        return engine
+    engine.dispose()
+    return None
+
+
+def _open_sqlite_for_reading(path: Path) -> sa.Engine | None:
+    log = path.with_name(f"{path.name}-wal")
+    with files.as_local_fault("read", f"ledger {path}", hint="call it as the daemon's user"):
+        if not path.exists():
+            return None
+        # While the log is there somebody may be writing, and its index is read as it stands. Without it nobody is:
+        # only a database that is said to be immutable is opened without a log and an index of its own.
+        mode = "mode=ro&readonly_shm=1" if log.exists() else "immutable=1"
+    location = f"file:{urllib.parse.quote(str(path))}?{mode}"
+    return sa.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(location, uri=True), poolclass=sa.pool.NullPool
+    )
 
 
 def _translate(context: sa.engine.ExceptionContext) -> None:
@@ -82,17 +126,22 @@ def _begin_at_once(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read_only") else "BEGIN IMMEDIATE")
 
 
-def _open_postgresql(url: str) -> sa.Engine:
+def _open_postgresql(url: str, **arguments: int) -> sa.Engine:
     with_driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return sa.create_engine(with_driver, pool_pre_ping=True)
+    return sa.create_engine(with_driver, pool_pre_ping=True, connect_args=arguments)
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _is_current(engine: sa.Engine) -> bool:
+    """Return whether the schema is the newest."""
     script = ScriptDirectory(str(_MIGRATIONS))
     with engine.connect() as connection:
         known = sa.inspect(connection).has_table("alembic_version")
         at = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
-    if at == script.get_current_head():
+    return at == script.get_current_head()
+
+
+def _migrate(engine: sa.Engine) -> None:
+    if _is_current(engine):
         return
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))

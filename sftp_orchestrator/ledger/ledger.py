@@ -8,9 +8,10 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from sftp_orchestrator.ledger.database import count_all, open_database
+from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
 from sftp_orchestrator.ledger.moves import Clock
 from sftp_orchestrator.ledger.parts import Parts
+from sftp_orchestrator.ledger.properties import Properties
 from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
@@ -22,18 +23,28 @@ def _now() -> datetime.datetime:
 
 
 class Ledger:
-    """Sources, parts, runs and their history in one database. Blocking: call it in a thread from async code."""
+    """Sources, parts, runs, their history and the register of properties in one database.
+
+    Blocking: call it in a thread from async code.
+    """
 
     def __init__(self, engine: sa.Engine, *, clock: Clock = _now) -> None:
         self._engine = engine
         self.sources = Sources(engine, clock)
         self.parts = Parts(engine, clock)
         self.runs = Runs(engine, clock)
+        self.properties = Properties(engine)
 
     @classmethod
     def open(cls, url: str, workspace: Path, *, clock: Clock = _now) -> Self:
         """Open the ledger that the configuration names, making or migrating it; raises ``LocalFault``."""
         return cls(open_database(url, workspace), clock=clock)
+
+    @classmethod
+    def open_for_reading(cls, url: str, workspace: Path) -> Self | None:
+        """Open a ledger that is there, writing nothing; None where there is none of this version. Raises LocalFault."""
+        engine = open_for_reading(url, workspace)
+        return cls(engine) if engine is not None else None
 
     def list_history(self, *, source_id: str | None = None, limit: int | None = None) -> list[Move]:
         """Return the last moves, the newest last; of one source, or of all."""

@@ -6,7 +6,7 @@ import datetime
 import os
 from dataclasses import dataclass
 
-from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 
@@ -42,6 +42,7 @@ class InspectedFile:
     header_bytes: bytes
     earliest_ts: int | None
     refused_rows: int = 0
+    duplicate_rows: int = 0
     is_rewritten: bool = False
 
 
@@ -66,6 +67,8 @@ class Source:
     """rows to be sent, once it is inspected"""
     refused_rows: int
     """rows of it that break a rule and are not sent"""
+    duplicate_rows: int
+    """rows of it that are left out because they were there before"""
     is_rewritten: bool
     """what is sent is a file of ours, made of the original"""
     header_bytes: bytes | None
@@ -154,3 +157,31 @@ class Run:
     verdict: str | None
     delivered: int | None
     not_delivered: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """One property at a destination, and where the type that it has comes from."""
+
+    destination: str
+    kind: FeedType
+    """whether it is a profile's or an event's: the two do not know each other"""
+    name: str
+    type: DataType
+    date_format: str | None
+    column: str
+    """the header that became it"""
+    source_id: str
+    feed: str
+    relative_path: bytes
+    since: datetime.datetime
+    """when that source was delivered, or its types accepted; of one on its way, when it last moved"""
+    accepted_by: str | None
+    """who accepted the type, where a person did"""
+    is_on_its_way: bool = False
+    """it is not registered yet: its source is not delivered"""
+
+    @property
+    def file(self) -> str:
+        """The path below staging of its source, as people see it."""
+        return display_path(self.relative_path)

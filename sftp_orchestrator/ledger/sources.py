@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger import moves, properties
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
-from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 
 _LEFT = (PartState.PUBLISHING.value, PartState.UNCERTAIN.value, PartState.DELIVERED.value)
@@ -121,6 +122,22 @@ class Sources:
         )
         return found[0] if found else None
 
+    def list_sent(self, source: Source, *, since: datetime.datetime) -> list[Source]:
+        """Return the other sources of the same feed and destination that were sent, or are on their way to be.
+
+        Of those claimed ``since`` then, the newest first. One that is held counts where a manifest of it has left.
+        """
+        left = sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(_LEFT)).exists()
+        going = [state.value for state in SOURCE_SENT - SOURCE_ASIDE]
+        found = self._select(
+            SOURCE.c.feed == source.feed,
+            SOURCE.c.destination == source.destination,
+            SOURCE.c.id != source.id,
+            SOURCE.c.claimed_at >= since,
+            sa.or_(SOURCE.c.state.in_(going), sa.and_(SOURCE.c.state == SourceState.HELD.value, left)),
+        )
+        return found[::-1]
+
     def list_last_archived(self, limit: int) -> list[Source]:
         """Return the sources that were archived last, the newest first."""
         query = (
@@ -171,7 +188,7 @@ class Sources:
             return int(connection.execute(sa.select(SOURCE.c.sendings).where(SOURCE.c.id == source_id)).scalar_one())
 
     def finish_delivery(self, source_id: str) -> None:
-        """Ready → delivered: every part's manifest is published."""
+        """Ready → delivered: every part's manifest is published; the register learns its properties."""
         now = self._clock()
         with self._engine.begin() as connection:
             left = connection.scalar(
@@ -186,6 +203,7 @@ class Sources:
                 # Its last open part was decided by a person and never came by "ready".
                 moves.move_source(connection, source_id, SourceState.READY, now=now)
             moves.move_source(connection, source_id, SourceState.DELIVERED, now=now, attempts=0, retry_at=None)
+            properties.add_delivered(connection, source_id, now=now)
 
     def finish_archive(self, source_id: str) -> None:
         """Delivered → archived."""
@@ -258,42 +276,74 @@ class Sources:
         """Let a quarantined, held or waiting source go on by a person's word; raises as ``retry``."""
         return self._decide(source_id, by=by, released=True)
 
+    def accept_types(self, source_id: str, accepted: Sequence[Declared], *, reason: str, by: str) -> Source:
+        """Register the types that a held source brings, by a person's word, and try it again, in one transaction.
+
+        Others on their way that bring other types, and of which no manifest has left, are read again: the register
+        decides about them as it is then. Raises as ``retry``.
+        """
+        now = self._clock()
+        source = self.get(source_id)
+        with self._engine.begin() as connection:
+            for other in properties.list_contradicting(connection, source, accepted):
+                _take_back(connection, other, now=now, reason=f"the types of source {source_id} were accepted", by=by)
+            properties.accept(connection, source, accepted, now=now, by=by)
+            _go_on(connection, source, now=now, reason=reason, by=by, released=False)
+        return self.get(source_id)
+
     def _decide(self, source_id: str, *, by: str, released: bool) -> Source:
         source = self.get(source_id)
         if source.state in {SourceState.DELIVERED, SourceState.ARCHIVED}:
             wanted = "release" if released else "retry"
             raise ConfigurationError(wanted, f"source {source_id}", "it is delivered, nothing is left to do")
-        now = self._clock()
         word = "released by a person" if released else "tried again by a person"
-        values: dict[str, Any] = {
-            "attempts": 0,
-            "retry_at": now,
-            "released": source.released or released,
-        }
         with self._engine.begin() as connection:
-            if source.state in {SourceState.QUARANTINED, SourceState.HELD}:
-                _require_decided(connection, source_id)
-                after = SourceState.PLANNED if _has_left(connection, source_id) else SourceState.CLAIMED
-                if after is SourceState.CLAIMED:
-                    connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
-                moves.move_source(connection, source_id, after, now=now, reason=word, by=by, **values)
-            else:
-                connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(**values))
-                moves.note(
-                    connection,
-                    now=now,
-                    source_id=source_id,
-                    part=None,
-                    before=source.state,
-                    after=source.state,
-                    reason=word,
-                    by=by,
-                )
+            _go_on(connection, source, now=self._clock(), reason=word, by=by, released=released)
         return self.get(source_id)
 
     def _move(self, source_id: str, after: SourceState, *, reason: str | None = None, **values: Any) -> None:
         with self._engine.begin() as connection:
             moves.move_source(connection, source_id, after, now=self._clock(), reason=reason, **values)
+
+
+def _go_on(
+    connection: sa.Connection, source: Source, *, now: datetime.datetime, reason: str, by: str, released: bool
+) -> None:
+    """Let a source go on that a person decided about, from where it safely can."""
+    values: dict[str, Any] = {
+        "attempts": 0,
+        "retry_at": now,
+        "released": source.released or released,
+    }
+    if source.state in {SourceState.QUARANTINED, SourceState.HELD}:
+        _require_decided(connection, source.id)
+        after = SourceState.PLANNED if _has_left(connection, source.id) else SourceState.CLAIMED
+        if after is SourceState.CLAIMED:
+            connection.execute(sa.delete(PART).where(PART.c.source_id == source.id))
+        moves.move_source(connection, source.id, after, now=now, reason=reason, by=by, **values)
+    else:
+        connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source.id).values(**values))
+        moves.note(
+            connection,
+            now=now,
+            source_id=source.id,
+            part=None,
+            before=source.state,
+            after=source.state,
+            reason=reason,
+            by=by,
+        )
+
+
+def _take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:
+    """planned, ready → claimed, while the daemon may be at it; nothing happens where a manifest of it has left."""
+    # Their rows are locked first, as by every move of a part: no manifest can leave between this look and the move.
+    parts = sa.select(PART.c.state).where(PART.c.source_id == source_id).with_for_update()
+    if not set(connection.scalars(parts)) & set(_LEFT):
+        connection.execute(sa.delete(PART).where(PART.c.source_id == source_id))
+        moves.move_source(
+            connection, source_id, SourceState.CLAIMED, now=now, reason=reason, by=by, attempts=0, retry_at=now
+        )
 
 
 def _count(connection: sa.Connection, source_id: str, states: Sequence[str]) -> int:

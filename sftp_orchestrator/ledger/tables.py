@@ -20,6 +20,9 @@ METADATA = sa.MetaData(
 )
 
 
+MAX_SCHEDULE_CHARACTERS = 100
+
+
 class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
     """A moment in UTC: aware in Python, stored without a zone, so that both databases read the same."""
 
@@ -75,6 +78,7 @@ SOURCE = sa.Table(
     sa.Column("sha256", sa.String(64), index=True),
     sa.Column("records", sa.BigInteger),
     sa.Column("refused_rows", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("duplicate_rows", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("is_rewritten", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("header_bytes", sa.LargeBinary),
     sa.Column("plan_key", sa.String(64)),
@@ -138,8 +142,23 @@ RUN = sa.Table(
 TICK = sa.Table(
     "tick",
     METADATA,
-    sa.Column("schedule", sa.String(100), primary_key=True),
+    sa.Column("schedule", sa.String(MAX_SCHEDULE_CHARACTERS), primary_key=True),
     sa.Column("due_at", UtcDateTime, primary_key=True),
     sa.Column("taken_at", UtcDateTime, nullable=False),
     comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",
+)
+
+PROPERTY = sa.Table(
+    "property",
+    METADATA,
+    sa.Column("destination", sa.String(40), primary_key=True),
+    sa.Column("kind", sa.String(10), primary_key=True),
+    sa.Column("name", sa.String(120), primary_key=True),
+    sa.Column("type", sa.String(10), nullable=False),
+    sa.Column("date_format", sa.String(40)),
+    sa.Column("column", sa.Text, nullable=False),
+    sa.Column("source_id", sa.ForeignKey("source.id"), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("accepted_by", sa.String(80)),
+    comment="the type that a property has at a destination, by what was delivered first or accepted by a person",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.config.model import Column, Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 
@@ -15,7 +15,10 @@ class ImportedColumn:
     """One column of a file."""
 
     position: int
+    original: str
+    """its header in the file"""
     header: str
+    """its header as it is sent: renamed where the feed says so"""
     property_name: str
     """the name under which it is imported"""
     type: DataType
@@ -43,14 +46,23 @@ class ImportedColumn:
         return self.property_name in clevertap.IDENTITIES
 
 
+def get_mapping(header: str, feed: Feed) -> Column | None:
+    """Return how the column that is sent as ``header`` is mapped; None where its own name counts. Pure."""
+    if header == clevertap.EVENT_NAME and feed.event_name is not None:
+        return Column(ct_name=clevertap.EVENT_NAME)
+    return feed.columns.get(header)
+
+
 def list_columns(header: Sequence[str], feed: Feed) -> list[ImportedColumn]:
     """Return what becomes of each column of a file. Pure."""
     columns = []
-    for position, name in enumerate(header):
+    for position, original in enumerate(header):
+        name = feed.rename.get(original, original)
         mapped = feed.columns.get(name)
         columns.append(
             ImportedColumn(
                 position=position,
+                original=original,
                 header=name,
                 property_name=(mapped.ct_name if mapped else None) or name,
                 type=mapped.type if mapped else DataType.STRING,

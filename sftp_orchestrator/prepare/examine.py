@@ -40,22 +40,26 @@ class BrokenRow:
 
 
 class Examination:
-    """The rows of a numbered table with the checks that they fail, in a table that spills to disk.
+    """Rows with the checks that they fail, in a table that spills to disk; valid as long as its connection."""
 
-    Valid as long as its connection.
-    """
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, path: str, checks: Sequence[Check]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> None:
         self._connection = connection
         self._checks = tuple(checks)
-        bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
-        columns = ", ".join(f"{expression} AS b{number}" for number, expression in enumerate(bits))
-        created = connection.execute(
-            f"CREATE TEMP TABLE broken AS SELECT number, {columns} FROM {source}",  # noqa: S608 - no input in it
+        self._bits = [_make_bits(self._checks[start : start + _BITS]) for start in range(0, len(checks), _BITS)]
+        columns = ", ".join(["number BIGINT", *(f"b{number} BIGINT" for number in range(len(self._bits)))])
+        connection.execute(f"CREATE TEMP TABLE broken ({columns})")
+
+    def add(self, source: str, path: str) -> int:
+        """Add the rows of ``source``, SQL with its ``path`` as parameter; return how many there were.
+
+        Of the file no more columns are read than the checks need.
+        """
+        columns = ", ".join(["number", *self._bits])
+        added = self._connection.execute(
+            f"INSERT INTO broken SELECT {columns} FROM {source}",  # noqa: S608 - no input in it
             [path],
         ).fetchall()
-        self.rows = int(created[0][0])
-        """that DuckDB read"""
+        return int(added[0][0])
 
     def count(self) -> list[Count]:
         """Return each check that failed, with how often and where first, in the order of the checks."""
@@ -96,6 +100,11 @@ class Examination:
             for place, check in enumerate(self._checks)
             if check.severity is Severity.ERROR and bits[place // _BITS] >> (place % _BITS) & 1
         )
+
+    @property
+    def condition(self) -> str:
+        """SQL for later statements of the same connection: whether the row of this ``number`` is refused."""
+        return f"number IN (SELECT number FROM broken WHERE {self._is_error()})"  # noqa: S608 - no input in it
 
     def _is_error(self) -> str:
         errors = [_has_bit(place) for place, check in enumerate(self._checks) if check.severity is Severity.ERROR]

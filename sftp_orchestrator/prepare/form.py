@@ -1,4 +1,4 @@
-"""What RFC 4180 text in UTF-8 must look like, found from the positions of quotes, commas and line breaks alone.
+"""What RFC 4180 text in UTF-8 must look like, found from the positions of quotes, delimiters and line breaks alone.
 
 A piece is some records as a whole. numpy finds its quotes and separators, and the number of quotes before a separator
 tells whether it is one. What the quotes themselves must look like is checked from the same positions, so that any
@@ -7,29 +7,23 @@ strict CSV parser sees the same rows. All pure.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from sftp_orchestrator.prepare import utf8
+from sftp_orchestrator.prepare.header import hint_encoding
 
 Positions = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 PADDING = b"\n" * 64
 """Behind the bytes of every piece, so that a cell can be read some words at a time wherever it stands."""
-_QUOTE, _LF, _CR, _COMMA = b'"\n\r,'
-
-
-def _make_table(*allowed: int) -> npt.NDArray[np.bool_]:
-    table = np.zeros(256, dtype=np.bool_)
-    table[list(allowed)] = True
-    return table
-
-
-_BEFORE_OPENING = _make_table(_COMMA, _LF, _QUOTE)
-_AFTER_CLOSING = _make_table(_COMMA, _LF, _CR, _QUOTE)
+_QUOTE, _LF, _CR = b'"\n\r'
+_SAMPLE_BYTES = 4096
+"""Of text that is not UTF-8, enough to guess what it is."""
 
 
 class Broken(Exception):  # noqa: N818 - the text is at fault, not the program
@@ -53,7 +47,7 @@ class Form:
     array: Bytes
     """the same"""
     separators: Positions
-    """commas and line breaks that end a field"""
+    """delimiters and line breaks that end a field"""
     ends: Positions
     """the line breaks among them, which end a record"""
     has_quotes: bool
@@ -92,7 +86,7 @@ def find_record_ends(array: Bytes) -> Positions:
     return find_marks(array, b"\n")[1]
 
 
-def read_form(content: bytes, width: int, newline: bytes) -> Form:
+def read_form(content: bytes, width: int, newline: bytes, delimiter: str) -> Form:
     """Return the form of a piece: records as a whole, each with its line break, and ``PADDING`` behind them. Pure.
 
     ``width`` is how many fields a row should have: where all have, that is seen at once.
@@ -103,8 +97,8 @@ def read_form(content: bytes, width: int, newline: bytes) -> Form:
     padded = np.frombuffer(content, dtype=np.uint8)
     array = padded[: -len(PADDING)]
     _require_text(content, array)
-    quotes, separators = find_marks(array, b",\n")
-    _require_quotes(array, quotes)
+    quotes, separators = find_marks(array, delimiter.encode() + b"\n")
+    _require_quotes(array, quotes, _Neighbours.of(delimiter))
     is_break = array[separators] == _LF
     ends = separators[width - 1 :: width]
     is_regular = ends.size * width == separators.size and ends.size == np.count_nonzero(is_break)
@@ -120,10 +114,33 @@ def _require_text(content: bytes, array: Bytes) -> None:
         raise Broken("text.nul", "there is a NUL byte: this is no text", at=nul)
     wrong = utf8.find_fault(content, array)
     if wrong is not None:
-        raise Broken("text.not_utf8", "the text is not UTF-8", at=wrong, hint="save the file as UTF-8")
+        hint = hint_encoding(content[wrong : wrong + _SAMPLE_BYTES])
+        raise Broken("text.not_utf8", "the text is not UTF-8", at=wrong, hint=hint)
 
 
-def _require_quotes(array: Bytes, quotes: Positions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Neighbours:
+    """What may stand beside quotes, by byte."""
+
+    before_opening: npt.NDArray[np.bool_]
+    after_closing: npt.NDArray[np.bool_]
+
+    @classmethod
+    @functools.cache
+    def of(cls, delimiter: str) -> _Neighbours:
+        separator = ord(delimiter)
+        return cls(
+            before_opening=_make_table(separator, _LF, _QUOTE), after_closing=_make_table(separator, _LF, _CR, _QUOTE)
+        )
+
+
+def _make_table(*allowed: int) -> npt.NDArray[np.bool_]:
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(allowed)] = True
+    return table
+
+
+def _require_quotes(array: Bytes, quotes: Positions, neighbours: _Neighbours) -> None:
     """A quote opens a field or closes one; in pairs, and nothing comes between it and the field's end."""
     openings, closings = quotes[::2], quotes[1::2]
     before = array[openings - 1]
@@ -133,8 +150,8 @@ def _require_quotes(array: Bytes, quotes: Positions) -> None:
     wrong = [
         (int(places[0]), message)
         for places, message in (
-            (openings[~_BEFORE_OPENING[before]], "a quote within a field that has none around it"),
-            (closings[~_AFTER_CLOSING[array[closings + 1]]], "text follows a closing quote"),
+            (openings[~neighbours.before_opening[before]], "a quote within a field that has none around it"),
+            (closings[~neighbours.after_closing[array[closings + 1]]], "text follows a closing quote"),
         )
         if places.size
     ]

@@ -5,16 +5,21 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sftp_orchestrator.prepare.report import refuse
+from sftp_orchestrator.prepare.report import Refused, refuse
 
+MAX_RECORD_BYTES = 4_000_000
+"""A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
+csv.field_size_limit(MAX_RECORD_BYTES)  # Python's own limit is 128 KiB, for the process as a whole
 MAX_HEADER_BYTES = 1024 * 1024
 """A header longer than this is none: some file that is no CSV, or one that lacks line breaks."""
 MAX_COLUMNS = 1000
 """Several times what the receiver takes of an event or a profile."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +33,22 @@ class Header:
     """the line break that ends it, and so must end every record"""
     body_start: int
     """offset in the file of the first record after it"""
+    delimiter: str
+    """the one character that stands between fields, in this record and all after it"""
 
 
-def parse_header(start: bytes) -> Header:
+_BINARY = {
+    b"\x1f\x8b": ("gzip", "give it a name that ends in .gz"),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", "give it a name that ends in .zst"),
+    b"PAR1\x15": ("Parquet", "give it a name that ends in .parquet"),
+    b"PK\x03\x04": ("a ZIP archive, or a workbook of a spreadsheet program", "save it as CSV"),
+    b"%PDF-": ("PDF", "save it as CSV"),
+    b"\xd0\xcf\x11\xe0": ("a workbook of a spreadsheet program", "save it as CSV"),
+}
+"""What files that are often called .csv by mistake begin with."""
+
+
+def parse_header(start: bytes, delimiter: str = ",") -> Header:
     """Return the header that a file beginning with ``start`` has. Pure.
 
     Raises:
@@ -38,8 +56,14 @@ def parse_header(start: bytes) -> Header:
     """
     if not start:
         raise refuse("file.empty", "the file is empty")
+    for beginning, (called, hint) in _BINARY.items():
+        if start.startswith(beginning):
+            raise refuse("format.broken", f"it is no text, but {called}", hint=hint)
     if start.startswith(_UTF16):
-        raise refuse("text.utf16", "the file is UTF-16", line=1, hint="save it as UTF-8")
+        raise refuse("text.utf16", "the file is UTF-16", line=1, hint="save it as UTF-8, or set the feed's encoding")
+    nul = start.find(b"\0")
+    if nul >= 0:
+        raise refuse("text.nul", "there is a NUL byte: this is no text", line=start.count(b"\n", 0, nul) + 1)
     skipped = len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0
     end = _find_end(start, skipped)
     if end is None:
@@ -52,9 +76,10 @@ def parse_header(start: bytes) -> Header:
         raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
     header_bytes = start[skipped:end]
     newline = b"\r\n" if header_bytes.endswith(b"\r\n") else b"\n"
-    names = _parse_names(header_bytes)
-    _check_names(names)
-    return Header(names=names, header_bytes=header_bytes, newline=newline, body_start=end)
+    names = _parse_names(header_bytes, delimiter)
+    check_names(names)
+    _check_delimiter(names, delimiter)
+    return Header(names=names, header_bytes=header_bytes, newline=newline, body_start=end, delimiter=delimiter)
 
 
 def _find_end(start: bytes, offset: int) -> int | None:
@@ -68,20 +93,31 @@ def _find_end(start: bytes, offset: int) -> int | None:
     return None
 
 
-def _parse_names(header_bytes: bytes) -> tuple[str, ...]:
-    if b"\0" in header_bytes:
-        raise refuse("text.nul", "there is a NUL byte in the header: this is no text", line=1)
+def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
     try:
         text = header_bytes.decode("utf-8")
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except UnicodeDecodeError:
-        raise refuse("text.not_utf8", "the header is not UTF-8", line=1, hint="save the file as UTF-8") from None
+        raise refuse_encoding(header_bytes, "the header is not UTF-8", line=1) from None
     except csv.Error as error:
         raise refuse("quote.stray", f"the header is no CSV: {error}", line=1) from error
     return tuple(rows[0]) if rows and len(rows) == 1 else ()
 
 
-def _check_names(names: tuple[str, ...]) -> None:
+def refuse_encoding(sample: bytes, message: str, *, line: int) -> Refused:
+    """Return the refusal of text that is not UTF-8; ``sample`` is some of it, from which its encoding is guessed."""
+    return refuse("text.not_utf8", message, line=line, hint=hint_encoding(sample))
+
+
+def hint_encoding(sample: bytes) -> str:
+    """Return what to do about text that is not UTF-8, with a guess of what it is. Pure."""
+    # Windows-1252 has letters and signs where Latin-1 has control characters, which no text contains.
+    guess = "windows-1252" if any(0x80 <= byte <= 0x9F for byte in sample) else "latin-1 or windows-1252"
+    return f"save the file as UTF-8, or set the feed's encoding: by its look {guess}"
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ``Refused`` where the columns' names cannot be told apart, or are too many."""
     if not any(name.strip() for name in names):
         raise refuse("header.empty", "the header has no column names", line=1)
     if len(names) > MAX_COLUMNS:
@@ -94,8 +130,12 @@ def _check_names(names: tuple[str, ...]) -> None:
         if name in seen:
             raise refuse("header.duplicate_name", f"two columns are named '{name}'", line=1)
         seen.add(name)
-    if len(names) == 1:
-        for delimiter, called in _OTHER_DELIMITERS.items():
-            if delimiter in names[0]:
-                hint = "columns must be separated by commas"
-                raise refuse("header.delimiter", f"its columns seem to be separated by {called}", line=1, hint=hint)
+
+
+def _check_delimiter(names: tuple[str, ...], delimiter: str) -> None:
+    if len(names) > 1:
+        return
+    for other, called in _DELIMITERS.items():
+        if other in names[0] and other != delimiter:
+            hint = f"separate them by {_DELIMITERS[delimiter]}, or set the feed's delimiter: {json.dumps(other)}"
+            raise refuse("header.delimiter", f"its columns seem to be separated by {called}", line=1, hint=hint)

@@ -31,14 +31,14 @@ def _list_all(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[s
         yield from _check_name(column)
     for name, count in Counter(column.property_name for column in columns).items():
         if count > 1:
-            headers = ", ".join(f"'{column.header}'" for column in columns if column.property_name == name)
+            headers = ", ".join(f"'{column.original}'" for column in columns if column.property_name == name)
             yield "property.twice", f"the columns {headers} all become the property '{name}'"
     headers_present = {column.header for column in columns}
     for column in columns:
         if column.operand is None:
             continue
         if feed.type is FeedType.EVENT or column.operand not in headers_present:
-            yield "operation.no_column", f"the column '{column.header}' works on no column of this file"
+            yield "operation.no_column", f"the column '{column.original}' works on no column of this file"
 
 
 def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
@@ -46,8 +46,15 @@ def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterat
         yield "identity.no_column", f"no column becomes {', '.join(clevertap.IDENTITIES)}"
     if find_property(columns, clevertap.OBJECT_ID) is None:
         yield "object_id.no_column", f"no column becomes {clevertap.OBJECT_ID}"
-    if feed.type is FeedType.EVENT and find_property(columns, clevertap.EVENT_NAME) is None:
-        yield "event_name.no_column", f"no column becomes {clevertap.EVENT_NAME}"
+    if feed.type is FeedType.EVENT:
+        name = find_property(columns, clevertap.EVENT_NAME)
+        if name is None and feed.event_name is None:
+            yield "event_name.no_column", f"no column becomes {clevertap.EVENT_NAME}"
+        if name is not None and feed.event_name is not None:
+            yield (
+                "property.twice",
+                f"the column '{name.original}' becomes {clevertap.EVENT_NAME}, and event_name is set",
+            )
 
 
 def _check_counts(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
@@ -75,7 +82,7 @@ def _check_name(column: ImportedColumn) -> Iterator[tuple[str, str]]:
     if bad:
         yield "property.name_characters", f"the property '{column.property_name}' contains {' '.join(bad)}"
     if not column.is_mapped and column.property_name not in _OWN_NAMES:
-        yield "column.unmapped", f"the column '{column.header}' is not mapped: it is imported so, as STRING"
+        yield "column.unmapped", f"the column '{column.original}' is not mapped: it is imported so, as STRING"
 
 
 _OWN_NAMES = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TIME, *clevertap.SYSTEM_PROPERTIES})

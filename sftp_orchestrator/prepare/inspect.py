@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftp_orchestrator import files
 from sftp_orchestrator.config.model import BadRows, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.prepare import rejecting
-from sftp_orchestrator.prepare.columns import find_time, list_columns
-from sftp_orchestrator.prepare.examine import Count, Examination
+from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
+from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.file_checks import list_file_checks
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
-from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.reading import Watch, open_reading
-from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, Tally, tally
+from sftp_orchestrator.prepare.reading import Reading, open_reading
+from sftp_orchestrator.prepare.report import Finding, Refused, RowsRefused, Tally, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
-from sftp_orchestrator.prepare.row_checks import list_checks
+from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
+from sftp_orchestrator.prepare.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.scan import Scan, read_header
+from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
+from sftp_orchestrator.prepare.unpack.unpacking import Original, Text, unpack
 
 GOOD_ROWS_NAME = "good_rows.csv"
 STRIPPED_NAME = "returned_rows.csv"
@@ -31,20 +36,28 @@ STRIPPED_NAME = "returned_rows.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What is known of a file, or of what is left of it without the rows that were refused."""
+    """What is known of a file, and of what is sent of it."""
 
     path: Path
     """what is to be sent: the file as it came, or a new one that holds its good rows"""
     scan: Scan
     """of what is to be sent"""
     original: Scan
-    """of the file as it came"""
+    """of the file as it came, or of the text in it"""
+    fingerprint: Fingerprint
+    """what the file was when it was read"""
+    sha256: str
+    """of the whole file as it came"""
+    is_rewritten: bool
+    """whether what is sent is a file of ours"""
     tallies: tuple[Tally, ...]
     """warnings, and the errors of refused rows"""
+    duplicate_rows: int
+    """rows that are left out because they were there before"""
 
     @property
     def header(self) -> Header:
-        """The first record."""
+        """The first record of what is sent."""
         return self.scan.header
 
     @property
@@ -59,23 +72,8 @@ class Inspection:
 
     @property
     def refused_rows(self) -> int:
-        """Rows that are not sent."""
-        return self.original.records - self.scan.records
-
-    @property
-    def is_rewritten(self) -> bool:
-        """Whether what is sent is a file of ours."""
-        return self.scan is not self.original
-
-    @property
-    def sha256(self) -> str:
-        """Of the whole file as it came."""
-        return self.original.sha256
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What the file was when it was read."""
-        return self.original.fingerprint
+        """Rows that are not sent because they break a rule."""
+        return self.original.records - self.scan.records - self.duplicate_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +84,8 @@ class _Job:
     feed: Feed
     now: datetime.datetime
     outlet: Path
-    spill_directory: Path
     retention_days: int | None
+    earlier: Sequence[Path]
     watch: Watch
 
     @property
@@ -96,64 +94,125 @@ class _Job:
         return self.outlet / GOOD_ROWS_NAME
 
 
+@dataclass(frozen=True, kw_only=True)
+class _LeftOut:
+    """The rows of a file that are not sent."""
+
+    refused: int = 0
+    duplicates: int = 0
+    tallies: tuple[Tally, ...] = ()
+    conditions: tuple[str, ...] = ()
+    """in SQL, for the rows of a ``number``"""
+    examination: Examination | None = None
+
+
 def inspect(
     path: Path,
     feed: Feed,
     *,
     now: datetime.datetime,
     outlet: Path,
-    spill_directory: Path,
+    name: str = "",
     retention_days: int | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
-    progress: Callable[[int], None] = lambda _: None,
+    earlier: Sequence[Path] = (),
+    watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Inspection:
     """Read ``path`` whole; may be repeated. Blocking.
 
-    Where rows are refused they are written to ``failed_rows.csv`` in the folder ``outlet``, and where the feed lets the
-    others go, these to ``good_rows.csv``.
+    ``name`` is what its producer called it, and tells its format; ``earlier`` are the fingerprints of rows sent before.
+    Where rows are refused they are written to ``failed_rows.csv`` in the folder ``outlet``. What is sent in place of
+    the file, where that is not the file itself, is written to ``good_rows.csv``. What is made on the way is removed.
 
     Raises:
         Refused: it breaks rules; what was found is in it.
         SourceChanged: it was written to meanwhile.
         LocalFault: it cannot be read, or a disk is full.
-        Stopped: ``cancelled`` said so.
+        Stopped: ``watch`` said so.
     """
     job = _Job(
         path=path,
         feed=feed,
         now=now,
         outlet=outlet,
-        spill_directory=spill_directory,
         retention_days=retention_days,
-        watch=Watch(cancelled=cancelled, progress=progress),
+        earlier=earlier,
+        watch=watch,
     )
-    return _inspect_returned(job) if is_returned(read_header(path), feed) else _inspect(job)
+    text = unpack(path, name or path.name, feed, outlet=outlet, watch=watch)
+    if text.original is not None:
+        job = dataclasses.replace(job, watch=watch.without_progress())
+    if is_returned(read_header(text.path, text.delimiter), feed):
+        return _inspect_returned(job, text)
+    return _settle(job, text, _inspect(job, text))
 
 
-def _inspect(job: _Job) -> Inspection:
-    header = read_header(job.path)
-    _require_columns(header, job.feed)
+def _settle(job: _Job, text: Text, found: Inspection) -> Inspection:
+    """Leave nothing behind of the text that was inspected but what is sent; tell of the file that it was made of."""
+    if text.original is None:
+        return found
+    if found.is_rewritten:
+        text.path.unlink()
+    else:
+        text.path.replace(job.good_rows)
+    return dataclasses.replace(
+        found,
+        path=job.good_rows,
+        is_rewritten=True,
+        fingerprint=text.original.fingerprint,
+        sha256=text.original.sha256,
+    )
+
+
+def _inspect_returned(job: _Job, text: Text) -> Inspection:
+    """Inspect a file of refused rows that comes back, as if it had never had its last column."""
+    stripped = job.outlet / STRIPPED_NAME
+    with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
+        original = reading.read()
+        leave_out_description(reading, stripped)
+    if text.original is not None:
+        text.path.unlink()
+    made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)
+    without = Text(path=stripped, delimiter=",", original=made_of)
+    found = _settle(job, without, _inspect(job, without))
+    if found.original.records != original.records:
+        raise LocalFault(
+            "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
+        )
+    return found
+
+
+def _inspect(job: _Job, text: Text) -> Inspection:
+    header = read_header(text.path, text.delimiter)
     columns = list_columns(header.names, job.feed)
+    require_columns(header, columns, job.feed)
     notes = check_header(columns, job.feed)
     _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None
     checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
-    file_checks = list_file_checks(columns, job.feed, checks)
-    with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
+    with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
+        file_checks = list_file_checks(columns, job.feed, checks)
         scanned = reading.read(time_column=time_column, checks=checks, file_checks=file_checks)
         notes += [finding for check in file_checks for finding in check.conclude()]
-        tallies = tally(notes)
         _require_no_error(notes)
-        if not scanned.stopped:
-            return _pass(job, scanned, tallies)
-        examination = reading.examine(checks)
-        tallies += _tally_rows(job.path, scanned, examination.count())
-        refused = examination.count_refused()
-        if not refused:
-            return _pass(job, scanned, tallies)
-        _reject(job, scanned, examination, refused, tallies)
-    return _inspect_good(job, scanned, refused, tallies, time_column=time_column)
+        left_out = _LeftOut(tallies=tuple(tally(notes)))
+        if scanned.stopped:
+            left_out = _find_refused(job, reading, scanned, checks, left_out)
+        if job.feed.deduplicate is not None:
+            left_out = _find_repeated(job, reading, scanned, columns, left_out)
+        if not left_out.conditions and not must_rewrite(header, columns, job.feed):
+            return Inspection(
+                path=text.path,
+                scan=scanned,
+                original=scanned,
+                fingerprint=scanned.fingerprint,
+                sha256=scanned.sha256,
+                is_rewritten=False,
+                tallies=left_out.tallies,
+                duplicate_rows=0,
+            )
+        _write_good(job, reading, scanned, columns, left_out)
+    return _inspect_good(job, scanned, left_out, time_column=time_column)
 
 
 def _require_no_error(notes: Sequence[Finding]) -> None:
@@ -162,43 +221,100 @@ def _require_no_error(notes: Sequence[Finding]) -> None:
         raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
 
 
-def _pass(job: _Job, scanned: Scan, tallies: Sequence[Tally]) -> Inspection:
-    """Return the inspection of a file that is sent as it came."""
-    return Inspection(path=job.path, scan=scanned, original=scanned, tallies=tuple(tallies))
-
-
-def _inspect_returned(job: _Job) -> Inspection:
-    """Inspect a file of refused rows that comes back, as if it had never had its last column."""
-    stripped = job.outlet / STRIPPED_NAME
-    with open_reading(job.path, spill_directory=job.spill_directory, watch=job.watch) as reading:
-        original = reading.read(time_column=None)
-        leave_out_description(reading, stripped)
-    found = _inspect(dataclasses.replace(job, path=stripped))
-    if found.original.records != original.records:
-        raise LocalFault(
-            "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
+def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
+    """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
+    examination = reading.examine(checks)
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, examination.count()))
+    refused = examination.count_refused()
+    if not refused:
+        return dataclasses.replace(found, tallies=tallies)
+    if _is_too_bad(refused, scanned, job.feed):
+        _reject(job, reading, scanned, examination, refused, good=None)
+        raise RowsRefused(
+            tallies,
+            refused_rows=refused,
+            records=scanned.records,
+            policy=_explain_policy(job.feed, is_all=refused == scanned.records),
+            hint="no row of it is sent; failed_rows.csv has the refused ones",
         )
-    if found.is_rewritten:
-        stripped.unlink()
-    else:
-        stripped.replace(job.good_rows)
-    return dataclasses.replace(found, path=job.good_rows, original=original)
+    return dataclasses.replace(
+        found,
+        refused=refused,
+        tallies=tallies,
+        conditions=(*found.conditions, examination.condition),
+        examination=examination,
+    )
 
 
-def _inspect_good(
-    job: _Job, original: Scan, refused: int, tallies: Sequence[Tally], *, time_column: int | None
-) -> Inspection:
+def _find_repeated(
+    job: _Job, reading: Reading, scanned: Scan, columns: Sequence[ImportedColumn], found: _LeftOut
+) -> _LeftOut:
+    names = job.feed.deduplicate.columns if job.feed.deduplicate is not None else ()
+    is_kept = make_rewriting(columns, job.feed, found.conditions).is_kept
+    table = reading.table
+    repeated = reading.wait_for(
+        lambda: table.find_repeated(
+            cells=[column.sql for column in columns if column.header in names],
+            is_kept=is_kept,
+            kept=scanned.records - found.refused,
+            earlier=job.earlier,
+            target=job.outlet / FINGERPRINTS_NAME,
+        )
+    )
+    if not repeated.rows:
+        return found
+    tallies = (*found.tallies, tally_repeated(reading.path, scanned, repeated.rows, repeated.first))
+    if repeated.rows + found.refused == scanned.records:
+        raise Refused(
+            [*tallies, *tally([Finding(rule="file.no_rows", message="every row of it was there before")])],
+            hint="nothing is left to send; see feeds.*.deduplicate",
+        )
+    return dataclasses.replace(
+        found,
+        duplicates=repeated.rows,
+        tallies=tallies,
+        conditions=(*found.conditions, repeated.condition),
+    )
+
+
+def _write_good(
+    job: _Job, reading: Reading, scanned: Scan, columns: Sequence[ImportedColumn], left_out: _LeftOut
+) -> None:
+    """Write what is sent, and the refused rows: byte for byte where rows are left out and nothing else is asked for."""
+    is_rewritten = bool(left_out.duplicates) or must_rewrite(reading.header, columns, job.feed)
+    with files.as_local_fault("write", str(job.good_rows), hint="the workspace must be writable"):
+        files.require_space(job.outlet, scanned.fingerprint.size)
+    if left_out.examination is not None:
+        good = None if is_rewritten else job.good_rows
+        _reject(job, reading, scanned, left_out.examination, left_out.refused, good=good)
+    if is_rewritten:
+        rewriting, table = make_rewriting(columns, job.feed, left_out.conditions), reading.table
+        reading.wait_for(lambda: table.rewrite(rewriting, job.good_rows))
+
+
+def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column: int | None) -> Inspection:
     """Read the good rows once more, as strictly, and make sure that no row is missing or sent twice."""
-    watch = Watch(cancelled=job.watch.cancelled)
-    with open_reading(job.good_rows, spill_directory=job.spill_directory, watch=watch) as reading:
+    watch = job.watch.without_progress()
+    with open_reading(job.good_rows, outlet=job.outlet, watch=watch) as reading:
+        # Whatever was written keeps its columns' order.
         scanned = reading.read(time_column=time_column)
-    if scanned.records + refused != original.records:
+    if scanned.records + left_out.refused + left_out.duplicates != original.records:
         raise LocalFault(
             "inspect",
             job.good_rows.name,
-            f"{original.records} rows came, {scanned.records} are to be sent and {refused} refused: a defect of ours",
+            f"{original.records} rows came, {scanned.records} are to be sent, {left_out.refused} refused and"
+            f" {left_out.duplicates} left out as duplicates: a defect of ours",
         )
-    return Inspection(path=job.good_rows, scan=scanned, original=original, tallies=tuple(tallies))
+    return Inspection(
+        path=job.good_rows,
+        scan=scanned,
+        original=original,
+        fingerprint=original.fingerprint,
+        sha256=original.sha256,
+        is_rewritten=True,
+        tallies=left_out.tallies,
+        duplicate_rows=left_out.duplicates,
+    )
 
 
 def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:
@@ -209,52 +325,19 @@ def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:
     )
 
 
-def _explain_policy(feed: Feed) -> str:
+def _explain_policy(feed: Feed, *, is_all: bool) -> str:
     if feed.on_bad_rows is BadRows.QUARANTINE:
-        return "on_bad_rows is quarantine: no row of it is sent; failed_rows.csv has the refused ones"
-    return f"more than max_bad_rows ({feed.max_bad_rows:.2%}) are refused: no row of it is sent; see failed_rows.csv"
+        return "and on_bad_rows is quarantine"
+    if is_all:
+        return "so none is left to send"
+    return f"more than max_bad_rows, {100 * feed.max_bad_rows:g} %"
 
 
-def _reject(job: _Job, scanned: Scan, examination: Examination, refused: int, tallies: Sequence[Tally]) -> None:
-    """Write the refused rows, and the good ones where they may go; raise ``Refused`` where none may."""
-    is_too_bad = _is_too_bad(refused, scanned, job.feed)
-    count = rejecting.reject(
-        job.path,
-        scanned,
-        examination.list_refused(),
-        failed=job.outlet / rejecting.FAILED_ROWS_NAME,
-        good=None if is_too_bad else job.good_rows,
-    )
+def _reject(
+    job: _Job, reading: Reading, scanned: Scan, examination: Examination, refused: int, *, good: Path | None
+) -> None:
+    """Write the refused rows, and the others to ``good`` where they are sent as they are."""
+    failed = job.outlet / rejecting.FAILED_ROWS_NAME
+    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good)
     if count != refused:
         raise LocalFault("refuse rows of", job.path.name, f"{refused} were counted, {count} written: a defect of ours")
-    if is_too_bad:
-        raise Refused(tallies, refused_rows=refused, hint=_explain_policy(job.feed))
-
-
-def _tally_rows(path: Path, scanned: Scan, counts: Sequence[Count]) -> list[Tally]:
-    """Return the row rules that are broken, with physical lines; checks of one rule are one tally."""
-    numbers = sorted({number for count in counts for number in count.first})
-    offsets = dict(zip(numbers, rejecting.list_offsets(path, scanned, numbers), strict=True))
-    lines = count_lines(path, list(offsets.values()))
-    tallies = []
-    for rule in dict.fromkeys(count.check.rule.id for count in counts):
-        group = [count for count in counts if count.check.rule.id == rule]
-        places = sorted((number, count.check.describe()) for count in group for number in count.first)
-        severity = group[0].check.severity
-        findings = tuple(
-            Finding(rule=rule, message=message, line=lines[offsets[number]], severity=severity)
-            for number, message in places[:SHOWN]
-        )
-        tallies.append(Tally(rule=rule, severity=severity, rows=sum(count.rows for count in group), first=findings))
-    return tallies
-
-
-def _require_columns(header: Header, feed: Feed) -> None:
-    """Every mapped column must be there: a manifest that names others is invalid, and met with silence."""
-    missing = [name for name in feed.columns if name not in header.names]
-    if missing:
-        findings = [
-            Finding(rule="header.missing_column", message=f"the column '{name}' of the feed is missing", line=1)
-            for name in missing
-        ]
-        raise Refused(tally(findings), hint=f"the header has: {', '.join(header.names[:20])}")

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sftp_orchestrator.prepare.form import PADDING, Broken, Form, Positions, find_record_ends, read_form
-from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, Header
 from sftp_orchestrator.prepare.report import SHOWN
 from sftp_orchestrator.prepare.screening import Screening
+from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.words import Mask
 
-MAX_RECORD_BYTES = 4_000_000
-"""A single record must fit into one buffer of DuckDB's; no property of the receiver is near that long."""
 _QUOTE = ord('"')
 
 
@@ -54,6 +53,10 @@ class PieceFacts:
     ragged_count: int
     earliest: int | None
     """the least time"""
+    longest: int
+    """bytes of the longest record"""
+    stopped_by: frozenset[Screen]
+    """the screens that stopped rows"""
     stopped: tuple[tuple[int, bytes], ...]
     """rows that a screen stopped: which one of the piece, counted from 0, and its bytes"""
 
@@ -108,7 +111,7 @@ def look(piece: Piece, header: Header, screening: Screening) -> PieceFacts:
         Broken: it is no RFC 4180 text in UTF-8.
     """
     width = len(header.names)
-    form = read_form(piece.content, width, header.newline)
+    form = read_form(piece.content, width, header.newline, header.delimiter)
     lengths = np.diff(form.ends, prepend=-1)
     if len(piece.content) > MAX_RECORD_BYTES:
         _require_lengths(form, lengths, piece.added)
@@ -126,6 +129,8 @@ def look(piece: Piece, header: Header, screening: Screening) -> PieceFacts:
         ragged=_list_first(form, ragged),
         ragged_count=ragged.size,
         earliest=seen.earliest if seen else None,
+        longest=int(lengths.max(initial=0)),
+        stopped_by=seen.stopped_by if seen else frozenset(),
         stopped=_read_rows(form, seen.stopped) if seen else (),
     )
 

@@ -14,6 +14,7 @@ from sftp_orchestrator.destination import manifest, names
 from sftp_orchestrator.errors import DecisionNeeded
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part, PlannedPart, Source
+from sftp_orchestrator.prepare.columns import get_mapping
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.header import parse_header
 from sftp_orchestrator.prepare.inspect import Inspection
@@ -105,6 +106,8 @@ def make_plan_key(feed: Feed, destination: Destination, encryptor: Encryptor | N
         else None,
         "type": feed.type.value,
         "columns": {name: column.model_dump(mode="json") for name, column in feed.columns.items()},
+        "written": [feed.encoding, feed.delimiter, feed.rename, feed.event_name, feed.sort_by_time],
+        "deduplicate": feed.deduplicate.model_dump(mode="json") if feed.deduplicate is not None else None,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -167,7 +170,7 @@ def make_manifest(data_name: str, feed: Feed, destination: Destination, header: 
                     ctName=column.ct_name or name, dataType=column.type, dateFormat=column.date_format
                 )
                 for name in header
-                if (column := feed.columns.get(name)) is not None
+                if (column := get_mapping(name, feed)) is not None
             },
             clientEmail=destination.client_email,
             keyId=destination.encryption.key_id if destination.encryption else None,

@@ -12,17 +12,19 @@ from typing import Self, TypeVar
 
 import structlog
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, threads
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import planning, quarantine, report
+from sftp_orchestrator.prepare import planning, quarantine, report, types_kept
 from sftp_orchestrator.prepare.encrypt import Encryptor
+from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.part_content import FileContent, PartContent
+from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace
 
@@ -49,6 +51,7 @@ class Preparation:
         self._ledger = ledger
         self._board = board
         self._encryptors = encryptors
+        self._fingerprints = Fingerprints(workspace, ledger)
         # One takes every core; a second inspection beside it would only double the memory.
         self._inspecting = asyncio.Semaphore(1)
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
@@ -70,7 +73,7 @@ class Preparation:
         Raises:
             SourceChanged: the producer still writes.
             InputRefused: it breaks a rule.
-            DecisionNeeded: its feed or file is gone.
+            DecisionNeeded: its feed or file is gone, its content was sent before, or a property would change its type.
             LocalFault: this machine stood in the way.
         """
         feed, _ = planning.require_feed(self._configuration, source)
@@ -223,15 +226,16 @@ class Preparation:
         return path
 
     def _inspect(self, source: Source, feed: Feed, stop: threading.Event) -> Inspection:
+        now = datetime.datetime.now(datetime.UTC)
         return inspect(
             self._workspace.get_source(source.id),
             feed,
-            now=datetime.datetime.now(datetime.UTC),
+            now=now,
+            name=source.file_name,
             outlet=self._workspace.get_folder(source.id),
             retention_days=self._configuration.destinations[source.destination].retention_days,
-            spill_directory=self._workspace.spill,
-            cancelled=stop.is_set,
-            progress=lambda count: self._board.advance(source.name, count),
+            earlier=self._fingerprints.list_earlier(source, feed, now=now),
+            watch=Watch(cancelled=stop.is_set, progress=lambda count: self._board.advance(source.name, count)),
         )
 
     def _plan(self, source: Source, feed: Feed, inspection: Inspection) -> None:
@@ -247,11 +251,14 @@ class Preparation:
                 sha256=inspection.sha256,
                 records=inspection.records,
                 refused_rows=inspection.refused_rows,
+                duplicate_rows=inspection.duplicate_rows,
                 is_rewritten=inspection.is_rewritten,
                 header_bytes=inspection.header.header_bytes,
                 earliest_ts=inspection.earliest_ts,
             ),
         )
+        header_bytes = inspection.header.header_bytes
+        types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
         sending = self._ledger.sources.take_sending(source.id)
         parts = planning.plan_parts(
             source.feed,
@@ -263,6 +270,7 @@ class Preparation:
             at=datetime.datetime.now(datetime.UTC),
         )
         plan_key = planning.make_plan_key(feed, destination, self._encryptors.get(source.destination))
+        self._fingerprints.keep(source)
         self._ledger.sources.finish_planning(source.id, parts, plan_key=plan_key)
         _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
 
@@ -286,7 +294,7 @@ class Preparation:
         warnings = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.WARNING}
         if warnings:
             log.warning("rules_warned", rules=warnings)
-        if not inspection.refused_rows:
+        if not inspection.refused_rows and not inspection.duplicate_rows:
             return
         content = report.render_rejection(
             source_id=source.id,
@@ -294,6 +302,7 @@ class Preparation:
             feed=source.feed,
             records=inspection.records,
             refused_rows=inspection.refused_rows,
+            duplicate_rows=inspection.duplicate_rows,
             tallies=inspection.tallies,
         )
         quarantine.keep_refused_rows(source, content, self._workspace)
@@ -301,6 +310,7 @@ class Preparation:
         log.warning(
             "rows_refused",
             refused=inspection.refused_rows,
+            duplicates=inspection.duplicate_rows,
             sent=inspection.records,
             rules=refused,
             folder=str(self._workspace.get_rejected(source.id)),
@@ -354,15 +364,7 @@ class Preparation:
 async def _in_thread(function: Callable[[threading.Event], T]) -> T:
     """Call ``function`` in a thread; when we are cancelled it is told to stop, and waited for."""
     stop = threading.Event()
-    task = asyncio.ensure_future(asyncio.to_thread(function, stop))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
-        raise
+    return await threads.call(lambda: function(stop), stop)
 
 
 def _in_seconds(seconds: float) -> datetime.datetime:

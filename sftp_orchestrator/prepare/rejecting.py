@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 
 from sftp_orchestrator import files
 from sftp_orchestrator.prepare.examine import BrokenRow
+from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
 from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import Scan
@@ -43,17 +44,18 @@ def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, g
         for row in rows:
             start, end = source.locate(row.number)
             source.copy(cursor, start, kept)
-            bad.write(_describe_row(source.read(start, end), row, scan.header.newline))
+            bad.write(_describe_row(source.read(start, end), row, scan.header))
             cursor = end
             count += 1
         source.copy(cursor, scan.body_end, kept)
     return count
 
 
-def list_offsets(path: Path, scan: Scan, numbers: Iterable[int]) -> list[int]:
-    """Return where rows begin, given by their numbers, in rising order."""
+def read_rows(path: Path, scan: Scan, numbers: Iterable[int]) -> list[tuple[int, bytes]]:
+    """Return where rows begin, and their bytes, given by their numbers in rising order."""
     with _Source(path, scan) as source:
-        return [source.locate(number)[0] for number in numbers]
+        places = [source.locate(number) for number in numbers]
+        return [(start, source.read(start, end)) for start, end in places]
 
 
 class _Source:
@@ -110,15 +112,19 @@ def _nowhere() -> Iterator[BinaryIO]:
 
 
 def _describe_header(scan: Scan) -> bytes:
-    return scan.header.header_bytes.removesuffix(scan.header.newline) + f",{DESCRIPTION}".encode() + scan.header.newline
+    header = scan.header
+    return (
+        header.header_bytes.removesuffix(header.newline) + f"{header.delimiter}{DESCRIPTION}".encode() + header.newline
+    )
 
 
-def _describe_row(record: bytes, row: BrokenRow, newline: bytes) -> bytes:
-    return record.removesuffix(newline) + _describe(row.checks) + newline
+def _describe_row(record: bytes, row: BrokenRow, header: Header) -> bytes:
+    reasons = header.delimiter.encode() + _describe(row.checks)
+    return record.removesuffix(header.newline) + reasons + header.newline
 
 
 @functools.lru_cache(maxsize=1024)
 def _describe(checks: tuple[Check, ...]) -> bytes:
     """Return the last field of a row that fails ``checks``, as most rows fail the same ones."""
     reasons = "; ".join(check.describe() for check in checks).replace('"', '""')
-    return f',"{reasons}"'.encode()
+    return f'"{reasons}"'.encode()

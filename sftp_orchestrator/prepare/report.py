@@ -23,6 +23,8 @@ class Finding:
     line: int | None = None
     """physical line in the file, the header being 1; None where it concerns the file"""
     severity: Severity = Severity.ERROR
+    value: str | None = None
+    """what stands there, shortened; for people who look at the file, never for the log"""
 
     def __str__(self) -> str:
         return self.message if self.line is None else f"line {self.line}: {self.message}"
@@ -42,18 +44,34 @@ class Tally:
 class Refused(InputRefused):
     """The input breaks rules: the first error is the message, all that is known is in ``tallies``."""
 
-    def __init__(self, tallies: Sequence[Tally], *, refused_rows: int | None = None, hint: str | None = None) -> None:
+    def __init__(self, tallies: Sequence[Tally], *, hint: str | None = None) -> None:
         self.tallies = tuple(tallies)
-        self.refused_rows = refused_rows
         errors = [tally for tally in self.tallies if tally.severity is Severity.ERROR]
+        super().__init__("inspect", "the file", self._summarize(errors), hint=hint)
+
+    def _summarize(self, errors: Sequence[Tally]) -> str:
         total = sum(tally.rows for tally in errors)
         more = f" (and {total - 1} more)" if total > 1 else ""
-        super().__init__("inspect", "the file", f"{errors[0].first[0]}{more}", hint=hint)
+        return f"{errors[0].first[0]}{more}"
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The first places of every rule."""
         return list_findings(self.tallies)
+
+
+class RowsRefused(Refused):
+    """Rows of it break rules, and more than its feed bears: none of them is sent."""
+
+    def __init__(self, tallies: Sequence[Tally], *, refused_rows: int, records: int, policy: str, hint: str) -> None:
+        self.refused_rows = refused_rows
+        self.records = records
+        self._policy = policy
+        super().__init__(tallies, hint=hint)
+
+    def _summarize(self, errors: Sequence[Tally]) -> str:
+        share = f"{self.refused_rows} of {self.records} rows ({self.refused_rows / self.records:.1%}) break a rule"
+        return f"{share}, {self._policy}; first {errors[0].first[0]}"
 
 
 def tally(findings: Sequence[Finding], *, total: int | None = None) -> list[Tally]:
@@ -98,30 +116,45 @@ def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefus
             "verdict": "quarantined",
             "reason": error.cause,
             "hint": error.hint,
-            "refused_rows": error.refused_rows if isinstance(error, Refused) else None,
+            "refused_rows": error.refused_rows if isinstance(error, RowsRefused) else None,
         },
         get_tallies(error),
-        f"correct it here, keep its name, and run `sftp-orchestrator retry {source_id}`; or drop a corrected file",
+        f"correct {file.rpartition('/')[2]} here, keep its name, and run `sftp-orchestrator retry {source_id}`; or"
+        " drop a corrected file. failed_rows.csv has copies of its rows, for reading: dropped too they are sent twice",
     )
 
 
 def render_rejection(
-    *, source_id: str, file: str, feed: str, records: int, refused_rows: int, tallies: Sequence[Tally]
+    *,
+    source_id: str,
+    file: str,
+    feed: str,
+    records: int,
+    refused_rows: int,
+    duplicate_rows: int,
+    tallies: Sequence[Tally],
 ) -> bytes:
     """Return ``report.json`` of a source whose good rows are sent and whose bad ones are kept. Pure."""
+    came = records + refused_rows + duplicate_rows
+    reasons = [f"{refused_rows} of {came} rows break a rule"] if refused_rows or not duplicate_rows else []
+    reasons += [f"{duplicate_rows} of {came} rows were there before"] if duplicate_rows else []
     return _render(
         {
             "source": source_id,
             "file": file,
             "feed": feed,
-            "verdict": "rows refused",
-            "reason": f"{refused_rows} of {records + refused_rows} rows break a rule",
+            "verdict": "rows refused" if refused_rows else "rows left out",
+            "reason": "; ".join(reasons),
             "hint": None,
             "refused_rows": refused_rows,
+            "duplicate_rows": duplicate_rows,
             "sent_rows": records,
         },
         tallies,
-        "correct failed_rows.csv and drop it under staging; its last column is left out",
+        "correct failed_rows.csv and drop it under staging, under a name that fits a pattern of the feed; its last"
+        " column is left out"
+        if refused_rows
+        else "nothing: the rows that were there before are not sent again, and the original is kept in the archive",
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sftp_orchestrator import files
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.reading import Reading
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.table import Rewriting
 
 
 def is_returned(header: Header, feed: Feed) -> bool:
@@ -22,6 +22,5 @@ def leave_out_description(reading: Reading, target: Path) -> None:
     Raises:
         LocalFault: the disk is full, or the folder not ours.
     """
-    reading.wait_for(lambda: reading.table.copy(reading.header.names[:-1], target))
-    with files.as_local_fault("write", str(target), hint="the workspace must be writable, with space for the file"):
-        target.chmod(files.WORK_MODE)
+    names, table = reading.header.names[:-1], reading.table
+    reading.wait_for(lambda: table.rewrite(Rewriting(names=names, positions=range(len(names))), target))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import RULES, Rule, Severity
-from sftp_orchestrator.prepare import screens, terms
+from sftp_orchestrator.prepare import screens, terms, type_forms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
 from sftp_orchestrator.prepare.date_screen import Date
 from sftp_orchestrator.prepare.screens import Screen
@@ -22,18 +22,18 @@ from sftp_orchestrator.prepare.severities import get_severity
 
 FUTURE_SECONDS = 86400
 """How far ahead of our clock an event may lie: time zones and clocks that are a little off."""
-_MILLISECONDS_DIGITS = 13
+TYPE_RULES = {
+    DataType.STRING: "type.epoch_text",
+    DataType.INTEGER: "type.integer",
+    DataType.LONG: "type.long",
+    DataType.FLOAT: "type.float",
+    DataType.BOOLEAN: "type.boolean",
+    DataType.DATE: "type.date",
+}
+"""Which rule a cell breaks that is not of its column's type."""
+_WHOLE_TYPES = {DataType.INTEGER: (32, 10), DataType.LONG: (64, 18)}
+"""How many bits they have, and how many digits are surely read."""
 _OBJECT_ID = r"[A-Za-z0-9()!:@$_-]{1,64}"
-_WHOLE = "-?[0-9]+"
-_WHOLE_TYPES = {DataType.INTEGER: ("INTEGER", 32, 10), DataType.LONG: ("BIGINT", 64, 18)}
-"""What they are called in SQL, how many bits they have, and how many digits no more is surely fitting."""
-_DECIMAL = "-?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
-_BOOLEANS = ("true", "false", "1", "0")
-_EPOCH_TEXT = r"\$D_-?[0-9]{1,12}"
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-"""The years 1 to 9999: a later one is milliseconds, and no date."""
-_USUAL_SECONDS = -2_208_988_800, 5_000_000_000
-"""From 1900 to more than a hundred years ahead."""
 _PHONE = r"\+[1-9][0-9]{6,14}"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
@@ -53,7 +53,7 @@ class Check:
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
         words = f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")
-        said = f"{self.column.header}: {words}" if self.column is not None else words
+        said = f"{self.column.original}: {words}" if self.column is not None else words
         return f"{said} ({self.rule.vendor})" if self.rule.vendor else said
 
 
@@ -64,14 +64,25 @@ class _Draft:
     screen: Screen
     column: ImportedColumn | None = None
 
+    def is_on(self, feed: Feed) -> bool:
+        return get_severity(RULES[self.rule], feed) is not Severity.OFF
+
+    def unless(self, others: Sequence[_Draft]) -> _Draft:
+        """Return the same for rows that break none of ``others``: one mistake is told once."""
+        if not others:
+            return self
+        told = terms.any_of(f"coalesce({other.broken}, false)" for other in others)
+        return replace(self, broken=f"({self.broken} AND NOT {told})")
+
 
 def list_checks(
     columns: Sequence[ImportedColumn], feed: Feed, *, now: datetime.datetime, retention_days: int | None
 ) -> list[Check]:
     """Return what each row is checked for; rules that the feed switched off are left out. Pure."""
     is_event = feed.type is FeedType.EVENT
-    drafts = [*_check_identity(columns), *_check_values(columns)]
-    drafts += _check_time(columns, now, retention_days if is_event else None)
+    drafts = list(_check_identity(columns))
+    times = [draft for draft in _check_time(columns, now, retention_days if is_event else None) if draft.is_on(feed)]
+    drafts += [*times, *_check_values(columns, times)]
     if is_event:
         drafts += _check_event_name(columns)
     else:
@@ -154,11 +165,11 @@ def _check_time(
     seconds = f"TRY_CAST({column.sql} AS HUGEINT)"
     latest = int(now.timestamp()) + FUTURE_SECONDS
     earliest = int(now.timestamp()) - retention_days * 86400 if retention_days is not None else 0
-    whole = terms.matches(column.sql, "-?[0-9]+")
-    milliseconds = terms.matches(column.sql, f"[0-9]{{{_MILLISECONDS_DIGITS}}}")
+    whole = type_forms.is_whole(column.sql)
+    milliseconds = terms.matches(column.sql, f"[0-9]{{{type_forms.MILLISECONDS_DIGITS}}}")
     screen = screens.Time(position=column.position, earliest=max(0, earliest), latest=latest)
     conditions = {
-        "ts.form": terms.is_not(column.sql, "-?[0-9]+"),
+        "ts.form": f"({terms.is_filled(column.sql)} AND NOT {whole})",
         "ts.milliseconds": milliseconds,
         "ts.before_1970": f"({whole} AND starts_with({column.sql}, '-'))",
         # A whole number too long for HUGEINT lies in the future, too.
@@ -171,7 +182,7 @@ def _check_time(
         yield _Draft(rule=rule, column=column, screen=screen, broken=broken)
 
 
-def _check_values(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
+def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) -> Iterator[_Draft]:
     for column in columns:
         if not column.is_identity and column.property_name != clevertap.EVENT_NAME:
             yield _Draft(
@@ -180,35 +191,39 @@ def _check_values(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
                 screen=screens.AnyLong(max_bytes=clevertap.MAX_VALUE_CHARACTERS),
                 broken=terms.is_longer(column.sql, clevertap.MAX_VALUE_CHARACTERS),
             )
-        yield from _check_type(column)
+        is_time = column.property_name == clevertap.TIME
+        yield from (draft.unless(times if is_time else ()) for draft in _check_type(column))
 
 
 def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
-    c = column.sql
-    if column.type is DataType.STRING and not column.is_identity:
-        seconds = f"TRY_CAST(substr({c}, 4) AS BIGINT)"
-        fits = f"({terms.matches(c, _EPOCH_TEXT)} AND {seconds} BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND})"
-        broken = f"(starts_with({c}, '$D_') AND NOT coalesce({fits}, false))"
-        screen: Screen = screens.Prefix(position=column.position, text="$D_")
-        yield _Draft(rule="type.epoch_text", column=column, screen=screen, broken=broken)
-    elif column.type in _WHOLE_TYPES:
-        kind, bits, digits = _WHOLE_TYPES[column.type]
-        span = {"lowest": -(1 << (bits - 1)), "highest": (1 << (bits - 1)) - 1}
-        fits = f"({terms.matches(c, _WHOLE)} AND TRY_CAST({c} AS {kind}) IS NOT NULL)"
-        yield _Draft(
-            rule=f"type.{column.type.lower()}",
-            column=column,
-            screen=screens.Whole(position=column.position, digits=digits, **span),
-            broken=f"({terms.is_filled(c)} AND NOT {fits})",
-        )
-    elif column.type is DataType.FLOAT:
-        fits = f"({terms.matches(c, _DECIMAL)} AND coalesce(isfinite(TRY_CAST({c} AS DOUBLE)), false))"
-        screen = screens.Decimal(position=column.position)
-        yield _Draft(rule="type.float", column=column, screen=screen, broken=f"({terms.is_filled(c)} AND NOT {fits})")
-    elif column.type is DataType.BOOLEAN:
-        yield _check_listed("type.boolean", column, _BOOLEANS, ignore_case=True)
-    elif column.date_format is not None:
-        yield from _check_date(column, column.date_format)
+    if column.type is DataType.STRING and column.is_identity:
+        return
+    c, screen = column.sql, _get_type_screen(column)
+    fits = type_forms.is_of_type(c, column.type, column.date_format)
+    broken = f"({terms.is_filled(c)} AND NOT {fits})"
+    yield _Draft(rule=TYPE_RULES[column.type], column=column, screen=screen, broken=broken)
+    if column.date_format is not None:
+        broken = type_forms.is_odd_date(c, column.date_format)
+        yield _Draft(rule="date.range", column=column, screen=screen, broken=broken)
+
+
+def _get_type_screen(column: ImportedColumn) -> Screen:
+    """Return what stops cells that are not of the column's type, and unusual dates."""
+    position = column.position
+    if column.date_format == type_forms.UNIX:
+        lowest, highest = type_forms.USUAL_SECONDS
+        return screens.Whole(position=position, digits=10, lowest=lowest, highest=highest)
+    if column.date_format is not None:
+        return Date(position=position, date_format=column.date_format)
+    if column.type in _WHOLE_TYPES:
+        bits, digits = _WHOLE_TYPES[column.type]
+        half = 1 << (bits - 1)
+        return screens.Whole(position=position, digits=digits, lowest=-half, highest=half - 1)
+    if column.type is DataType.FLOAT:
+        return screens.Decimal(position=position)
+    if column.type is DataType.BOOLEAN:
+        return screens.OneOf(position=position, values=type_forms.BOOLEANS, ignore_case=True)
+    return screens.Prefix(position=position, text=type_forms.EPOCH_TEXT_START)
 
 
 def _check_listed(rule: str, column: ImportedColumn, values: Sequence[str], *, ignore_case: bool) -> _Draft:
@@ -221,27 +236,6 @@ def _check_listed(rule: str, column: ImportedColumn, values: Sequence[str], *, i
         screen=screens.OneOf(position=column.position, values=listed, ignore_case=ignore_case),
         broken=terms.is_not(column.sql, pattern, ignore_case=ignore_case),
     )
-
-
-def _check_date(column: ImportedColumn, date_format: str) -> Iterator[_Draft]:
-    c = column.sql
-    if date_format == "UNIX":
-        seconds = f"coalesce(TRY_CAST({c} AS BIGINT) BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND}, false)"
-        fits = f"({terms.matches(c, _WHOLE)} AND {seconds})"
-        odd = f"TRY_CAST({c} AS BIGINT) NOT BETWEEN {_USUAL_SECONDS[0]} AND {_USUAL_SECONDS[1]}"
-        screen: Screen = screens.Whole(
-            position=column.position, digits=10, lowest=_USUAL_SECONDS[0], highest=_USUAL_SECONDS[1]
-        )
-    else:
-        moment = f"try_strptime({c}, {terms.quote(terms.get_strptime(date_format))})"
-        shape = terms.get_date_shape(date_format)
-        fits = f"({terms.matches(c, shape)} AND coalesce(year({moment}) >= 1, false))"
-        screen = Date(position=column.position, date_format=date_format)
-        odd = f"coalesce(year({moment}) NOT BETWEEN 1900 AND 2125, false)"
-    yield _Draft(
-        rule="type.date", column=column, screen=screen, broken=f"({terms.is_filled(c)} AND NOT coalesce({fits}, false))"
-    )
-    yield _Draft(rule="date.range", column=column, screen=screen, broken=f"({fits} AND {odd})")
 
 
 def _check_operations(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
@@ -262,4 +256,4 @@ def _check_profile(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
         elif name in clevertap.KNOWN_VALUES:
             yield _check_listed("profile.value", column, clevertap.KNOWN_VALUES[name], ignore_case=True)
         elif name.startswith(clevertap.FLAG_PREFIX):
-            yield _check_listed("profile.flag", column, _BOOLEANS, ignore_case=True)
+            yield _check_listed("profile.flag", column, type_forms.BOOLEANS, ignore_case=True)

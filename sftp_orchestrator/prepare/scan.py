@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,10 +21,9 @@ import numpy as np
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
 from sftp_orchestrator.prepare.form import PADDING, Broken, read_form, refuse_return
-from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, Header, parse_header
+from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, MAX_RECORD_BYTES, Header, parse_header
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.pieces import (
-    MAX_RECORD_BYTES,
     Cutter,
     Piece,
     PieceFacts,
@@ -36,7 +35,9 @@ from sftp_orchestrator.prepare.pieces import (
 from sftp_orchestrator.prepare.record_index import RecordIndex
 from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, refuse, tally
 from sftp_orchestrator.prepare.screening import Screening
+from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.stopped import StoppedRows
+from sftp_orchestrator.prepare.stopping import Watch
 
 CHUNK_BYTES = 1536 * 1024
 """Small enough for the processor's cache, where the passes over a piece stay fast; so large that calls cost little."""
@@ -47,10 +48,6 @@ _PIECES_AHEAD = 2
 _ABOVE_ASCII = bytes(range(0x80, 0x100))
 _LARGEST_BLOCK = 31 * 1024 * 1024
 """Just below what glibc's malloc will ever keep for later (``DEFAULT_MMAP_THRESHOLD_MAX``, mallopt(3))."""
-
-
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The pass was asked to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +63,23 @@ class Scan:
     """without the header"""
     earliest_ts: int | None
     """the least time of all rows, where one was asked for"""
+    longest_record: int
+    """bytes, without the header"""
     stopped: int
     """rows that a screen stopped: to be looked at again"""
+    stopped_by: frozenset[Screen]
+    """the screens that did: what any other one looks for is in no row"""
     index: RecordIndex
 
 
 def scan(
     path: Path,
     *,
+    delimiter: str = ",",
     screening: Screening | None = None,
     stopped: StoppedRows | None = None,
     chunk_bytes: int = CHUNK_BYTES,
-    cancelled: Callable[[], bool] = lambda: False,
-    progress: Callable[[int], None] = lambda _: None,
+    watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Scan:
     """Read ``path`` once, from begin to end; may be repeated. Blocking; memory of a few chunks.
 
@@ -88,21 +89,19 @@ def scan(
         Refused: with the rule it breaks and the line.
         SourceChanged: it was written to meanwhile.
         LocalFault: it cannot be read, or the stopped rows cannot be written.
-        Stopped: ``cancelled`` said so.
+        Stopped: ``watch`` said so.
     """
     with _opened(path) as descriptor, _open_pool() as pool:
         before = get_fingerprint(descriptor)
-        header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0))
+        header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
         found = _Pass(path, header, pool, screening or Screening(), stopped)
         try:
             offset = 0
             # A file that grows as fast as it is read would have no end.
             while offset <= before.size and (chunk := os.pread(descriptor, chunk_bytes, offset)):
-                if cancelled():
-                    raise Stopped
                 found.take(offset, chunk)
                 offset += len(chunk)
-                progress(len(chunk))
+                watch.advance(len(chunk))
             found.finish()
         except Refused as refused:
             _require_same(descriptor, before, refused)
@@ -111,10 +110,10 @@ def scan(
         return found.make_scan(before)
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, delimiter: str = ",") -> Header:
     """Return the header of ``path``, reading no more than it takes; raises as ``scan``."""
     with _opened(path) as descriptor:
-        return parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0))
+        return parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
 
 
 @contextmanager
@@ -213,7 +212,9 @@ class _Pass:
             body_end=known.body_end,
             records=known.rows,
             earliest_ts=known.earliest,
+            longest_record=known.longest,
             stopped=known.stopped,
+            stopped_by=known.stopped_by,
             index=RecordIndex(
                 starts=(header_start, *(known.starts[place] for place in filled)),
                 ends_before=(0, *(known.ends_before[place] for place in filled)),
@@ -224,7 +225,7 @@ class _Pass:
     def _check_header(self) -> None:
         header = self._header
         try:
-            read_form(header.header_bytes + PADDING, len(header.names), header.newline)
+            read_form(header.header_bytes + PADDING, len(header.names), header.newline, header.delimiter)
         except Broken as broken:
             raise self._refuse(broken, header.body_start - len(header.header_bytes)) from None
 
@@ -295,7 +296,9 @@ class _Known:
     rows: int = 0
     blank_from: int | None = None
     earliest: int | None = None
+    longest: int = 0
     stopped: int = 0
+    stopped_by: frozenset[Screen] = frozenset()
     ragged: list[RaggedRow] = field(default_factory=list)
     """the first of them, placed in the file"""
     ragged_count: int = 0
@@ -311,7 +314,9 @@ class _Known:
             self.blank_from = self.body_end
         times = [time for time in (self.earliest, facts.earliest) if time is not None]
         self.earliest = min(times, default=None)
+        self.longest = max(self.longest, facts.longest)
         self.stopped += len(facts.stopped)
+        self.stopped_by |= facts.stopped_by
         self.ragged_count += facts.ragged_count
         placed = (RaggedRow(at=piece.offset + row.at, fields=row.fields) for row in facts.ragged)
         self.ragged = [*self.ragged, *placed][:SHOWN]

@@ -18,6 +18,8 @@ class Seen:
 
     stopped: Positions
     """rows to be looked at, counted from 0"""
+    stopped_by: frozenset[Screen]
+    """the screens that stopped them"""
     earliest: int | None
     """the least of the times that are whole numbers"""
 
@@ -37,11 +39,19 @@ class Screening:
         """Return what there is to see in a piece in which every row has ``width`` fields."""
         cells = Cells(form, width)
         is_stopped = np.zeros(cells.rows, dtype=np.bool_)
+        stopped_by = set()
         for screen in self._screens:
-            is_stopped |= screen.stop(cells)
+            found = screen.stop(cells)
+            if found.any():
+                is_stopped |= found
+                stopped_by.add(screen)
         for screen in self._watching:
             screen.stop(cells)
-        return Seen(stopped=np.flatnonzero(is_stopped), earliest=self._find_earliest(cells))
+        return Seen(
+            stopped=np.flatnonzero(is_stopped),
+            stopped_by=frozenset(stopped_by),
+            earliest=self._find_earliest(cells),
+        )
 
     def _find_earliest(self, cells: Cells) -> int | None:
         if self._time_column is None:

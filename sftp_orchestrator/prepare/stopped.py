@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
 from sftp_orchestrator import files
 from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.nameless import get_descriptor_path, make_plain_header
 
 _HINT = "the workspace must be writable, with space for the rows that are looked at twice"
+_BATCH_BYTES = 24 * 1024 * 1024
+"""So much is looked at together. DuckDB takes 2048 rows at a time into memory: of large ones it could not."""
 
 
 class StoppedRows:
-    """A CSV file without a name, in the spill folder: it is gone with the context, and with us, however we end."""
+    """A CSV file without a name, in a folder of ours: it is gone with the context, and with us, however we end."""
 
     def __init__(self, folder: Path, header: Header) -> None:
-        self.count = 0
-        """rows in it"""
         self._folder = folder
-        self._header = header
+        self._delimiter = header.delimiter.encode()
+        # DuckDB takes the first line break that it sees for that of all rows, be it within quotes: so one goes before.
+        self._header = make_plain_header(header, "number")
         self._file: IO[bytes] | None = None
+        self._size = 0
+        self._batches: list[_Batch] = []
 
     def __enter__(self) -> Self:
         return self
@@ -39,21 +46,37 @@ class StoppedRows:
         """
         with files.as_local_fault("write", str(self._folder), hint=_HINT):
             if self._file is None:
-                self._file = self._open()
+                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the context
             for number, record in rows:
-                self._file.write(b"%d,%b" % (number, record))
-                self.count += 1
+                if not self._batches or self._size - self._batches[-1].start >= _BATCH_BYTES:
+                    self._batches.append(_Batch(start=self._size))
+                self._size += self._file.write(b"%d%b%b" % (number, self._delimiter, record))
+                self._batches[-1].rows += 1
 
-    def _open(self) -> IO[bytes]:
-        file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the context
-        # DuckDB takes the first line break that it sees for that of all rows, be it within quotes: so one goes before.
-        file.write(b"number" + b",c" * len(self._header.names) + self._header.newline)
-        return file
+    def list_batches(self) -> Iterator[tuple[Path, int]]:
+        """Yield a file with some of the rows, and how many; each is there until the next, and for this process alone.
 
-    def get_path(self) -> Path:
-        """Return where this process can open it, with all that was added; only where there is some (proc_pid_fd(5))."""
+        Raises:
+            LocalFault: the disk is full.
+        """
         if self._file is None:
-            raise ValueError("no row was stopped")
+            return
         with files.as_local_fault("write", str(self._folder), hint=_HINT):
             self._file.flush()
-        return Path(f"/proc/self/fd/{self._file.fileno()}")
+        ends = [*(batch.start for batch in self._batches[1:]), self._size]
+        for batch, end in zip(self._batches, ends, strict=True):
+            with tempfile.TemporaryFile(dir=self._folder) as part:
+                with files.as_local_fault("write", str(self._folder), hint=_HINT):
+                    part.write(self._header)
+                    part.write(os.pread(self._file.fileno(), end - batch.start, batch.start))
+                    part.flush()
+                yield get_descriptor_path(part), batch.rows
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """Rows that are looked at together."""
+
+    start: int
+    """where they begin"""
+    rows: int = 0

@@ -1,119 +1,201 @@
-"""DuckDB over one CSV file: a fixed dialect, every column as text, rules as SQL; no row is looped over in Python."""
+"""DuckDB over one CSV file: a fixed dialect, every column as text, rules as SQL; no row is looped over in Python.
+
+Only files that the scan let pass are read here, and it says how many rows there are: another number is never used.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.prepare import terms
-from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.header import Header
-from sftp_orchestrator.prepare.pieces import MAX_RECORD_BYTES
+from sftp_orchestrator.prepare.duck import SORTING_MEMORY, copy_to_csv
+from sftp_orchestrator.prepare.duplicates import Repeated, find_repeated
+from sftp_orchestrator.prepare.examine import Count, Examination
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, Header
 from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.row_checks import Check
 
-MEMORY_LIMIT = "96MB"
-"""For DuckDB's own pool; with its buffers for reading it stays below the daemon's 300 MB, whatever the file's size."""
 BUFFER_BYTES = 8_000_000
 MAX_LINE_BYTES = MAX_RECORD_BYTES + 32
 """The scan refuses longer records by name; before one there may be its number."""
-_POLL_SECONDS = 0.1
+COUNTED_COLUMNS = 200
+"""Of how many columns the cells are counted at once: those of so many fit in memory, whatever the trait."""
 
 
-@contextmanager
-def open_table(
-    path: Path, header: Header, *, subject: str, spill_directory: Path, stop: threading.Event, is_numbered: bool = False
-) -> Iterator[Table]:
-    """Give the file as a table for the time of the context; what runs on it ends soon after ``stop`` is set.
+@dataclass(frozen=True, kw_only=True)
+class Rewriting:
+    """What a file becomes where it is written anew."""
 
-    Errors call it ``subject``. A numbered one has the number of each row before the columns of ``header``.
+    names: Sequence[str]
+    """its header"""
+    positions: Sequence[int]
+    """the columns that stay, in their order"""
+    constants: Sequence[str] = ()
+    """values of further columns, the same in every row"""
+    is_kept: str = "true"
+    """SQL; whether the row of this ``number`` stays"""
+    order: str = ""
+    """SQL; ORDER BY …; without it rows keep their order"""
 
-    Raises:
-        Refused: the parser cannot go on.
-        LocalFault: memory or disk ran out.
-    """
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(spill_directory),
-        "threads": "2",
-        "preserve_insertion_order": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    connection = duckdb.connect(":memory:", config=settings)
-    ended = threading.Event()
-    guard = threading.Thread(target=_interrupt_on, args=(connection, stop, ended), name="duckdb-guard")
-    guard.start()
-    try:
-        yield Table(connection, path, header, is_numbered=is_numbered)
-    except duckdb.OutOfMemoryException as error:
-        raise LocalFault("inspect", subject, "DuckDB's memory or spill folder ran out") from error
-    except duckdb.IOException as error:
-        raise LocalFault("inspect", subject, str(error).splitlines()[0]) from error
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        message = str(error).splitlines()[0]
-        raise refuse("reader.failed", f"it cannot be read as CSV: {message}") from error
-    except duckdb.Error as error:
-        raise LocalFault("inspect", subject, f"DuckDB: {str(error).splitlines()[0]}") from error
-    finally:
-        ended.set()
-        guard.join()
-        connection.close()
+
+@dataclass(frozen=True, kw_only=True)
+class CellCount:
+    """How many cells of one column have one trait."""
+
+    position: int
+    trait: int
+    cells: int
+    distinct: int
+    """about how many different ones"""
 
 
 class Table:
-    """A CSV file, every column of it as text under its position: ``c0``, ``c1`` … Blocking; one call at a time."""
+    """A CSV file, every column of it as text under its number: ``c0``, ``c1`` … Blocking; one call at a time.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, header: Header, *, is_numbered: bool) -> None:
+    What a call puts into temporary tables, later ones on the same connection can use.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        path: Path,
+        header: Header,
+        *,
+        rows: int,
+        is_numbered: bool = False,
+    ) -> None:
+        """``rows`` are those that the scan found; in a numbered file the number of each stands before its columns."""
         self._connection = connection
         self._path = path
-        columns = [f"'c{position}': 'VARCHAR'" for position in range(len(header.names))]
+        self._delimiter = header.delimiter
+        self._width = len(header.names)
+        self._rows = rows
+        columns = [f"'c{number}': 'VARCHAR'" for number in range(self._width)]
         self._columns = ", ".join(["'number': 'BIGINT'", *columns] if is_numbered else columns)
 
-    def examine(self, checks: Sequence[Check], *, rows: int) -> Examination:
-        """Note exactly which of its ``rows`` break which of ``checks``; for a numbered one.
+    def examine(self, examination: Examination) -> None:
+        """Add its rows to ``examination``, which is on the same connection; for a numbered one.
 
         Raises:
             Refused: DuckDB reads another number of rows.
         """
-        examination = Examination(self._connection, self._from(), str(self._path), checks)
-        if examination.rows != rows:
+        self._require_rows(examination.add(self._from(), str(self._path)))
+
+    def count_cells(self, trait: str) -> list[CellCount]:
+        """Count the cells of every column by ``trait``, a whole number as SQL over ``cell``.
+
+        The columns are laid below each other, so that the statement stays small however many there are; the file is
+        read once for every ``COUNTED_COLUMNS`` of them.
+
+        Raises:
+            Refused: DuckDB reads another number of rows.
+        """
+        self._connection.execute("SET enable_progress_bar = true")
+        self._connection.execute("SET enable_progress_bar_print = false")
+        found = []
+        for start in range(0, self._width, COUNTED_COLUMNS):
+            places = range(start, min(start + COUNTED_COLUMNS, self._width))
+            cells = ", ".join(f"c{place}" for place in places)
+            rows = self._connection.execute(
+                f"SELECT place, {trait} AS trait, count(*), approx_count_distinct(cell)"  # noqa: S608 - see _from
+                f" FROM (SELECT unnest([{cells}]) AS cell, unnest(range({places.start}, {places.stop})) AS place"
+                f" FROM {self._from()}) GROUP BY place, trait ORDER BY place, trait",
+                [str(self._path)],
+            ).fetchall()
+            self._require_rows(sum(row[2] for row in rows if row[0] == start))
+            found += [CellCount(position=row[0], trait=row[1], cells=row[2], distinct=row[3]) for row in rows]
+        return found
+
+    def get_progress(self) -> float:
+        """Return about which share of the file ``count_cells`` has read by now, from another thread."""
+        return max(self._connection.query_progress(), 0.0) / 100
+
+    def find_first(self, checks: Sequence[Check]) -> list[Count]:
+        """Count the rows that break each of ``checks``, and find the first; where many do, this needs no space.
+
+        Raises:
+            Refused: DuckDB reads another number of rows.
+        """
+        self._keep_order()
+        columns = ", ".join(
+            f"count_if({check.broken}), min(CASE WHEN {check.broken} THEN number END)" for check in checks
+        )
+        read, *found = self._connection.execute(
+            f"SELECT count(*), {columns} FROM {self._number_rows()}",  # noqa: S608 - see _from
+            [str(self._path)],
+        ).fetchall()[0]
+        self._require_rows(read)
+        pairs = zip(checks, found[::2], found[1::2], strict=True)
+        return [Count(check=check, rows=int(rows), first=(int(first),)) for check, rows, first in pairs if rows]
+
+    def rewrite(self, rewriting: Rewriting, target: Path) -> None:
+        """Write the file anew to ``target``, as CSV with commas and LF; values stay what they are.
+
+        How many rows were written is for the caller to find out, who reads them anyway.
+        """
+        self._keep_order()
+        if rewriting.order:
+            self._connection.execute(f"SET memory_limit = '{SORTING_MEMORY}'")
+        columns = [f"c{position}" for position in rewriting.positions]
+        if len(rewriting.names) == 1:
+            # A row of one empty cell would be a blank line; an empty text is written as "".
+            columns = [f"coalesce({column}, '')" for column in columns]
+        values = ", ".join([*columns, *(terms.quote(value) for value in rewriting.constants)])
+        query = (
+            f"SELECT {values} FROM {self._number_rows()}"  # noqa: S608 - literals are quoted, see _from
+            f" WHERE {rewriting.is_kept} {rewriting.order}"
+        )
+        copy_to_csv(self._connection, query, rewriting.names, target, [str(self._path)])
+
+    def find_repeated(
+        self, *, cells: Sequence[str], is_kept: str, kept: int, earlier: Sequence[Path], target: Path
+    ) -> Repeated:
+        """Tell apart the ``kept`` rows that ``is_kept`` lets through; see ``duplicates.find_repeated``.
+
+        Raises:
+            Refused: DuckDB reads another number of them.
+        """
+        self._keep_order()
+        repeated = find_repeated(
+            self._connection,
+            self._number_rows(cells),
+            self._path,
+            cells=cells,
+            is_kept=is_kept,
+            earlier=earlier,
+            target=target,
+        )
+        self._require_rows(repeated.read, kept)
+        return repeated
+
+    def _require_rows(self, read: int, expected: int | None = None) -> None:
+        wanted = self._rows if expected is None else expected
+        if read != wanted:
             raise refuse(
                 "reader.disagree",
-                f"two readers count different rows: of {rows} that were found by quotes, {examination.rows} by fields",
+                f"two readers count different rows: of {wanted} that were found by quotes, {read} by fields",
                 hint="look for quotes that are not RFC 4180",
             )
-        return examination
 
-    def copy(self, names: Sequence[str], target: Path) -> None:
-        """Write the first columns, under ``names``, as CSV to ``target``; rows keep their order."""
-        columns = ", ".join(f"c{number} AS {_quote_name(name)}" for number, name in enumerate(names))
-        self._connection.execute("SET preserve_insertion_order = true")
-        self._connection.execute(
-            f"COPY (SELECT {columns} FROM {self._from()})"  # noqa: S608 - names are quoted, see _from
-            f" TO {terms.quote(str(target))} (FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"')",
-            [str(self._path)],
-        )
+    def _keep_order(self) -> None:
+        """Rows are numbered as they come, and written so: one thread does both.
+
+        The setting of that name would keep all rows of a file that is not read in parallel until its end.
+        """
+        self._connection.execute("SET threads = 1")
+
+    def _number_rows(self, columns: Collection[str] = ("*",)) -> str:
+        """Return the rows for FROM, each with its ``number`` from 1; the file's path is the parameter."""
+        return f"(SELECT row_number() OVER () AS number, {', '.join(columns)} FROM {self._from()})"  # noqa: S608 - see _from
 
     def _from(self) -> str:
         """Return the source for FROM: nothing of the input is in it, columns go by number, the path is a parameter."""
         # No new_line: set, DuckDB 2.0 finds no rows at all in a file with CR LF. The scan makes sure of that.
+        # Not parallel: each thread guesses where a row begins, and guesses wrong within quotes that hold line breaks.
         return f"""read_csv(?, auto_detect = false, header = true, columns = {{{self._columns}}},
-            delim = ',', quote = '"', escape = '"', strict_mode = true, compression = 'none',
-            max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""
-
-
-def _interrupt_on(connection: duckdb.DuckDBPyConnection, stop: threading.Event, ended: threading.Event) -> None:
-    while not ended.wait(_POLL_SECONDS):
-        if stop.is_set():
-            connection.interrupt()
-
-
-def _quote_name(name: str) -> str:
-    """Return a header as a quoted identifier, which may hold anything."""
-    return '"' + name.replace('"', '""') + '"'
+            delim = {terms.quote(self._delimiter)}, quote = '"', escape = '"', strict_mode = true, parallel = false,
+            compression = 'none', max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""

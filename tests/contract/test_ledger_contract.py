@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -218,6 +219,19 @@ def test_blocking_profiles_are_those_claimed_before_and_not_delivered(ledger: Le
     ledger.sources.quarantine("p1", "bad")
     found = ledger.sources.list_blocking_profiles("production", before=event.number)
     assert [source.state for source in found] == [SourceState.QUARANTINED]
+
+
+def test_a_ledger_that_is_only_looked_at_is_as_it_was_written(ledger: Ledger, ledger_engine: sa.Engine) -> None:
+    """One may look beside a daemon that has it open; a ledger of another version, and where none is, are none."""
+    source = _claim(ledger, "s1")
+    url, workspace = ledger_engine.url, Path(str(ledger_engine.url.database)).parent
+    name = "sqlite" if url.drivername == "sqlite" else url.set(drivername="postgresql").render_as_string()
+    with Ledger.open_for_reading(name, workspace) or pytest.fail("there is none") as looking:
+        assert looking.sources.get("s1") == source
+    for statement in ("UPDATE alembic_version SET version_num = '0001'", "DROP TABLE alembic_version"):
+        with ledger_engine.begin() as connection:
+            connection.execute(sa.text(statement))
+        assert Ledger.open_for_reading(name, workspace) is None
 
 
 def test_migrations_replayed_give_exactly_the_tables(ledger_engine: sa.Engine) -> None:

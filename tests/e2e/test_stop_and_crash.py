@@ -198,7 +198,7 @@ async def test_a_run_by_schedule_that_a_crash_cut_short_goes_on_at_the_next_star
     async with _make_sandbox(tmp_path / "receiver", trap) as sandbox:
         written = await asyncio.to_thread(configure, tmp_path, sandbox, {**LIMITS, **nightly})
         with Ledger.open("sqlite", tmp_path / "workspace") as ledger:
-            ticks = Ticks(line="0 2 * * *", zone=written.configuration.zone, runs=ledger.runs)
+            ticks = Ticks(line="0 2 * * *", zone=written.configuration.zone, runs=ledger.runs, destination="production")
             ticks.begin(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=5))
         dropped = _drop(tmp_path / "staging")
         async with run_service(written.path) as service:

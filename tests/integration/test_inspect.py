@@ -14,13 +14,14 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import Failure, SourceChanged
 from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.header import parse_header
+from sftp_orchestrator.prepare.duck import open_duckdb
+from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, parse_header
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.pieces import MAX_RECORD_BYTES
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.row_checks import list_checks
-from sftp_orchestrator.prepare.scan import Stopped
-from sftp_orchestrator.prepare.table import open_table
+from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.table import Table
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HEADER = b"event_name,time_stamp,user_id\n"
@@ -43,13 +44,11 @@ def inspect_bytes(folder: Path, content: bytes, feed: Feed, *, name: str = "sour
     """Write ``content`` and inspect it; what must not stay behind is checked."""
     path = folder / name
     path.write_bytes(content)
-    spill = folder / "spill"
-    spill.mkdir()
     threads, descriptors = threading.active_count(), count_descriptors()
     try:
-        return inspect(path, feed, now=NOW, outlet=folder, spill_directory=spill)
+        return inspect(path, feed, now=NOW, outlet=folder)
     finally:
-        assert list(spill.iterdir()) == []
+        assert [left.name for left in folder.iterdir()] == [path.name]
         assert threading.active_count() == threads
         assert count_descriptors() == descriptors
 
@@ -95,12 +94,11 @@ def test_readers_that_count_other_rows_refuse_the_file(tmp_path: Path) -> None:
     header = parse_header(b"a\n1\n")
     feed = Feed.model_validate({"type": "profile", "files": ["*.csv"]})
     checks = list_checks(list_columns(header.names, feed), feed, now=NOW, retention_days=None)
-    stop = threading.Event()
     with (
         pytest.raises(Refused) as caught,
-        open_table(path, header, subject="rows", spill_directory=tmp_path, stop=stop, is_numbered=True) as table,
+        open_duckdb("rows", "reader.failed", folder=tmp_path, cancelled=lambda: False) as connection,
     ):
-        table.examine(checks, rows=3)
+        Table(connection, path, header, rows=3, is_numbered=True).examine(Examination(connection, checks))
     assert [finding.rule for finding in caught.value.findings] == ["reader.disagree"]
 
 
@@ -117,9 +115,9 @@ def test_refusal_of_the_pass_wins(tmp_path: Path) -> None:
     assert [(finding.rule, finding.line) for finding in caught.value.findings] == [("quote.stray", 1002)]
 
 
-@pytest.mark.parametrize("name", ["a[1].csv", "*.csv", "with 'quotes'.csv", "source.csv.gz", "-dash.csv"])
+@pytest.mark.parametrize("name", ["a[1].csv", "*.csv", "with 'quotes'.csv", "source.gz.csv", "-dash.csv"])
 def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
-    """A file's name is never taken for a pattern or for a kind of compression."""
+    """A file's name is never taken for a pattern, and only its ending for a kind of compression."""
     assert inspect_bytes(tmp_path, b"a,b\n1,2\n", make_feed(columns={}), name=name).records == 1
 
 
@@ -140,7 +138,7 @@ def test_change_during_the_inspection_is_told(tmp_path: Path) -> None:
         os.utime(path, ns=(1, 1))
 
     with pytest.raises(SourceChanged):
-        inspect(path, make_feed(), now=NOW, outlet=tmp_path, spill_directory=tmp_path, progress=touch)
+        inspect(path, make_feed(), now=NOW, outlet=tmp_path, watch=Watch(progress=touch))
 
 
 def test_inspection_stops_when_told(tmp_path: Path) -> None:
@@ -149,7 +147,7 @@ def test_inspection_stops_when_told(tmp_path: Path) -> None:
     path.write_bytes(HEADER + b"a,1,u\n" * 1_000_000)
     threads = threading.active_count()
     with pytest.raises((Stopped, Failure)):
-        inspect(path, make_feed(), now=NOW, outlet=tmp_path, spill_directory=tmp_path, cancelled=lambda: True)
+        inspect(path, make_feed(), now=NOW, outlet=tmp_path, watch=Watch(cancelled=lambda: True))
     assert threading.active_count() == threads
 
 

@@ -153,13 +153,15 @@ async def test_validate_tells_every_rule_that_is_broken(tmp_path: Path) -> None:
     broken = await call(written.path, "validate", str(bad))
     assert broken.code == 1, broken
     assert "25 rows, 5 refused" in broken.out
-    assert "  error  ts.milliseconds, 5 times\n    line 22: time_stamp: ts is in milliseconds\n" in broken.out
+    assert (
+        '  error  ts.milliseconds, 5 times\n    line 22: time_stamp: ts is in milliseconds (got "1700000000000")\n'
+        in broken.out
+    )
     assert "The good rows would be sent, the refused ones kept in failed_rows.csv." in broken.out
     (found,) = json.loads((await call(written.path, "validate", "--json", str(bad))).out)
     assert {rule["rule"]: rule["rows"] for rule in found["rules"]} == {
         "column.unmapped": 1,
         "identity.reserved": 5,
-        "type.integer": 5,
         "ts.milliseconds": 5,
     }
     assert not list((tmp_path / "workspace").rglob("*.csv"))

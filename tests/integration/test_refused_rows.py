@@ -20,7 +20,7 @@ from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
-from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from tests.support.configuration import FEEDS
@@ -38,7 +38,7 @@ def _make_feed(**changes: Any) -> Feed:
 
 def _inspect(folder: Path, content: bytes, feed: Feed) -> Inspection:
     (folder / "source.csv").write_bytes(content)
-    return inspect(folder / "source.csv", feed, now=NOW, outlet=folder, spill_directory=folder)
+    return inspect(folder / "source.csv", feed, now=NOW, outlet=folder)
 
 
 def _read_failed(folder: Path) -> list[dict[str, str]]:
@@ -87,12 +87,35 @@ def test_a_clean_file_is_not_rewritten(tmp_path: Path) -> None:
 def test_the_whole_file_waits_where_the_feed_says_so(tmp_path: Path, changes: dict[str, Any], bad: int) -> None:
     """Above max_bad_rows, with on_bad_rows quarantine, or where no row is left: refused, with its failed rows."""
     rows = [b"Sold,soon,user,x"] * bad + [GOOD % n for n in range(10 - bad)]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RowsRefused) as caught:
         _inspect(tmp_path, b"\n".join([HEADER, *rows]) + b"\n", _make_feed(**changes))
     assert caught.value.refused_rows == bad
     assert caught.value.findings[-1].rule == "ts.form"
     assert len(_read_failed(tmp_path)) == bad
     assert not (tmp_path / "good_rows.csv").exists()
+
+
+def test_one_mistake_is_told_once_with_what_stands_there(tmp_path: Path) -> None:
+    """A time that is none breaks the rule of times alone, though its column is an INTEGER; the value is shown."""
+    rows = [b"Sold,1700000000000,u,x", b"Sold,soon,u,x", b"Sold,-5,u,x", b'Sold,1700000000,"%s",x' % (b"y" * 200_000)]
+    found = _inspect(tmp_path, b"\n".join([HEADER, *rows, *(GOOD % n for n in range(9))]) + b"\n", _make_feed())
+    told = [
+        (tally.rule, tally.rows, tally.first[0].value) for tally in found.tallies if tally.rule != "column.unmapped"
+    ]
+    assert sorted(told) == [
+        ("identity.length", 1, "y" * 60 + "…"),
+        ("ts.before_1970", 1, "-5"),
+        ("ts.form", 1, "soon"),
+        ("ts.milliseconds", 1, "1700000000000"),
+    ]
+    off = {"ts.milliseconds": "off", "ts.future": "off"}
+    with pytest.raises(RowsRefused) as caught:
+        _inspect(tmp_path, b"\n".join([HEADER, *rows[:1], GOOD % 1]), _make_feed(rules=off, max_bad_rows=0.1))
+    assert [tally.rule for tally in caught.value.tallies] == ["type.integer", "column.unmapped"][::-1]
+    assert str(caught.value).startswith(
+        "inspect the file: 1 of 2 rows (50.0%) break a rule, more than max_bad_rows, 10 %; first line 2: time_stamp: "
+    )
+    assert "1700000000000" not in str(caught.value)
 
 
 def test_a_rule_can_be_switched_off_or_be_a_warning(tmp_path: Path) -> None:

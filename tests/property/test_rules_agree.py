@@ -19,7 +19,7 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.prepare.inspect import inspect
 from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
-from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.report import RowsRefused
 from sftp_orchestrator.sandbox.manifest import Column, Manifest
 from sftp_orchestrator.sandbox.refusals import Refusal
 from sftp_orchestrator.sandbox.table import read_table
@@ -99,9 +99,9 @@ def _ask_both(kind: str, rows: list[dict[str, str]]) -> tuple[set[str], set[str]
         path = folder / "a.csv"
         _write(path, kind, rows)
         try:
-            inspection = inspect(path, _make_feed(kind), now=NOW, outlet=folder, spill_directory=folder)
+            inspection = inspect(path, _make_feed(kind), now=NOW, outlet=folder)
             sent = inspection.path.read_bytes()
-        except Refused as refused:
+        except RowsRefused as refused:
             # Every row is refused: no file of good rows is left.
             sent = b"" if refused.refused_rows == len(rows) else b"unexpected"
         try:

@@ -7,7 +7,6 @@ import datetime
 import io
 import itertools
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,11 +18,13 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.prepare.cells import Cells
 from sftp_orchestrator.prepare.columns import list_columns
+from sftp_orchestrator.prepare.duck import open_duckdb
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.form import PADDING, read_form
 from sftp_orchestrator.prepare.header import parse_header
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.stopped import StoppedRows
-from sftp_orchestrator.prepare.table import open_table
+from sftp_orchestrator.prepare.table import Table
 from tests.support.nasty_cells import CELLS, LISTED
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -115,21 +116,22 @@ def make_checks(kind: str) -> list[Check]:
 def find_stopped(kind: str, checks: Sequence[Check], body: bytes, newline: str) -> list[set[int]]:
     """Return the rows that the screen of each check stops, counted from 1."""
     width = len(list_header(kind))
-    cells = Cells(read_form(body + PADDING, width, newline.encode()), width)
+    cells = Cells(read_form(body + PADDING, width, newline.encode(), ","), width)
     return [{row + 1 for row in check.screen.stop(cells).nonzero()[0].tolist()} for check in checks]
 
 
 def find_broken(kind: str, checks: Sequence[Check], body: bytes, newline: str) -> list[set[int]]:
     """Return the rows that break each check, as DuckDB finds them in all rows."""
     header = parse_header((",".join(list_header(kind)) + newline).encode())
-    form = read_form(body + PADDING, len(header.names), header.newline)
+    form = read_form(body + PADDING, len(header.names), header.newline, ",")
     starts = [0, *(form.ends + 1).tolist()]
-    stop = threading.Event()
     with tempfile.TemporaryDirectory() as name, StoppedRows(Path(name), header) as rows:
         rows.add((number, body[start:end]) for number, (start, end) in enumerate(itertools.pairwise(starts), 1))
-        path, folder = rows.get_path(), Path(name)
-        with open_table(path, header, subject="rows", spill_directory=folder, stop=stop, is_numbered=True) as table:
-            found = list(table.examine(checks, rows=rows.count).list_refused())
+        with open_duckdb("rows", "reader.failed", folder=Path(name), cancelled=lambda: False) as connection:
+            examination = Examination(connection, checks)
+            for path, count in rows.list_batches():
+                Table(connection, path, header, rows=count, is_numbered=True).examine(examination)
+            found = list(examination.list_refused())
     return [{row.number for row in found if check in row.checks} for check in checks]
 
 

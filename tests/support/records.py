@@ -30,6 +30,7 @@ def make_source(**changes: Any) -> Source:
         "sha256": None,
         "records": None,
         "refused_rows": 0,
+        "duplicate_rows": 0,
         "is_rewritten": False,
         "header_bytes": None,
         "plan_key": None,

@@ -220,12 +220,37 @@ def test_each_mistake_is_told_in_plain_words(write: Write, old: str, new: str, s
         ("type: event", "type: event\n    destination: produktion", "(got produktion); did you mean production?"),
         ("user_id: {ct_name: identity}", "user_id: {ct_name: ts}", "user_id: gives the property ts, and so does the"),
         ("event_name: {ct_name: evtName}", "evtName: {ct_name: Kind}", "no column gives evtName; an event needs its"),
+        (
+            "type: event",
+            "type: event\n    event_name: Sold",
+            "event_name: the column event_name gives the name already",
+        ),
+        ("type: event", "type: profile\n    sort_by_time: true", "sort_by_time: is for events only"),
+        ("type: event", "type: event\n    rename: {a: b, c: b}", "rename.c: gives the header b, and so does a"),
+        ("type: event", "type: event\n    rename: {user_id: b}", "columns.user_id: is renamed to b; columns speak of"),
     ],
 )
 def test_contradictions_are_told(write: Write, old: str, new: str, said: str) -> None:
     """Keys that are right one by one must agree, and what they name must be there."""
     (line,) = _refuse(write(SMALL.replace(old, new)))
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("' '", "must not be blank"),
+        ("app launched", "is the name of a system event"),
+        ("50%", "has characters that the receiver refuses: %"),
+    ],
+)
+def test_constant_event_name_keeps_to_the_receivers_rules(write: Write, name: str, said: str) -> None:
+    """It stands in every row: what no row may hold is refused before any file comes."""
+    text = SMALL.replace("      event_name: {ct_name: evtName}\n", "").replace(
+        "type: event", f"type: event\n    event_name: {name}"
+    )
+    (line,) = _refuse(write(text))
+    assert f"feeds.purchases.event_name: {said}" in line
 
 
 def test_symbolic_link_does_not_hide_that_the_folders_are_one(write: Write, tmp_path: Path) -> None:

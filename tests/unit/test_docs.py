@@ -244,10 +244,9 @@ def test_every_rule_that_is_refused_by_exists() -> None:
     """The ids that the code refuses by are those of rules; and every rule has code that finds it."""
     assert _list_rules() <= set(RULES)
     sources = "".join(
-        path.read_text(encoding="utf-8") for path in (ROOT / "sftp_orchestrator" / "prepare").glob("*.py")
+        path.read_text(encoding="utf-8") for path in (ROOT / "sftp_orchestrator" / "prepare").rglob("*.py")
     )
-    typed = {f"type.{kind.lower()}" for kind in ("INTEGER", "LONG")}
-    assert [rule for rule in RULES if f'"{rule}"' not in sources and rule not in typed] == []
+    assert [rule for rule in RULES if f'"{rule}"' not in sources] == []
 
 
 def test_every_log_event_is_documented_with_its_level_and_no_other() -> None:
@@ -296,7 +295,7 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
     staging = place.configuration.staging
     workspace = Workspace(root=place.configuration.workspace)
     workspace.prepare()
-    rows = "event_name,time_stamp,user_id\nSold,1700000000,u1\n"
+    rows = "event_name,time_stamp,user_id,note\nSold,1700000000,u1,x\n"
     with place.open_ledger() as ledger:
         intake = Intake(place.configuration, workspace, ledger)
         preparation = Preparation.open(place.configuration, workspace, ledger, Board())
@@ -412,6 +411,14 @@ def test_every_field_of_plan_is_documented_and_no_other(
     bad.write_text("event_name,time_stamp,user_id\nSold\n", encoding="utf-8")
     fields = _list_fields(_call(place, capsys, "plan", "--json", str(good), str(bad)))
     assert fields == _list_documented_fields("plan --json")
+
+
+def test_every_field_of_the_register_is_documented_and_no_other(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """json.md lists exactly the fields that ``schema show --json`` prints."""
+    fields = _list_fields(_call(place, capsys, "schema", "show", "--json"))
+    assert fields == _list_documented_fields("schema show --json")
 
 
 def test_every_field_of_the_page_is_documented_and_no_other(place: Place) -> None:

@@ -61,6 +61,25 @@ def test_events_wait_for_profiles_that_are_not_complete(scan: Scan, due: list[So
     assert not gathering.must_wait(due, now=GATHER_SECONDS)
 
 
+def test_the_wait_ends_whatever_else_is_done_meanwhile() -> None:
+    """Profiles that are tried again in between do not begin the wait of the events anew."""
+    gathering = Gathering(FEEDS)
+    for now in range(0, int(GATHER_SECONDS), 60):
+        gathering.note(_make_scan("customers_1"), now=now)
+        assert gathering.must_wait(EVENTS, now=now)
+        assert not gathering.must_wait(PROFILES, now=now)
+    gathering.note(_make_scan("customers_1"), now=GATHER_SECONDS)
+    assert not gathering.must_wait(EVENTS, now=GATHER_SECONDS)
+
+
+def test_profiles_of_another_destination_are_none_of_ours() -> None:
+    """A feed that goes elsewhere is waited for there."""
+    gathering = Gathering({"purchases": FEEDS["purchases"]})
+    gathering.note(_make_scan("customers_1"), now=0)
+    assert not gathering.must_wait(EVENTS, now=0)
+    assert gathering.has_taken_stock(now=0)
+
+
 def test_the_wait_begins_anew_when_it_was_over() -> None:
     """Each wait has its own limit."""
     gathering = Gathering(FEEDS)

@@ -10,7 +10,8 @@ import pytest
 
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import Scan, Stopped, scan
+from sftp_orchestrator.prepare.scan import Scan, scan
+from sftp_orchestrator.prepare.stopping import Stopped, Watch
 
 CHUNKS = [1, 2, 3, 5, 1024 * 1024]
 H = b"a,b,c\n"
@@ -124,7 +125,7 @@ def test_file_that_grows_goes_back_to_waiting(tmp_path: Path) -> None:
             stream.write(b'"')
 
     with pytest.raises(SourceChanged):
-        scan(path, chunk_bytes=8, progress=append)
+        scan(path, chunk_bytes=8, watch=Watch(progress=append))
 
 
 def test_pass_stops_when_told(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_pass_stops_when_told(tmp_path: Path) -> None:
     path.write_bytes(H + b"1,2,3\n" * 100)
     read: list[int] = []
     with pytest.raises(Stopped):
-        scan(path, chunk_bytes=10, cancelled=lambda: len(read) == 3, progress=read.append)
+        scan(path, chunk_bytes=10, watch=Watch(cancelled=lambda: len(read) == 3, progress=read.append))
     assert read == [10, 10, 10]
 
 

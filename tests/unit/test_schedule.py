@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from sftp_orchestrator.schedule import Seen, get_newest_due
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.schedule import Seen, Ticks, get_newest_due, get_next_due
 from tests.support.records import make_source
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -49,6 +52,62 @@ def test_daylight_saving_neither_skips_nor_doubles(last: str, now: str, due: str
     assert found is not None
     assert abs(found - _utc(due)) <= datetime.timedelta(hours=1)
     assert get_newest_due("30 2 * * *", BERLIN, last=found, now=_utc(now)) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "zone", "day", "due"),
+    [
+        pytest.param("0 0 * * *", "Africa/Cairo", "2026-04-24", "2026-04-23 22:00", id="midnight does not exist"),
+        pytest.param("30 0 * * *", "America/Santiago", "2026-09-06", "2026-09-06 04:30", id="half past neither"),
+        pytest.param("30 2 * * *", "Europe/Berlin", "2026-03-29", "2026-03-29 01:30", id="in the night"),
+        pytest.param("30 1 * * *", "Australia/Lord_Howe", "2026-04-05", "2026-04-04 14:30", id="half an hour twice"),
+        pytest.param("15 2 * * *", "Australia/Lord_Howe", "2026-10-04", "2026-10-03 15:45", id="half an hour never"),
+        pytest.param(
+            "0 23 * * *", "Africa/Cairo", "2026-10-29", "2026-10-29 20:00", id="an hour before midnight twice"
+        ),
+    ],
+)
+def test_a_daily_job_runs_once_on_every_day(line: str, zone: str, day: str, due: str) -> None:
+    """In each zone, on the days on which its clock is set, and on those around them."""
+    middle = _utc(day)
+    days = datetime.timedelta(days=4)
+    ticks: list[datetime.datetime] = []
+    tick = get_next_due(line, ZoneInfo(zone), after=middle - days)
+    while tick is not None and tick < middle + days:
+        ticks.append(tick)
+        tick = get_next_due(line, ZoneInfo(zone), after=tick)
+    assert _utc(due) in ticks
+    assert len(ticks) == 8
+    gaps = {after - before for before, after in itertools.pairwise(ticks)}
+    assert gaps <= {datetime.timedelta(hours=hours) for hours in (22.5, 23, 23.5, 24, 24.5, 25, 25.5)}
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
+def test_an_hourly_job_runs_in_each_hour_that_there_is(day: str) -> None:
+    """No hour is left out, and the one that comes twice has two."""
+    tick = get_next_due("0 * * * *", BERLIN, after=_utc(day) - datetime.timedelta(hours=5))
+    for _ in range(30):
+        assert tick is not None
+        following = get_next_due("0 * * * *", BERLIN, after=tick)
+        assert following is not None
+        assert following - tick == datetime.timedelta(hours=1)
+        tick = following
+
+
+def test_each_destination_has_ticks_of_its_own(tmp_path: Path) -> None:
+    """Taken for one it is still due for the other; those of before the two were told apart are taken for both."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        day = datetime.timedelta(days=1)
+        ledger.runs.take_tick("0 2 * * * UTC", AT)
+        names = ("one", "two" * 13)
+        first, second = (Ticks(line="0 2 * * *", zone=UTC, runs=ledger.runs, destination=name) for name in names)
+        for ticks in (first, second):
+            ticks.begin(AT + 9 * day)
+        due = first.find_due(AT + 9 * day)
+        assert due is not None
+        first.take(due)
+        assert first.find_due(AT + 9 * day) is None
+        assert second.find_due(AT + 9 * day) == due
 
 
 def test_a_run_over_the_same_sources_is_news_once() -> None:

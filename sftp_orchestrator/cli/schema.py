@@ -1,0 +1,86 @@
+"""``schema show / accept``: which type each property has at a destination for ever, and a person's word on another."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.cli.decide import SourceId
+from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.ledger.records import Property, display_path
+from sftp_orchestrator.prepare import types_kept
+
+app = typer.Typer(
+    name="schema", help="The type that each property has for ever, and what to do about another.", no_args_is_help=True
+)
+
+
+@app.command(name="show")
+def show(
+    context: typer.Context,
+    config: options.ConfigOption = None,
+    *,
+    destination: Annotated[
+        str | None, typer.Option("--destination", metavar="NAME", help="Of this destination alone.")
+    ] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show the type of each property, as it was delivered first or accepted, and where that comes from."""
+    configuration = options.load_configuration(context, config)
+    with options.open_ledger(configuration) as ledger:
+        found = ledger.properties.list_all(destination=destination)
+    if destination is not None and not found and destination not in configuration.destinations:
+        raise ConfigurationError(
+            "show schema of",
+            f"destination {destination}",
+            "there is none of this name, and never was one",
+            hint=f"the configuration has: {', '.join(configuration.destinations)}",
+        )
+    if as_json:
+        typer.echo(json.dumps({"properties": list(map(_to_json, found))}, indent=2, ensure_ascii=False))
+        return
+    console = options.get_console()
+    layout.print_entries(console, list(map(_make_entry, found)))
+    if not found:
+        layout.say(console, "No property is known: nothing was delivered yet.")
+
+
+@app.command(name="accept")
+def accept(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
+    """Take the types that a held source brings as those of its destination from now on, and let it go on."""
+    configuration = options.load_configuration(context, config)
+    with options.open_ledger(configuration) as ledger:
+        accepted = types_kept.accept(configuration, ledger, source_id, by=options.get_person())
+        source = ledger.sources.get(source_id)
+    for contradiction in accepted:
+        typer.echo(f"{source.destination}: {contradiction.summarize()} from now on.")
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again.")
+
+
+def _make_entry(found: Property) -> layout.Entry:
+    accepted = f", accepted by {found.accepted_by}" if found.accepted_by is not None else ""
+    return layout.Entry(
+        cells=(found.destination, found.kind.value, found.type.value),
+        name=display_path(found.name.encode()),
+        facts=f"(since {found.since:%Y-%m-%d %H:%M}{accepted}, {types_kept.quote(found.column)} of {found.feed},"
+        f" source {found.source_id})",
+    )
+
+
+def _to_json(found: Property) -> dict[str, Any]:
+    return {
+        "destination": found.destination,
+        "kind": found.kind.value,
+        "property": found.name,
+        "type": found.type.value,
+        "date_format": found.date_format,
+        "since": found.since.isoformat(),
+        "source_id": found.source_id,
+        "file": found.file,
+        "feed": found.feed,
+        "column": found.column,
+        "accepted_by": found.accepted_by,
+    }

@@ -1,0 +1,236 @@
+"""When a destination's runs start: at a tick, on arrival, or because something is due again; one at a time.
+
+Decided purely by ``choose`` from what is known at one moment. A destination that is slow or away keeps back no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.deliver.delivery import Stations
+from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
+from sftp_orchestrator.intake.intake import Scan
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
+from sftp_orchestrator.schedule import Seen, Ticks
+from sftp_orchestrator.web.pulse import Pulse
+
+_LOG = structlog.get_logger()
+
+DECISIONS_POLL_SECONDS = 2.0
+"""How soon a person's ``retry``, ``release`` or ``resolve``, made in another process, is noticed."""
+FAULT_PAUSE_SECONDS = 10.0
+"""After a fault of this machine, before the ledger is asked again."""
+STUCK_SECONDS = 300.0
+"""A station without progress for this long is stuck: longer than any single remote operation may take."""
+
+
+class Scans:
+    """The scans of staging as dispatchers see them: what one is claiming is not all there yet."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._is_under_way = False
+        self._started = (0.0, datetime.datetime.min.replace(tzinfo=datetime.UTC))
+        self.looked_at: datetime.datetime | None = None
+        """when the last scan began that was carried through"""
+
+    def begin(self, *, now: float, at: datetime.datetime) -> None:
+        """Note that a scan begins: at ``now`` seconds of the monotonic clock, ``at`` by the wall clock."""
+        self._begun += 1
+        self._is_under_way = True
+        self._started = (now, at)
+
+    def end(self, *, is_whole: bool) -> None:
+        """Note that it ended, carried through or not."""
+        self._is_under_way = False
+        if is_whole:
+            self.looked_at = self._started[1]
+
+    def get_mark(self, *, now: float) -> int | None:
+        """Return what tells whether a scan began since; None in the middle of one that has not taken too long yet."""
+        if self._is_under_way and now - self._started[0] < GATHER_SECONDS:
+            return None
+        return self._begun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A run to be started."""
+
+    trigger: str
+    sources: Sequence[Source]
+    tick: datetime.datetime | None = None
+    """the tick that it serves"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What is known when it is decided whether a run starts."""
+
+    is_scheduled: bool
+    """by cron; else on arrival"""
+    tick: datetime.datetime | None
+    """the newest one that is due"""
+    may_serve_tick: bool
+    """what lay in staging when it came due was looked at, and what was complete then is claimed"""
+    waiting: Sequence[Source]
+    """everything that is on its way"""
+    due: Sequence[Source]
+    """what of it may go now: on arrival all that waits for nothing, else what is to be tried again"""
+    has_news: bool
+    """a run over ``due`` would change something"""
+    must_wait: Callable[[Sequence[Source]], bool]
+    """whether these should wait for profiles that are not complete yet"""
+
+
+def choose(moment: Moment) -> Start | None:
+    """Return the run to be started now; None where none is. Pure."""
+    if moment.tick is not None and moment.may_serve_tick and not moment.must_wait(moment.waiting):
+        return Start(trigger="schedule", sources=moment.waiting, tick=moment.tick)
+    if moment.due and moment.has_news and not moment.must_wait(moment.due):
+        return Start(trigger="retry" if moment.is_scheduled else "arrival", sources=moment.due)
+    return None
+
+
+class Dispatcher:
+    """Starts the runs of one destination until it is cancelled."""
+
+    def __init__(
+        self,
+        destination: str,
+        configuration: Configuration,
+        stations: Stations,
+        *,
+        scans: Scans,
+        rescan: asyncio.Event,
+        pulse: Pulse,
+        tidy: Callable[[], Awaitable[None]],
+    ) -> None:
+        """``rescan`` asks for a scan soon; ``tidy`` is called after each run."""
+        self._destination = destination
+        self._ledger = stations.ledger
+        self._board = stations.board
+        self._runner = Runner(configuration=configuration, stations=stations)
+        self._ticks = Ticks.make(configuration, stations.ledger.runs, destination)
+        feeds = {
+            name: feed
+            for name, feed in configuration.feeds.items()
+            if configuration.get_destination_name(name) == destination
+        }
+        self._gathering = Gathering(feeds)
+        self._seen = Seen()
+        self._scans = scans
+        self._rescan = rescan
+        self._pulse = pulse
+        self._tidy = tidy
+        self._wake = asyncio.Event()
+
+    def note(self, scan: Scan) -> None:
+        """Take in what a scan found."""
+        self._gathering.note(scan, now=_get_seconds())
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Start runs as they come due."""
+        if self._ticks is not None:
+            await asyncio.to_thread(self._ticks.begin, _now())
+        while True:
+            self._wake.clear()
+            self._beat()
+            try:
+                if await self._run_if_due():
+                    await self._tidy()
+                    continue
+            except LocalFault as error:
+                # The ledger is locked or its disk full: nothing was changed, and it goes on when that is over.
+                _LOG.error("delivery_failed", destination=self._destination, error=str(error))
+                await asyncio.sleep(FAULT_PAUSE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DECISIONS_POLL_SECONDS):
+                    await self._wake.wait()
+
+    async def _run_if_due(self) -> bool:
+        """Run where a tick, an arrival or a wait that is over calls for it; return whether one did."""
+        mark = self._scans.get_mark(now=_get_seconds())
+        if mark is None:
+            return False
+        started = _now()
+        start = choose(await self._look(started))
+        # What a scan claims meanwhile is only the beginning of what it will: a run over it would break the order.
+        if start is None or self._scans.get_mark(now=_get_seconds()) != mark:
+            return False
+        await self._with_pulse(self._runner.run(start.trigger, start.sources))
+        if self._ticks is not None and start.tick is not None:
+            await asyncio.to_thread(self._ticks.take, start.tick)
+        self._seen.note(start.sources, self._list_due(await self._list_waiting()), started=started)
+        return True
+
+    async def _look(self, now: datetime.datetime) -> Moment:
+        tick = await asyncio.to_thread(self._ticks.find_due, now) if self._ticks is not None else None
+        waiting = await self._list_waiting()
+        due = self._list_due(waiting)
+        return Moment(
+            is_scheduled=self._ticks is not None,
+            tick=tick,
+            may_serve_tick=tick is not None and self._may_serve(tick, now),
+            waiting=waiting,
+            due=due,
+            has_news=self._seen.has_news(due),
+            must_wait=lambda sources: self._gathering.must_wait(sources, now=_get_seconds()),
+        )
+
+    def _may_serve(self, tick: datetime.datetime, now: datetime.datetime) -> bool:
+        looked_at = self._scans.looked_at
+        if (looked_at is None or looked_at < tick) and now - tick < datetime.timedelta(seconds=GATHER_SECONDS):
+            self._rescan.set()
+            return False
+        return self._gathering.has_taken_stock(now=_get_seconds())
+
+    async def _list_waiting(self) -> list[Source]:
+        found = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
+        return [source for source in found if source.destination == self._destination]
+
+    def _list_due(self, waiting: Sequence[Source]) -> list[Source]:
+        return [
+            source
+            for source in waiting
+            if self._runner.is_due(source) and (self._ticks is None or source.retry_at is not None)
+        ]
+
+    async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
+        """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
+        task = asyncio.ensure_future(run)
+        last: object = None
+        try:
+            while not task.done():
+                now: object = self._board.list_work()
+                if now != last or not now:
+                    last = now
+                    self._beat()
+                await asyncio.wait([task], timeout=DECISIONS_POLL_SECONDS)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        task.result()
+
+    def _beat(self) -> None:
+        self._pulse.beat(f"delivery to {self._destination}", within_seconds=STUCK_SECONDS)
+
+
+def _get_seconds() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

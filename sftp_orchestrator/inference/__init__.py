@@ -1,0 +1,1 @@
+"""Proposes a feed entry: ``evidence`` counts, ``choice`` decides, ``closer`` looks again, ``rendering`` writes."""

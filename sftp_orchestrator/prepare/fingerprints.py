@@ -1,0 +1,79 @@
+"""What is remembered of rows that were sent, so that they are not sent again: a file of fingerprints for each source.
+
+They lie in ``<workspace>/fingerprints/<feed>/<source id>.parquet``. The ledger tells which of them count: those of
+sources that were sent, or are on their way, within the days and the number of rows that the feed asks for.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import structlog
+
+from sftp_orchestrator import files
+from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
+
+_LOG = structlog.get_logger()
+
+
+class Fingerprints:
+    """The fingerprints of one workspace. Blocking."""
+
+    def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
+        self._workspace = workspace
+        self._ledger = ledger
+
+    def list_earlier(self, source: Source, feed: Feed, *, now: datetime.datetime) -> list[Path]:
+        """Return the files of rows that a row of ``source`` must not repeat; files that do not count are removed.
+
+        Raises:
+            LocalFault: the folder is not ours.
+        """
+        asked = feed.deduplicate
+        if asked is None:
+            return []
+        sent: list[Source] = []
+        if asked.days:
+            since = now - datetime.timedelta(days=asked.days)
+            sent = self._ledger.sources.list_sent(source, since=since)
+        counted, rows = [], 0
+        for earlier in sent:
+            rows += earlier.records or 0
+            if rows > asked.max_rows:
+                _LOG.warning("fingerprints_limited", feed=source.feed, max_rows=asked.max_rows, since=earlier.id)
+                break
+            counted.append(self._get_path(earlier))
+        self._remove_all_but(counted, source)
+        return [path for path in counted if path.exists()]
+
+    def keep(self, source: Source) -> None:
+        """Put the fingerprints of an inspected source where later ones find them; may be repeated.
+
+        Raises:
+            LocalFault: the disk is full, or the folder not ours.
+        """
+        found = self._workspace.get_folder(source.id) / FINGERPRINTS_NAME
+        target = self._get_path(source)
+        with files.as_local_fault("keep", str(target), hint="the workspace must be writable, with space"):
+            if not found.exists():
+                return
+            target.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            found.chmod(files.WORK_MODE)
+            files.fsync_file(found)
+            found.rename(target)
+            files.fsync_directory(target.parent)
+
+    def _get_path(self, source: Source) -> Path:
+        return self._workspace.get_fingerprints(source.feed, source.id)
+
+    def _remove_all_but(self, counted: list[Path], source: Source) -> None:
+        folder = self._get_path(source).parent
+        with files.as_local_fault("tidy", str(folder), hint="the workspace must be writable"):
+            for path in sorted(folder.iterdir()) if folder.exists() else ():
+                if path not in counted:
+                    path.unlink()

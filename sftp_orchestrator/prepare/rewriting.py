@@ -1,0 +1,62 @@
+"""What a file becomes where its feed asks for more than leaving out bad rows: decided here, written by ``Table``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination import clevertap
+from sftp_orchestrator.prepare.columns import ImportedColumn, find_time
+from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.report import Finding, Refused, tally
+from sftp_orchestrator.prepare.table import Rewriting
+
+
+def require_columns(header: Header, columns: Sequence[ImportedColumn], feed: Feed) -> None:
+    """Make sure that every column is there that the feed speaks of.
+
+    A manifest that names others is invalid, and met with silence.
+
+    Raises:
+        Refused: with each that is missing.
+    """
+    present = {column.header for column in columns}
+    wanted = {
+        **{name: f"the column '{name}' of the feed is missing" for name in feed.columns},
+        **{name: f"the column '{old}', to be renamed to '{name}', is missing" for old, name in feed.rename.items()},
+        **{
+            name: f"the column '{name}', by which rows are told apart, is missing"
+            for name in (feed.deduplicate.columns if feed.deduplicate else ())
+        },
+    }
+    missing = [message for name, message in wanted.items() if name not in present]
+    if feed.sort_by_time and find_time(columns, feed) is None:
+        missing.append(f"no column becomes {clevertap.TIME}, by which its events are to be sorted")
+    if missing:
+        found = [Finding(rule="header.missing_column", message=message, line=1) for message in missing]
+        raise Refused(tally(found), hint=f"the header has: {', '.join(header.names[:20])}")
+
+
+def must_rewrite(header: Header, columns: Sequence[ImportedColumn], feed: Feed) -> bool:
+    """Return whether a file is written anew even if all of its rows are sent. Pure."""
+    return (
+        header.delimiter != ","
+        or feed.event_name is not None
+        or feed.sort_by_time
+        or any(column.header != column.original for column in columns)
+    )
+
+
+def make_rewriting(columns: Sequence[ImportedColumn], feed: Feed, left_out: Sequence[str]) -> Rewriting:
+    """Return what becomes of a file; ``left_out`` are conditions in SQL for the rows that are not sent. Pure."""
+    time = find_time(columns, feed)
+    # Equal times keep their order; an event without a time happens when it is processed.
+    order = f"ORDER BY TRY_CAST({time.sql} AS HUGEINT) NULLS LAST, number" if feed.sort_by_time and time else ""
+    constant = feed.event_name is not None
+    return Rewriting(
+        names=[*(column.header for column in columns), *([clevertap.EVENT_NAME] if constant else [])],
+        positions=[column.position for column in columns],
+        constants=[feed.event_name] if feed.event_name is not None else [],
+        is_kept=" AND ".join(f"NOT ({condition})" for condition in left_out) or "true",
+        order=order,
+    )

@@ -1,0 +1,1 @@
+"""What a producer drops becomes UTF-8 text with delimiters, which is then inspected: see ``unpack.unpacking``."""

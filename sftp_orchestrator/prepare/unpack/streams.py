@@ -1,0 +1,203 @@
+"""Decompression and transcoding as one stream, in bounded memory; every fault of the input is a refusal."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from sftp_orchestrator import files
+from sftp_orchestrator.config.model import Encoding
+from sftp_orchestrator.prepare.report import refuse
+from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.unpack.formats import Compression
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+CHUNK_BYTES = 1024 * 1024
+_SPACE_EVERY_BYTES = 256 * 1024 * 1024
+"""How often the disk is asked for room: what comes out of a compressed file is known only at its end."""
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+class HashedFile(io.RawIOBase):
+    """A file that is read from begin to end, hashed on the way; tells ``watch`` of its bytes."""
+
+    def __init__(self, path: Path, watch: Watch) -> None:
+        self._name = str(path)
+        with files.as_local_fault("read", self._name, hint="it must be a file that we may read"):
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._digest = hashlib.sha256()
+        self._watch = watch
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Read into ``buffer``; raises ``Stopped`` where the work is to end."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type] # any writable buffer, as RawIOBase has it
+        with files.as_local_fault("read", self._name, hint="is the disk in order?"):
+            count = os.readv(self._descriptor, [view])
+        self._digest.update(view[:count])
+        self._watch.advance(count)
+        return count
+
+    def finish(self) -> str:
+        """Read what nobody asked for, and return the SHA-256 of the whole file, in hexadecimal."""
+        while self.read(CHUNK_BYTES):
+            pass
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Close it; may be repeated."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def write_text(source: HashedFile, target: Path, compression: Compression, encoding: Encoding) -> None:
+    """Write what ``source`` holds to ``target``, decompressed and in UTF-8 without a mark.
+
+    Raises:
+        Refused: it is damaged, cut off, or not in ``encoding``.
+        LocalFault: the disk is full.
+    """
+    # The writer is the outer one: a damaged stream is told by exceptions that a writer would take for the disk's.
+    with open_written(target) as out, open_decompressed(source, compression) as stream:
+        pieces = read_chunks(stream)
+        for piece in pieces if encoding is Encoding.UTF_8 else transcode(pieces, encoding):
+            out.write(piece)
+
+
+def is_utf8(path: Path) -> bool:
+    """Return whether the whole of a file is UTF-8; may be repeated."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as stream:
+        try:
+            for piece in read_chunks(stream):
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+@contextmanager
+def open_decompressed(source: HashedFile, compression: Compression) -> Iterator[BinaryIO]:
+    """Give the bytes behind a compression for the time of the context; raises ``Refused`` where it is damaged."""
+    raw = io.BufferedReader(source, CHUNK_BYTES)
+    try:
+        match compression:
+            case Compression.GZIP:
+                yield cast("BinaryIO", gzip.GzipFile(fileobj=raw))
+            case Compression.ZSTANDARD:
+                yield cast("BinaryIO", zstd.ZstdFile(raw))
+            case Compression.NONE:
+                yield raw
+    except EOFError as error:
+        raise refuse("format.broken", "its compressed end is missing: the file is cut off") from error
+    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        raise refuse("format.broken", f"it is not what its name says, or damaged: {error}") from error
+    finally:
+        # Whoever made the source goes on with it.
+        raw.detach()
+
+
+def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the stream's bytes."""
+    while piece := stream.read(CHUNK_BYTES):
+        yield piece
+
+
+@contextmanager
+def open_written(path: Path) -> Iterator[BinaryIO]:
+    """Open ``path`` for writing, for us alone; half a file is removed. Raises ``LocalFault`` where the disk is full.
+
+    It is not made durable: after a crash it is made again.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with files.as_local_fault("write", str(path), hint="the workspace must be writable, with space for the file"):
+        stream = _Spacious(os.open(path, flags, files.WORK_MODE), path.parent)
+        try:
+            with io.BufferedWriter(stream, CHUNK_BYTES) as out:
+                yield out
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+class _Spacious(io.FileIO):
+    """A file that asks from time to time whether the disk has room for more."""
+
+    def __init__(self, descriptor: int, folder: Path) -> None:
+        super().__init__(descriptor, "wb")
+        self._folder = folder
+        self._unasked = _SPACE_EVERY_BYTES
+
+    def write(self, data: object) -> int:
+        """Write; raises ``LocalFault`` before the disk is full."""
+        if self._unasked >= _SPACE_EVERY_BYTES:
+            files.require_space(self._folder, _SPACE_EVERY_BYTES)
+            self._unasked = 0
+        count = super().write(data)  # type: ignore[arg-type] # any buffer, as RawIOBase has it
+        self._unasked += count or 0
+        return count or 0
+
+
+def transcode(pieces: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
+    """Yield text of ``encoding`` as UTF-8; raises ``Refused`` with the line where it is none."""
+    first = next(pieces, b"")
+    decoder = codecs.getincrementaldecoder(_choose_codec(first, encoding))()
+    first = first[2:] if encoding is Encoding.UTF_16 else first
+    line = 1
+    try:
+        text = decoder.decode(first)
+        while True:
+            yield text.encode()
+            line += text.count("\n")
+            piece = next(pieces, b"")
+            text = decoder.decode(piece, final=not piece)
+            if not piece:
+                yield text.encode()
+                return
+    except UnicodeError as error:
+        line += _get_text_before(error).count("\n")
+        raise refuse("text.encoding", f"it is not {encoding}: {_explain(error)}", line=line) from error
+
+
+def _choose_codec(start: bytes, encoding: Encoding) -> str:
+    if start.startswith(codecs.BOM_UTF8):
+        raise refuse("text.encoding", f"it begins with the mark of UTF-8, and the feed says {encoding}", line=1)
+    if encoding is not Encoding.UTF_16:
+        return {Encoding.LATIN_1: "iso-8859-1", Encoding.WINDOWS_1252: "cp1252"}[encoding]
+    for mark, codec in _UTF16.items():
+        if start.startswith(mark):
+            return codec
+    raise refuse(
+        "text.encoding", "it does not begin with the mark of UTF-16", line=1, hint="which tells the byte order"
+    )
+
+
+def _explain(error: UnicodeError) -> str:
+    if isinstance(error, UnicodeDecodeError) and error.start < len(error.object):
+        return f"byte 0x{error.object[error.start]:02X} means nothing there"
+    return str(error)
+
+
+def _get_text_before(error: UnicodeError) -> str:
+    """Return what was decoded of the same piece before the fault."""
+    if not isinstance(error, UnicodeDecodeError):
+        return ""
+    return error.object[: error.start].decode(error.encoding)

@@ -1,0 +1,100 @@
+"""The first step with a claimed file: what is no UTF-8 text yet becomes such, once; what is stays as it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sftp_orchestrator.config.model import Encoding, Feed
+from sftp_orchestrator.errors import SourceChanged
+from sftp_orchestrator.files import Fingerprint, get_fingerprint
+from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.returned import is_returned
+from sftp_orchestrator.prepare.scan import read_header
+from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, get_format
+from sftp_orchestrator.prepare.unpack.streams import HashedFile, is_utf8, write_text
+from sftp_orchestrator.prepare.unpack.tables import write_table
+
+_UNPACKED_NAME = "unpacked.csv"
+_INFLATED_NAME = "inflated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """UTF-8 text with delimiters, ready to be inspected."""
+
+    path: Path
+    delimiter: str
+    original: Original | None
+    """of what it was made; None where it is the file itself"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """What a file was when it was unpacked."""
+
+    fingerprint: Fingerprint
+    sha256: str
+
+
+def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch) -> Text:
+    """Return ``path``, which its producer called ``name``, as text; where it is none yet, as a new file in ``outlet``.
+
+    Raises:
+        Refused: it is not what its name or the feed says, damaged, cut off, or nothing that CSV can hold.
+        SourceChanged: it was written to meanwhile.
+        LocalFault: it cannot be read, or memory or disk ran out.
+        Stopped: ``watch`` said so.
+    """
+    format_ = get_format(name)
+    encoding = Encoding.UTF_8 if _is_ours(path, format_, feed) else feed.encoding
+    delimiter = feed.delimiter if format_.content is Content.TEXT else ","
+    if format_.is_plain_text and encoding is Encoding.UTF_8:
+        return Text(path=path, delimiter=delimiter, original=None)
+    before = get_fingerprint(path)
+    source = HashedFile(path, watch)
+    target = outlet / _UNPACKED_NAME
+    try:
+        if format_.content is Content.TEXT:
+            write_text(source, target, format_.compression, encoding)
+        else:
+            _write_table(path, source, target, format_, feed, watch)
+        digest = source.finish()
+    except Refused as refused:
+        _require_same(path, before, refused)
+        raise
+    finally:
+        source.close()
+    _require_same(path, before, None)
+    return Text(path=target, delimiter=delimiter, original=Original(fingerprint=before, sha256=digest))
+
+
+def _require_same(path: Path, before: Fingerprint, refused: Refused | None) -> None:
+    # A file that is still being written looks broken; that it changes is the better reason.
+    if get_fingerprint(path) != before:
+        raise SourceChanged("read", "the file", "it changed while it was read") from refused
+
+
+def _is_ours(path: Path, format_: Format, feed: Feed) -> bool:
+    """Whether it is a ``failed_rows.csv`` of ours that comes back: always UTF-8, whatever the producer writes."""
+    if not format_.is_plain_text or feed.encoding is Encoding.UTF_8:
+        return False
+    try:
+        header = read_header(path, feed.delimiter)
+    except Refused:
+        return False
+    return is_returned(header, feed) and is_utf8(path)
+
+
+def _write_table(path: Path, source: HashedFile, target: Path, format_: Format, feed: Feed, watch: Watch) -> None:
+    inflated = target.with_name(_INFLATED_NAME)
+    if format_.compression is Compression.NONE:
+        source.finish()
+    else:
+        write_text(source, inflated, format_.compression, Encoding.UTF_8)
+    try:
+        table = path if format_.compression is Compression.NONE else inflated
+        write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
+    finally:
+        inflated.unlink(missing_ok=True)

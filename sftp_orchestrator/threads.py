@@ -1,0 +1,65 @@
+"""Blocking work in threads that end when they are told to, and an exit that waits for no thread in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+EXIT_GRACE_SECONDS = 5.0
+"""How long an exit waits for threads nobody awaits any more, such as one that asks a dead name server."""
+
+
+async def call(function: Callable[[], T], stop: threading.Event) -> T:
+    """Return what ``function`` returns in a thread; when we are cancelled it is told to ``stop``, and waited for.
+
+    For work that must not go on once lock and ledger are given back.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+class _Abandonable(ThreadPoolExecutor):
+    """Threads that nobody waits for when the event loop ends: ``leave`` does, for a while."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the base class's signature
+        """Take no more work, and return at once."""
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run ``main`` as ``asyncio.run`` does, but without waiting at its end for threads whose result nobody wants."""
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(_Abandonable(thread_name_prefix="work"))
+        return runner.run(main)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with ``code``; threads that do not end within ``EXIT_GRACE_SECONDS`` are left where they are.
+
+    A transaction that is cut off there is rolled back, as after a crash.
+    """
+    deadline = time.monotonic() + EXIT_GRACE_SECONDS
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    for thread in others:
+        if not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() and not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,248 @@
+"""What the rows are, which columns say who, what and when, and what each property is called: decided from counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination import clevertap
+from sftp_orchestrator.inference import headers
+from sftp_orchestrator.inference.choice import propose
+from sftp_orchestrator.inference.evidence import ColumnEvidence
+from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
+from sftp_orchestrator.inference.traits import Trait
+from tests.support.evidence import (
+    BIT,
+    EMPTY,
+    MICROSECONDS,
+    MILLISECONDS,
+    SECONDS,
+    TEXT,
+    WHOLE,
+    WORD,
+    date,
+    make_column,
+    make_evidence,
+)
+
+NAME = make_column("event_name", distinct=3)
+TIME = make_column("time_stamp", SECONDS)
+USER = make_column("user_id", distinct=40)
+ONE_EACH = make_column("user_id")
+ISO = date("yyyy-MM-dd")
+
+
+def _propose(*columns: ColumnEvidence) -> Proposal:
+    return propose(make_evidence(*columns), ["purchases_2026-01-02.csv"])
+
+
+def _find(proposal: Proposal, header: str) -> ProposedColumn:
+    return next(column for column in proposal.columns if column.header == header)
+
+
+def _map(proposal: Proposal) -> dict[str, str]:
+    """Return which column becomes which property, where it does not keep its name."""
+    columns = {column.header: column.property_name for column in proposal.columns}
+    return {header: name for header, name in columns.items() if name != header}
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "is_doubtful"),
+    [
+        ((NAME, TIME, USER), "event", False),
+        ((NAME, USER), "event", False),
+        ((make_column("evtName"), ONE_EACH), "event", False),
+        ((make_column("action"), TIME, USER), "event", True),
+        ((TIME, USER), "event", True),
+        ((make_column("order_date", ISO), USER), "event", True),
+        ((TIME, ONE_EACH), "profile", True),
+        ((make_column("action"), ONE_EACH), "profile", False),
+        ((make_column("created_at", ISO), ONE_EACH), "profile", False),
+        ((make_column("city"), ONE_EACH), "profile", False),
+        ((make_column("city"), USER), "profile", True),
+        ((make_column("hobby"), make_column("hobby.operation"), USER), "profile", False),
+    ],
+)
+def test_what_the_rows_are(columns: tuple[ColumnEvidence, ...], kind: str, *, is_doubtful: bool) -> None:
+    """An event has a name, or a time and identities that repeat; a reason is always given."""
+    found = _propose(*columns)
+    assert (found.type, found.is_type_doubtful) == (kind, is_doubtful)
+    assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("columns", "identity", "is_doubtful"),
+    [
+        ((ONE_EACH, make_column("email")), "user_id", False),
+        ((make_column("email"), make_column("CustomerID")), "CustomerID", False),
+        ((make_column("uid"), make_column("identity", {TEXT: 95, EMPTY: 5})), "identity", False),
+        ((make_column("user_id", {TEXT: 5, EMPTY: 95}), make_column("uid")), "uid", False),
+        ((make_column("id", WHOLE), make_column("email")), "id", False),
+        ((make_column("city", distinct=7), make_column("E-Mail")), "E-Mail", True),
+        ((make_column("city", distinct=7), make_column("reference")), "reference", True),
+        ((USER, make_column("city", distinct=7)), "user_id", True),
+    ],
+)
+def test_who_is_found_by_name_then_by_values(
+    columns: tuple[ColumnEvidence, ...], identity: str, *, is_doubtful: bool
+) -> None:
+    """The surest name that is well filled wins; an address, or a column chosen by its values alone, is doubtful."""
+    found = _propose(*columns)
+    (chosen,) = [column for column in found.columns if column.property_name == "identity"]
+    assert (chosen.header, bool(chosen.doubts)) == (identity, is_doubtful)
+    assert found.findings == ()
+
+
+def test_an_id_of_an_event_is_not_who() -> None:
+    """In events ``id`` is the row's own: an address is surer."""
+    assert _map(_propose(NAME, TIME, make_column("id", WHOLE), make_column("email", distinct=9))) == {
+        "event_name": "evtName",
+        "time_stamp": "ts",
+        "email": "identity",
+    }
+
+
+def test_the_receivers_other_identities_are_mapped_beside() -> None:
+    """objectId, fbId and gpId have columns of their own, and one of them is enough."""
+    columns = [make_column(name) for name in ("Object ID", "fb_id", "googleId", "email")]
+    found = _propose(NAME, TIME, *columns)
+    assert _map(found)["Object ID"] == "objectId"
+    assert _map(found)["fb_id"] == "fbId"
+    assert _map(found)["googleId"] == "gpId"
+    assert "email" not in _map(found)
+
+
+def test_a_file_that_says_nobody_is_told_so() -> None:
+    """Without an identity the receiver refuses every row: the rule is named."""
+    found = _propose(NAME, TIME, make_column("amount", WHOLE))
+    assert [finding.rule for finding in found.findings] == ["identity.no_column"]
+
+
+@pytest.mark.parametrize(
+    ("traits", "said"),
+    [(SECONDS, ""), (MILLISECONDS, "in milliseconds"), (MICROSECONDS, "in microseconds")],
+)
+def test_epoch_time_becomes_ts_and_its_unit_is_told(traits: int, said: str) -> None:
+    """The receiver takes seconds alone: the producer is told what to divide by."""
+    found = _find(_propose(NAME, make_column("timestamp", traits), USER), "timestamp")
+    assert (found.property_name, found.type) == ("ts", "INTEGER")
+    assert said in "".join(found.doubts)
+    assert bool(found.doubts) == bool(said)
+
+
+def test_a_profile_may_have_a_ts_of_its_own() -> None:
+    """A column of epoch seconds that is called ts keeps its name; any other time is a property."""
+    found = _propose(ONE_EACH, make_column("ts", SECONDS), make_column("event_time", SECONDS))
+    assert _map(found) == {"user_id": "identity"}
+    assert (_find(found, "ts").type, _find(found, "event_time").date_format) == ("INTEGER", "UNIX")
+
+
+def test_seconds_under_another_name_may_be_ts() -> None:
+    """Where no column is called so, one of epoch seconds whose name says a time is taken, and doubtful."""
+    found = _find(_propose(NAME, make_column("ordered_at", SECONDS), USER), "ordered_at")
+    assert found.property_name == "ts"
+    assert found.doubts
+
+
+@pytest.mark.parametrize("header", ["timestamp", "order_date", "ts"])
+def test_a_date_cannot_be_ts(header: str) -> None:
+    """It stays a date under a name that is not ts, and that is said."""
+    found = _find(_propose(NAME, make_column(header, ISO), USER), header)
+    assert (found.type, found.date_format) == ("DATE", "yyyy-MM-dd")
+    assert found.property_name != "ts"
+    assert "a date cannot be ts" in found.doubts[0]
+
+
+def test_events_without_any_time_are_told_so() -> None:
+    """Without ts an event counts as of when it is processed."""
+    assert "no column gives ts" in _propose(NAME, USER).doubts[0]
+
+
+def test_too_many_event_names_are_doubtful() -> None:
+    """An account takes 512 different ones."""
+    found = _find(_propose(make_column("event", distinct=5000), TIME, USER), "event")
+    assert "5,000 different names" in found.doubts[0]
+
+
+def test_known_properties_of_profiles_are_mapped() -> None:
+    """Columns that mean what the receiver knows get its names, each once, the exact name first."""
+    names = ("full_name", "name", "e-mail", "mobile", "sex", "date of birth", "time zone", "Email")
+    columns = [make_column(name) for name in names] + [make_column("MSG-sms", BIT), make_column("is married", WORD)]
+    found = _propose(ONE_EACH, *columns)
+    assert _map(found) == {
+        "user_id": "identity",
+        "name": "Name",
+        "mobile": "Phone",
+        "sex": "Gender",
+        "date of birth": "DOB",
+        "time zone": "Tz",
+        "is married": "Married",
+    }
+    assert _find(found, "MSG-sms").type == "BOOLEAN"
+    assert _find(found, "is married").type == "BOOLEAN"
+
+
+def test_known_properties_mean_nothing_in_events() -> None:
+    """An event's Email is a property like any other."""
+    assert "email" not in _map(_propose(NAME, TIME, USER, make_column("email")))
+
+
+def test_phone_and_codes_stay_text() -> None:
+    """Digits alone make no number of a phone."""
+    found = _propose(ONE_EACH, make_column("phone", WHOLE), make_column("age", WHOLE))
+    assert (_find(found, "phone").type, _find(found, "age").type) == ("STRING", "INTEGER")
+
+
+def test_operations_are_never_mapped() -> None:
+    """A column of operations is one only where it is not mapped; in events there is none."""
+    hobby = (make_column("hobby"), make_column("hobby.operation"))
+    found = _propose(ONE_EACH, *hobby)
+    assert _find(found, "hobby.operation").left_out
+    assert "hobby.operation" not in found.to_feed().columns
+    assert _map(_propose(NAME, TIME, USER, *hobby))["hobby.operation"] == "hobby_operation"
+    assert _map(_propose(ONE_EACH, hobby[1]))["hobby.operation"] == "hobby_operation"
+
+
+def test_the_description_of_refused_rows_is_left_out() -> None:
+    """A failed_rows.csv gives the feed of the file that it came from."""
+    found = _propose(NAME, TIME, USER, make_column("Failure Description"))
+    assert list(found.to_feed().columns) == ["event_name", "time_stamp", "user_id"]
+    assert found.findings == ()
+
+
+def test_no_two_columns_get_one_name() -> None:
+    """A header that the receiver takes keeps its name; one that must change gives way to it."""
+    columns = [make_column(name) for name in ("a.b", "a_b", "a&b", "identity.x", "ts")]
+    found = _propose(ONE_EACH, *columns)
+    assert _map(found) == {
+        "user_id": "identity",
+        "a.b": "a_b_2",
+        "a&b": "a_b_3",
+        "identity.x": "identity_x",
+        "ts": "ts_2",
+    }
+    assert "refuses ." in _find(found, "a.b").doubts[0]
+
+
+@pytest.mark.parametrize("columns", [101, 257])
+def test_too_many_properties_are_told(columns: int) -> None:
+    """The receiver's limits are said by their rule; the entry is proposed all the same."""
+    many = [make_column(f"p{number}") for number in range(columns)]
+    found = _propose(*((NAME, TIME, USER) if columns == 101 else (ONE_EACH,)), *many)
+    assert [finding.rule for finding in found.findings] == ["property.too_many"]
+
+
+def test_the_feed_is_one_of_the_model() -> None:
+    """What is proposed is a feed already: types, formats and names are those of the configuration."""
+    feed = _propose(
+        NAME, TIME, USER, make_column("delivered", ISO), make_column("price", Trait.FILLED | Trait.FLOAT)
+    ).to_feed()
+    assert isinstance(feed, Feed)
+    assert feed.files == ("purchases*.csv",)
+    assert feed.columns["delivered"].date_format == "yyyy-MM-dd"
+
+
+def test_every_known_property_of_profiles_has_names() -> None:
+    """The table of names has every property that the receiver knows, and no other; identities likewise."""
+    assert set(headers.PROFILE_NAMES) == set(clevertap.SYSTEM_PROPERTIES)
+    assert {headers.IDENTITY, *headers.OTHER_IDENTITY_NAMES} == set(clevertap.IDENTITIES)

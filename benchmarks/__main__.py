@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from benchmarks.running import ContendersDisagree
 from benchmarks.verdicts import judge
 from sftp_orchestrator.errors import Failure
 
+TABLE_COLUMNS = 100
+
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Which cases; all by default.")] = None,
@@ -35,7 +38,9 @@ def main(
     unknown = [name for name in chosen if name not in CASES]
     if unknown:
         raise typer.BadParameter(f"no case is called {unknown[0]}; there are {', '.join(CASES)}")
-    console, told = Console(), Console(stderr=True)
+    # A pipe has no width: the table has, so that nothing in it is cut off.
+    console = Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
+    told = Console(stderr=True)
     at = datetime.datetime.now(datetime.UTC)
     try:
         with _open_work(work) as folder:

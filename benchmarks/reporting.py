@@ -36,8 +36,8 @@ def make_results_table(results: Sequence[Result]) -> Table:
     """Return a table with a row for each contender. Pure."""
     table = Table(title="Medians of all rounds (lowest to highest)", title_justify="left", box=box.SIMPLE)
     for name in ("case", "by"):
-        table.add_column(name)
-    for name in ("MB", "MB/s", "seconds", "CPU s", "peak MB", "load"):
+        table.add_column(name, no_wrap=True)
+    for name in ("MB", "MB/s", "MB/CPU s", "peak MB", "load"):
         table.add_column(name, justify="right")
     for result in results:
         for row in list_rows(result):
@@ -54,8 +54,7 @@ def list_rows(result: Result) -> list[tuple[str, ...]]:
             contender,
             f"{result.bytes / MB:,.0f}",
             _show(spread(result.get_speeds(contender)), 0),
-            f"{spread([found.seconds for found in measured]).median:,.2f}",
-            f"{spread([found.cpu_seconds for found in measured]).median:,.2f}",
+            f"{spread(result.get_speeds_per_cpu(contender)).median:,.0f}",
             f"{max(found.peak_bytes for found in measured) / MB:,.0f}",
             f"{spread([found.load for found in measured]).median:,.1f}",
         )

@@ -71,6 +71,10 @@ class Result:
         """Return MB/s in each round."""
         return [self.bytes / MB / found.seconds for found in self.measured[contender]]
 
+    def get_speeds_per_cpu(self, contender: str) -> list[float]:
+        """Return MB by CPU seconds in each round: what one CPU does, whatever else the machine has to do."""
+        return [self.bytes / MB / found.cpu_seconds for found in self.measured[contender]]
+
     def compare(self, peer: str) -> list[float]:
         """Return how many times as fast as ``peer`` ours was, in each round.
 

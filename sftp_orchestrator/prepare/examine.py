@@ -94,16 +94,21 @@ class Examination:
         cursor = self._connection.execute(
             f"SELECT * FROM broken WHERE {self._is_error()} ORDER BY number"  # noqa: S608 - no input in it
         )
+        # Of many rows most break the same rules.
+        known: dict[tuple[int, ...], tuple[Check, ...]] = {}
         while rows := cursor.fetchmany(_FETCHED_ROWS):
             for number, *bits in rows:
-                yield BrokenRow(
-                    number=number,
-                    checks=tuple(
-                        check
-                        for place, check in enumerate(self._checks)
-                        if check.severity is Severity.ERROR and bits[place // _BITS] >> (place % _BITS) & 1
-                    ),
-                )
+                key = tuple(bits)
+                if key not in known:
+                    known[key] = self._list_errors(key)
+                yield BrokenRow(number=number, checks=known[key])
+
+    def _list_errors(self, bits: Sequence[int]) -> tuple[Check, ...]:
+        return tuple(
+            check
+            for place, check in enumerate(self._checks)
+            if check.severity is Severity.ERROR and bits[place // _BITS] >> (place % _BITS) & 1
+        )
 
     @property
     def condition(self) -> str:

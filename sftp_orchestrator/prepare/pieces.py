@@ -121,13 +121,13 @@ def look(piece: Piece, header: Header, screening: Screening) -> PieceFacts:
         rows = _count_filled(form, is_blank)
         form = _leave_out_blanks(form, rows)
     ragged = _find_ragged(form, width)
-    seen = screening.look(form, width) if rows and not ragged else None
+    seen = screening.look(form, width) if rows and not ragged.size else None
     return PieceFacts(
         ends=lengths.size,
         rows=rows,
         filled=int(form.ends[-1]) + 1 - piece.added if rows else 0,
-        ragged=tuple(ragged[:SHOWN]),
-        ragged_count=len(ragged),
+        ragged=_list_first(form, ragged),
+        ragged_count=ragged.size,
         earliest=seen.earliest if seen else None,
         longest=int(lengths.max(initial=0)),
         stopped_by=seen.stopped_by if seen else frozenset(),
@@ -170,13 +170,25 @@ def _leave_out_blanks(form: Form, rows: int) -> Form:
     return dataclasses.replace(form, separators=separators, ends=ends)
 
 
-def _find_ragged(form: Form, width: int) -> list[RaggedRow]:
-    """Return the rows that have not ``width`` fields."""
+def _find_ragged(form: Form, width: int) -> Positions:
+    """Return which rows have not ``width`` fields."""
     if np.array_equal(form.separators[width - 1 :: width], form.ends) and form.separators.size % width == 0:
-        return []
-    fields = np.diff(np.searchsorted(form.separators, form.ends), prepend=-1)
-    wrong = np.flatnonzero(fields != width).tolist()
-    return [RaggedRow(at=int(form.ends[row - 1]) + 1 if row else 0, fields=int(fields[row])) for row in wrong]
+        return form.ends[:0]
+    return np.flatnonzero(_count_fields(form) != width)
+
+
+def _count_fields(form: Form) -> Positions:
+    """Return how many fields each row has."""
+    return np.diff(np.searchsorted(form.separators, form.ends), prepend=-1)
+
+
+def _list_first(form: Form, rows: Positions) -> tuple[RaggedRow, ...]:
+    """Return where the first of ``rows`` begin, and how many fields they have."""
+    if not rows.size:
+        return ()
+    fields = _count_fields(form)
+    places = [(int(form.ends[row - 1]) + 1 if row else 0, int(fields[row])) for row in rows[:SHOWN].tolist()]
+    return tuple(RaggedRow(at=at, fields=count) for at, count in places)
 
 
 def _read_rows(form: Form, rows: Positions) -> tuple[tuple[int, bytes], ...]:

@@ -21,8 +21,6 @@ class RecordIndex:
     """offset of each piece, the header being the first; a record begins there"""
     ends_before: tuple[int, ...]
     """record ends before each piece, the header's included"""
-    first_offset: int
-    """end of the header"""
     last_offset: int
     """end of the last record, with or without a line break"""
 
@@ -65,12 +63,13 @@ class RecordEnds:
                 break
         return self._get_last()
 
-    def find_nth(self, number: int) -> int:
-        """Return the offset after the ``number``-th record end, the header's being the first; at last the file's."""
-        piece = bisect.bisect_left(self._index.ends_before, number) - 1
+    def find_record(self, number: int) -> tuple[int, int]:
+        """Return where the ``number``-th record begins and ends, the header being record 0."""
+        piece = bisect.bisect_right(self._index.ends_before, number) - 1
         ends = self._read(piece)
-        place = number - self._index.ends_before[piece] - 1
-        return min(int(ends[place]), self._index.last_offset) if place < ends.size else self._index.last_offset
+        place = number - self._index.ends_before[piece]
+        start = int(ends[place - 1]) if place else self._index.starts[piece]
+        return start, min(int(ends[place]), self._index.last_offset) if place < ends.size else self._index.last_offset
 
     def _get_last(self) -> tuple[int, int]:
         last = self._index.last_offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from sftp_orchestrator import files
 from sftp_orchestrator.prepare.examine import BrokenRow
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
+from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import Scan
 from sftp_orchestrator.prepare.stopping import Watch
 
@@ -84,8 +86,8 @@ class _Source:
         self._ends.close()
 
     def locate(self, number: int) -> tuple[int, int]:
-        """Return the offsets at which a row begins and ends. The header is the record before row 1."""
-        return self._ends.find_nth(number), self._ends.find_nth(number + 1)
+        """Return the offsets at which a row begins and ends."""
+        return self._ends.find_record(number)
 
     def read(self, start: int, end: int) -> bytes:
         return os.pread(self._descriptor, end - start, start)
@@ -129,5 +131,12 @@ def _describe_header(scan: Scan) -> bytes:
 
 
 def _describe_row(record: bytes, row: BrokenRow, header: Header) -> bytes:
-    reasons = "; ".join(check.describe() for check in row.checks).replace('"', '""')
-    return record.removesuffix(header.newline) + f'{header.delimiter}"{reasons}"'.encode() + header.newline
+    reasons = header.delimiter.encode() + _describe(row.checks)
+    return record.removesuffix(header.newline) + reasons + header.newline
+
+
+@functools.lru_cache(maxsize=1024)
+def _describe(checks: tuple[Check, ...]) -> bytes:
+    """Return the last field of a row that fails ``checks``, as most rows fail the same ones."""
+    reasons = "; ".join(check.describe() for check in checks).replace('"', '""')
+    return f'"{reasons}"'.encode()

@@ -39,9 +39,9 @@ _PHONE = r"\+[1-9][0-9]{6,14}"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Check:
-    """One rule for one column, or for the row as a whole."""
+    """One rule for one column, or for the row as a whole; equal to itself alone, which is quick to see."""
 
     rule: Rule
     severity: Severity

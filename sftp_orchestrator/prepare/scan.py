@@ -39,9 +39,8 @@ from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.stopped import StoppedRows
 from sftp_orchestrator.prepare.stopping import Watch
 
-CHUNK_BYTES = 1024 * 1024
-"""Small enough for the processor's cache, where the passes over a piece stay fast; large enough that the calls are
-few."""
+CHUNK_BYTES = 1536 * 1024
+"""Small enough for the processor's cache, where the passes over a piece stay fast; so large that calls cost little."""
 _THREADS = max(2, min(4, os.cpu_count() or 1))
 """That look at pieces; hashing alone keeps no more than four of them busy."""
 _PIECES_AHEAD = 2
@@ -219,7 +218,6 @@ class _Pass:
             index=RecordIndex(
                 starts=(header_start, *(known.starts[place] for place in filled)),
                 ends_before=(0, *(known.ends_before[place] for place in filled)),
-                first_offset=self._header.body_start,
                 last_offset=known.body_end,
             ),
         )

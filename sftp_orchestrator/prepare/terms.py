@@ -66,7 +66,8 @@ def any_of(conditions: Iterable[str]) -> str:
 
 def get_date_shape(date_format: str) -> str:
     """Return the pattern of a documented date format; days that no month has still match."""
-    return _fill(date_format, _DAY, _MONTH, f"({'|'.join(_MONTHS)})", "[0-9]{4}")
+    pattern = date_format.replace("'", "").replace("HH:mm:ss", _CLOCK).replace("yyyy", "[0-9]{4}")
+    return pattern.replace("MMM", f"({'|'.join(_MONTHS)})").replace("MM", _MONTH).replace("dd", _DAY)
 
 
 def get_strptime(date_format: str) -> str:
@@ -75,8 +76,3 @@ def get_strptime(date_format: str) -> str:
     for ours, theirs in _STRPTIME:
         text = text.replace(ours, theirs)
     return text
-
-
-def _fill(date_format: str, day: str, month: str, name: str, year: str) -> str:
-    pattern = date_format.replace("'", "").replace("HH:mm:ss", _CLOCK)
-    return pattern.replace("yyyy", year).replace("MMM", name).replace("MM", month).replace("dd", day)

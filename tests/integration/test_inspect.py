@@ -13,10 +13,15 @@ import pytest
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import Failure, SourceChanged
-from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES
+from sftp_orchestrator.prepare.columns import list_columns
+from sftp_orchestrator.prepare.duck import open_duckdb
+from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, parse_header
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.table import Table
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HEADER = b"event_name,time_stamp,user_id\n"
@@ -80,6 +85,21 @@ def test_number_of_ragged_rows_is_told(tmp_path: Path) -> None:
         inspect_bytes(tmp_path, b"a,b\n" + b"1\n" * 5000 + b"1,2\n", make_feed(columns={}))
     assert [tally.rows for tally in caught.value.tallies] == [5000]
     assert caught.value.findings[0].line == 2
+
+
+def test_readers_that_count_other_rows_refuse_the_file(tmp_path: Path) -> None:
+    """Where DuckDB sees another number of doubtful rows than the scan, nothing is sent on the word of one of them."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"number,c\n1,x\n2,y\n")
+    header = parse_header(b"a\n1\n")
+    feed = Feed.model_validate({"type": "profile", "files": ["*.csv"]})
+    checks = list_checks(list_columns(header.names, feed), feed, now=NOW, retention_days=None)
+    with (
+        pytest.raises(Refused) as caught,
+        open_duckdb("rows", "reader.failed", folder=tmp_path, cancelled=lambda: False) as connection,
+    ):
+        Table(connection, path, header, rows=3, is_numbered=True).examine(Examination(connection, checks))
+    assert [finding.rule for finding in caught.value.findings] == ["reader.disagree"]
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from sftp_orchestrator.workspace import Workspace, remove_tree
 DEFAULT_SIZE = "4MB"
 SMALLEST_BYTES = 1_000
 """Less than this shows nothing: each file has a row at least."""
+_WORKSPACE = "workspace"
 _WRONG = "Something went WRONG: see the outcomes above."
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
@@ -65,6 +66,9 @@ def demo(
     # The file that is broken on purpose is told of in the answer.
     options.quieten(context, logging.ERROR)
     make = _choose(file, feed_type, mapping or [], size)
+    if root is not None and (root / _WORKSPACE).exists():
+        # Its ledger, not what happens now, would be the story told.
+        raise ConfigurationError("use", f"--root {root}", "a demo has run there before", hint="name a fresh folder")
     folder = root or Path(tempfile.mkdtemp(prefix="sftp-demo-"))
     try:
         with contextlib.ExitStack() as stack:
@@ -78,7 +82,7 @@ def demo(
         typer.echo(f"sftp-orchestrator: interrupted; {left}", err=True)
         raise
     console = options.get_console()
-    layout.say(console, f"Look around: {folder}/receiver/activity.jsonl, {folder}/workspace")
+    layout.say(console, f"Look around: {folder}/receiver/activity.jsonl, {folder / _WORKSPACE}")
     if root is None:
         layout.say(console, f"When you are done: rm -rf {folder}")
     return ExitCode.DONE if outcome.is_right else ExitCode.NOT_ALL_DELIVERED
@@ -174,7 +178,7 @@ def _judge(outcome: Outcome) -> str:
 def _judge_own(outcome: Outcome, folder: Path) -> str:
     """Say what came of the user's own file, and where to look; of one file there is no order to speak of."""
     (seen,) = outcome.seen
-    workspace, refused = Workspace(root=folder / "workspace"), seen.source.refused_rows
+    workspace, refused = Workspace(root=folder / _WORKSPACE), seen.source.refused_rows
     if seen.is_kept_back:
         report = workspace.get_quarantine(seen.source.id) / REPORT_NAME
         hint = json.loads(report.read_text(encoding="utf-8"))["hint"]

@@ -163,7 +163,9 @@ async def test_what_the_demo_cannot_use_is_2_and_one_line(tmp_path: Path) -> Non
     Nothing is left behind.
     """
     (tmp_path / "strange.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "played" / "workspace").mkdir(parents=True)
     commands = {
+        ("--root", "played"): "a demo has run there before; name a fresh folder",
         ("--size", "huge"): "such as 200MB or 2GB",
         ("--file", "missing.csv"): "missing.csv",
         ("--file", "strange.csv"): "no column looks like identity",

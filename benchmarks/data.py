@@ -106,11 +106,12 @@ class Recipe:
         return dataclasses.replace(self, size=self.size // divisor)
 
 
-def make_feed(type_: FeedType, *, max_bad_rows: float = 0.01) -> Feed:
-    """Return the feed that such a file is for, every column of it mapped and every rule on that is on by itself."""
-    return Feed.model_validate(
-        {"type": type_.value, "files": ["*.csv"], "columns": FEEDS[type_], "max_bad_rows": max_bad_rows}
-    )
+def make_feed(type_: FeedType, **more: object) -> Feed:
+    """Return the feed that such a file is for, every column of it mapped and every rule on that is on by itself.
+
+    ``more`` are further keys of a feed.
+    """
+    return Feed.model_validate({"type": type_.value, "files": ["*.csv"], "columns": FEEDS[type_], **more})
 
 
 def make(folder: Path, recipe: Recipe, *, progress: Callable[[int], None] = lambda _: None) -> Path:

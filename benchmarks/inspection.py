@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -21,17 +21,20 @@ CSV_MODULE, READ_LOOP = "csv module", "read loop"
 READ_BYTES = 1024 * 1024
 
 
-def inspect_file(path: str, feed_type: str, outlet: str) -> Facts:
-    """Inspect a file as ``prepare`` does: every rule that is on by itself, and how long events are kept."""
+def inspect_file(path: str, feed_type: str, outlet: str, more: Mapping[str, object] | None = None) -> Facts:
+    """Inspect a file as ``prepare`` does: every rule that is on by itself, and how long events are kept.
+
+    ``more`` are further keys of the feed.
+    """
     type_ = FeedType(feed_type)
     found = inspect(
         Path(path),
-        data.make_feed(type_, max_bad_rows=0.5),
+        data.make_feed(type_, max_bad_rows=0.5, **(more or {})),
         now=data.NOW,
         outlet=Path(outlet),
         retention_days=data.RETENTION_DAYS if type_ is FeedType.EVENT else None,
     )
-    return {"rows": found.original.records, "refused": found.refused_rows}
+    return {"rows": found.original.records, "refused": found.refused_rows, "duplicates": found.duplicate_rows}
 
 
 def scan_file(path: str) -> Facts:
@@ -58,8 +61,13 @@ def read_bytes(path: str) -> Facts:
     return {"bytes": size}
 
 
-def _set_up(recipe: data.Recipe, *peers: tuple[str, Work]) -> Callable[[Bench], AbstractContextManager[Stage]]:
-    """Return what sets up an inspection of a file by ``recipe``, beside other ways to read it."""
+def _set_up(
+    recipe: data.Recipe, *peers: tuple[str, Work], **more: object
+) -> Callable[[Bench], AbstractContextManager[Stage]]:
+    """Return what sets up an inspection of a file by ``recipe``, beside other ways to read it.
+
+    ``more`` are further keys of the feed.
+    """
 
     @contextmanager
     def set_up(bench: Bench) -> Iterator[Stage]:
@@ -68,7 +76,7 @@ def _set_up(recipe: data.Recipe, *peers: tuple[str, Work]) -> Callable[[Bench], 
             ours = Contender(
                 name=OURS,
                 measure=lambda: measuring.call(
-                    inspect_file, path=str(path), feed_type=recipe.type.value, outlet=outlet
+                    inspect_file, path=str(path), feed_type=recipe.type.value, outlet=outlet, more=more
                 ),
             )
             yield Stage(bytes=path.stat().st_size, contenders=(ours, *_list_readers(path, peers)))
@@ -91,6 +99,7 @@ def _set_up_scan(bench: Bench) -> Iterator[Stage]:
 
 
 _MEMORY = Budget(kind=Kind.PEAK, limit=300)
+_SORTING_MEMORY = Budget(kind=Kind.PEAK, limit=512)
 _CSV_PEER = (CSV_MODULE, read_with_csv)
 
 CASES = (
@@ -117,5 +126,17 @@ CASES = (
         set_up=_set_up(data.Recipe(size=GIB, bad_share=0.01), _CSV_PEER),
     ),
     Case(name="inspect-memory", rounds=1, budgets=(_MEMORY,), set_up=_set_up(data.Recipe(size=5_000_000_000))),
+    Case(
+        name="sort",
+        rounds=1,
+        budgets=(_SORTING_MEMORY,),
+        set_up=_set_up(data.Recipe(size=GIB), sort_by_time=True),
+    ),
+    Case(
+        name="deduplicate",
+        rounds=1,
+        budgets=(_SORTING_MEMORY,),
+        set_up=_set_up(data.Recipe(size=GIB), deduplicate={"columns": ["user_id"]}),
+    ),
     Case(name="scan", rounds=3, budgets=(), set_up=_set_up_scan),
 )

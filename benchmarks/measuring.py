@@ -37,7 +37,7 @@ class Measurement:
     """what the call found"""
 
 
-def call(work: Work, **arguments: str | float | None) -> Measurement:
+def call(work: Work, **arguments: object) -> Measurement:
     """Call ``work``, a function of a module of ``benchmarks``, in a process of its own. Blocking.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -42,8 +43,11 @@ class _Abandonable(ThreadPoolExecutor):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` as ``asyncio.run`` does, but without waiting at its end for threads whose result nobody wants."""
-    with asyncio.Runner() as runner:
+    """Run ``main`` as ``asyncio.run`` does, but without waiting at its end for threads whose result nobody wants.
+
+    Ctrl-C before ``main`` has begun leaves nothing to warn of, either.
+    """
+    with contextlib.closing(main), asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(_Abandonable(thread_name_prefix="work"))
         return runner.run(main)
 

@@ -1,5 +1,7 @@
 """Fixtures and hooks that every test may use; each lives with the helpers it belongs to."""
 
+import signal
+
 pytest_plugins = [
     "tests.support.asynchronous",
     "tests.support.intakes",
@@ -8,3 +10,8 @@ pytest_plugins = [
     "tests.support.ports",
     "tests.support.remotes",
 ]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what the tests start: whoever is started by a shell's ``&`` ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from sftp_orchestrator import health
+from sftp_orchestrator import health, threads
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
@@ -27,7 +26,7 @@ def check(
     configuration = loading.load(path)
     results = list(health.check_machine(configuration, path.absolute()))
     if connect:
-        results += asyncio.run(_check_receivers(configuration))
+        results += threads.run(_check_receivers(configuration))
     lines = [(result, line) for result in results for line in result.said.splitlines()]
     entries = [layout.Entry(cells=(_name(result),), name=f"{result.subject}: {line}") for result, line in lines]
     layout.print_entries(options.get_console(), entries)

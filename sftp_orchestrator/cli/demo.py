@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import json
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftp_orchestrator import units
+from sftp_orchestrator import threads, units
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.demo import files
@@ -141,7 +140,7 @@ def _play(folder: Path, make: _Make) -> Outcome:
     layout.say(console, f"Dropping {total}: {', '.join(one.name for one in drop.files)}")
     start = time.monotonic()
     with show_progress(board):
-        outcome = asyncio.run(perform(folder, drop, board))
+        outcome = threads.run(perform(folder, drop, board))
     _print(console, outcome, time.monotonic() - start)
     layout.say(console, _judge_own(outcome, folder) if drop.is_own else _judge(outcome))
     return outcome

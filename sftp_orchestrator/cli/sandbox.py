@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sftp_orchestrator import threads
 from sftp_orchestrator.sandbox import snippet
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import ENCRYPTED_LIMIT_BYTES, PLAIN_LIMIT_BYTES, Limits, Settings
@@ -56,7 +57,7 @@ def sandbox(  # noqa: PLR0913 - typer makes each argument an option
         limits=Limits(plain_bytes=plain_bytes, encrypted_bytes=encrypted_bytes),
         username=username,
     )
-    asyncio.run(_run(settings))
+    threads.run(_run(settings))
 
 
 async def _run(settings: Settings) -> None:

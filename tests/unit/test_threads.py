@@ -1,0 +1,36 @@
+"""Blocking work in threads, and the loop around everything."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+
+import pytest
+
+from sftp_orchestrator import threads
+
+
+async def _work() -> str:
+    await asyncio.sleep(0)
+    return "done"
+
+
+def test_what_ran_gives_its_result() -> None:
+    """``run`` returns what the coroutine returns."""
+    assert threads.run(_work()) == "done"
+
+
+def test_an_interrupt_before_the_loop_runs_leaves_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the instant before the loop listens is an interrupt and nothing else: no coroutine is left over."""
+
+    def interrupt(_: asyncio.Runner) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio.Runner, "get_loop", interrupt)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            threads.run(_work())
+        gc.collect()
+    assert seen == []

@@ -1,7 +1,10 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first installs the locked dependencies and the package, the second carries only what runs.
+# Two stages: the first installs the locked dependencies and builds the package, the second carries only what runs.
 FROM python:3.13-slim AS build
 WORKDIR /src
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/sftp-orchestrator
 ENV PATH=/opt/sftp-orchestrator/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/runtime.lock requirements/build.lock requirements/

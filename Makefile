@@ -12,11 +12,17 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml scripts/require-system-packages
-	@PYTHON=$(PYTHON) scripts/require-system-packages python
+	@PYTHON=$(PYTHON) scripts/require-system-packages python compiler
 	@echo "Installing what requirements/dev.lock lists into $(VENV): two or three minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes --requirement requirements/dev.lock
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The package in this folder, with its part in C built anew where that changed.
+NATIVE  := $(wildcard sftp_orchestrator/prepare/rows/*.[ch])
+BUILT   := $(VENV)/.built
+$(BUILT): $(STAMP) $(NATIVE) pyproject.toml
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 system-packages:
@@ -25,16 +31,16 @@ system-packages:
 system-packages-test:
 	@scripts/require-system-packages gpg sshd postgresql zstd
 
-demo: $(STAMP) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
+demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)
 
-test: $(STAMP) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
+test: $(BUILT) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(STAMP) ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
+bench: $(BUILT) ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: $(STAMP) ## the same with small files, in less than two minutes
+bench-quick: $(BUILT) ## the same with small files, in less than two minutes
 	$(BIN)/python -m benchmarks --quick --rounds 2 $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the house format
@@ -45,10 +51,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(STAMP)
+types: $(BUILT)
 	$(BIN)/mypy
 
-imports: $(STAMP)
+imports: $(BUILT)
 	$(BIN)/lint-imports
 
 check: lint types imports test ## what CI runs

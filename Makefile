@@ -50,6 +50,9 @@ format: $(STAMP) ## rewrite the code in the house format
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	for source in $(filter %.c,$(NATIVE)); do $(CC) -std=c11 -O2 -Wall -Wextra -Wconversion -Werror \
+	    -DPy_LIMITED_API=0x030B0000 -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+	    -c -o /dev/null $$source || exit 1; done
 
 types: $(BUILT)
 	$(BIN)/mypy

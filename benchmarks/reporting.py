@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks.verdicts import MB, Result, Spread, Verdict, spread
 
-_LIBRARIES = ("duckdb", "numpy")
+_LIBRARIES = ("duckdb",)
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -10,9 +10,9 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
-from sftp_orchestrator.prepare.event_names import MAX_REMEMBERED
 from sftp_orchestrator.prepare.report import Finding
 from sftp_orchestrator.prepare.row_checks import Check
+from sftp_orchestrator.prepare.scan import MAX_COUNTED_NAMES, Scan
 from sftp_orchestrator.prepare.screens import EventName
 from sftp_orchestrator.prepare.severities import get_severity
 
@@ -27,11 +27,11 @@ class FileCheck:
     watched: EventName
     """sees every row"""
 
-    def conclude(self) -> Iterator[Finding]:
+    def conclude(self, scanned: Scan) -> Iterator[Finding]:
         """Yield what the rows break, once all were seen."""
-        count = self.watched.names.count
+        count = scanned.event_names
         if count > clevertap.MAX_EVENT_TYPES:
-            number = f"{count:,}" if count < MAX_REMEMBERED else f"{count:,} or more"
+            number = f"{count:,}" if count < MAX_COUNTED_NAMES else f"{count:,} or more"
             message = (
                 f"there are {number} different event names, and an account has {clevertap.MAX_EVENT_TYPES} at most"
             )
@@ -44,6 +44,6 @@ def list_file_checks(columns: Sequence[ImportedColumn], feed: Feed, checks: Sequ
     severity = get_severity(RULES[_TOO_MANY_NAMES], feed)
     if feed.type is not FeedType.EVENT or name is None or severity is Severity.OFF:
         return []
-    # The screen for names remembers them all anyway.
+    # The screen for names knows them all anyway.
     screens = (check.screen for check in checks if isinstance(check.screen, EventName))
-    return [FileCheck(severity=severity, watched=next(screens, EventName(name.position, ())))]
+    return [FileCheck(severity=severity, watched=next(screens, EventName(position=name.position, listed=())))]

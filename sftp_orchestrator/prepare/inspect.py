@@ -196,7 +196,7 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
         file_checks = list_file_checks(columns, job.feed, checks)
         scanned = reading.read(time_column=time_column, checks=checks, file_checks=file_checks)
-        notes += [finding for check in file_checks for finding in check.conclude()]
+        notes += [finding for check in file_checks for finding in check.conclude(scanned)]
         _require_no_error(notes)
         left_out = _LeftOut(tallies=tuple(tally(notes)))
         if scanned.stopped:

@@ -68,7 +68,7 @@ class Reading:
             delimiter=self.header.delimiter,
             screening=Screening(
                 [check.screen for check in checks],
-                watching=[check.watched for check in file_checks],
+                watching=next((check.watched for check in file_checks), None),
                 time_column=time_column,
             ),
             stopped=self._stopped if puts_aside else None,

@@ -7,10 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from sftp_orchestrator.prepare.form import find_record_ends
+from sftp_orchestrator.prepare.rows._native import find_record_ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +28,7 @@ class RecordEnds:
     def __init__(self, path: Path, index: RecordIndex) -> None:
         self._index = index
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._cached: tuple[int, npt.NDArray[np.int64]] | None = None
+        self._cached: tuple[int, memoryview[int]] | None = None
 
     def close(self) -> None:
         """Close the file; once."""
@@ -44,9 +41,9 @@ class RecordEnds:
         piece = bisect.bisect_left(self._index.starts, up_to) - 1
         while piece >= 0 and self._get_end(piece) > after:
             ends = self._read(piece)
-            place = int(np.searchsorted(ends, up_to, side="right"))
+            place = bisect.bisect_right(ends, up_to)
             if place:
-                found = int(ends[place - 1])
+                found = ends[place - 1]
                 return (found, self._index.ends_before[piece] + place) if found > after else None
             piece -= 1
         return None
@@ -55,9 +52,9 @@ class RecordEnds:
         """Return the first record end behind ``after`` and the number of ends up to it; the file's end at last."""
         for piece in range(bisect.bisect_right(self._index.starts, after) - 1, len(self._index.starts)):
             ends = self._read(piece)
-            place = int(np.searchsorted(ends, after, side="right"))
-            if place < ends.size:
-                found = int(ends[place])
+            place = bisect.bisect_right(ends, after)
+            if place < len(ends):
+                found = ends[place]
                 if found < self._index.last_offset:
                     return found, self._index.ends_before[piece] + place + 1
                 break
@@ -68,24 +65,24 @@ class RecordEnds:
         piece = bisect.bisect_right(self._index.ends_before, number) - 1
         ends = self._read(piece)
         place = number - self._index.ends_before[piece]
-        start = int(ends[place - 1]) if place else self._index.starts[piece]
-        return start, min(int(ends[place]), self._index.last_offset) if place < ends.size else self._index.last_offset
+        start = ends[place - 1] if place else self._index.starts[piece]
+        return start, min(ends[place], self._index.last_offset) if place < len(ends) else self._index.last_offset
 
     def _get_last(self) -> tuple[int, int]:
         last = self._index.last_offset
         piece = bisect.bisect_left(self._index.starts, last) - 1
         ends = self._read(piece)
-        place = int(np.searchsorted(ends, last, side="right"))
-        has_break = bool(place) and int(ends[place - 1]) == last
+        place = bisect.bisect_right(ends, last)
+        has_break = bool(place) and ends[place - 1] == last
         return last, self._index.ends_before[piece] + place + (0 if has_break else 1)
 
     def _get_end(self, piece: int) -> int:
         following = piece + 1
         return self._index.starts[following] if following < len(self._index.starts) else self._index.last_offset
 
-    def _read(self, piece: int) -> npt.NDArray[np.int64]:
+    def _read(self, piece: int) -> memoryview[int]:
         if self._cached is None or self._cached[0] != piece:
             start = self._index.starts[piece]
             content = os.pread(self._descriptor, self._get_end(piece) - start, start)
-            self._cached = piece, find_record_ends(np.frombuffer(content, dtype=np.uint8)) + (start + 1)
+            self._cached = piece, memoryview(find_record_ends(content, start)).cast("q")
         return self._cached[1]

@@ -16,7 +16,6 @@ from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import RULES, Rule, Severity
 from sftp_orchestrator.prepare import screens, terms, type_forms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
-from sftp_orchestrator.prepare.date_screen import Date
 from sftp_orchestrator.prepare.report import show
 from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.severities import get_severity
@@ -34,6 +33,8 @@ TYPE_RULES = {
 """Which rule a cell breaks that is not of its column's type."""
 _WHOLE_TYPES = {DataType.INTEGER: (32, 10), DataType.LONG: (64, 18)}
 """How many bits they have, and how many digits are surely read."""
+_ANY_LONG = screens.AnyLong(max_bytes=min(clevertap.MAX_VALUE_CHARACTERS, clevertap.MAX_IDENTITY_CHARACTERS))
+"""One for all limits of length: few rows are near any."""
 _OBJECT_ID = r"[A-Za-z0-9()!:@$_-]{1,64}"
 _PHONE = r"\+[1-9][0-9]{6,14}"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
@@ -108,22 +109,26 @@ def _check_identity(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     identities = [column for column in columns if column.is_identity]
     if not identities:
         return
+    # Where one column says who, its own screen knows as well whether it does.
+    is_one = len(identities) == 1
+    reserved = {column: _screen_identity(column, stops_empty=is_one) for column in identities}
+    nobody = screens.Nobody(positions=tuple(column.position for column in identities))
     yield _Draft(
         rule="identity.missing",
-        screen=screens.Nobody(positions=tuple(column.position for column in identities)),
+        screen=reserved[identities[0]] if is_one else nobody,
         broken="(" + " AND ".join(terms.is_blank(column.sql) for column in identities) + ")",
     )
     for column in identities:
         yield _Draft(
             rule="identity.reserved",
             column=column,
-            screen=screens.Reserved(position=column.position, values=clevertap.REFUSED_IDENTITIES),
+            screen=reserved[column],
             broken=terms.is_one_of(column.sql, clevertap.REFUSED_IDENTITIES),
         )
         yield _Draft(
             rule="identity.length",
             column=column,
-            screen=screens.Long(position=column.position, max_bytes=clevertap.MAX_IDENTITY_CHARACTERS),
+            screen=_ANY_LONG,
             broken=terms.is_longer(column.sql, clevertap.MAX_IDENTITY_CHARACTERS),
         )
         if column.property_name == clevertap.OBJECT_ID:
@@ -131,6 +136,10 @@ def _check_identity(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
             yield _Draft(
                 rule="object_id.form", column=column, screen=screen, broken=terms.is_not(column.sql, _OBJECT_ID)
             )
+
+
+def _screen_identity(column: ImportedColumn, *, stops_empty: bool) -> Screen:
+    return screens.Reserved(position=column.position, values=clevertap.REFUSED_IDENTITIES, stops_empty=stops_empty)
 
 
 def _check_event_name(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
@@ -142,7 +151,7 @@ def _check_event_name(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     )
     listed = (*clevertap.REFUSED_EVENTS, *clevertap.SUSPECT_EVENTS, *([clevertap.CHARGED] if items else []))
     # One screen for all that is in a name: each is judged once for all rules.
-    screen = screens.EventName(name.position, listed)
+    screen = screens.EventName(position=name.position, listed=listed)
     conditions = {
         "event_name.missing": terms.is_blank(name.sql),
         "event_name.reserved": terms.is_one_of(name.sql, clevertap.REFUSED_EVENTS),
@@ -189,17 +198,28 @@ def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) ->
             yield _Draft(
                 rule="value.length",
                 column=column,
-                screen=screens.AnyLong(max_bytes=clevertap.MAX_VALUE_CHARACTERS),
+                screen=_ANY_LONG,
                 broken=terms.is_longer(column.sql, clevertap.MAX_VALUE_CHARACTERS),
             )
-        is_time = column.property_name == clevertap.TIME
-        yield from (draft.unless(times if is_time else ()) for draft in _check_type(column))
+        if column.type is not DataType.STRING or _is_plain_text(column):
+            told = times if column.property_name == clevertap.TIME else ()
+            screen = _get_type_screen(column, columns)
+            if isinstance(screen, screens.Whole) and told and isinstance(told[0].screen, screens.Time):
+                screen = _choose_stricter(told[0].screen, screen)
+            yield from (draft.unless(told) for draft in _check_type(column, screen))
 
 
-def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
-    if column.type is DataType.STRING and column.is_identity:
-        return
-    c, screen = column.sql, _get_type_screen(column)
+def _choose_stricter(time: screens.Time, whole: screens.Whole) -> Screen:
+    """Return the screen for times where what it lets by is within the span of the type, else the type's own."""
+    return time if whole.lowest <= time.earliest and time.latest <= whole.highest else whole
+
+
+def _is_plain_text(column: ImportedColumn) -> bool:
+    return column.type is DataType.STRING and not column.is_identity
+
+
+def _check_type(column: ImportedColumn, screen: Screen) -> Iterator[_Draft]:
+    c = column.sql
     fits = type_forms.is_of_type(c, column.type, column.date_format)
     broken = f"({terms.is_filled(c)} AND NOT {fits})"
     yield _Draft(rule=TYPE_RULES[column.type], column=column, screen=screen, broken=broken)
@@ -208,14 +228,14 @@ def _check_type(column: ImportedColumn) -> Iterator[_Draft]:
         yield _Draft(rule="date.range", column=column, screen=screen, broken=broken)
 
 
-def _get_type_screen(column: ImportedColumn) -> Screen:
-    """Return what stops cells that are not of the column's type, and unusual dates."""
+def _get_type_screen(column: ImportedColumn, columns: Sequence[ImportedColumn]) -> Screen:
+    """Return what stops cells that are not of the column's type, and unusual dates; one for all ``columns`` of text."""
     position = column.position
     if column.date_format == type_forms.UNIX:
         lowest, highest = type_forms.USUAL_SECONDS
         return screens.Whole(position=position, digits=10, lowest=lowest, highest=highest)
     if column.date_format is not None:
-        return Date(position=position, date_format=column.date_format)
+        return screens.Date(position=position, date_format=column.date_format)
     if column.type in _WHOLE_TYPES:
         bits, digits = _WHOLE_TYPES[column.type]
         half = 1 << (bits - 1)
@@ -224,7 +244,8 @@ def _get_type_screen(column: ImportedColumn) -> Screen:
         return screens.Decimal(position=position)
     if column.type is DataType.BOOLEAN:
         return screens.OneOf(position=position, values=type_forms.BOOLEANS, ignore_case=True)
-    return screens.Prefix(position=position, text=type_forms.EPOCH_TEXT_START)
+    texts = tuple(other.position for other in columns if _is_plain_text(other))
+    return screens.Prefix(positions=texts, text=type_forms.EPOCH_TEXT_START)
 
 
 def _check_listed(rule: str, column: ImportedColumn, values: Sequence[str], *, ignore_case: bool) -> _Draft:

@@ -1,8 +1,8 @@
 """One pass over a file: is it RFC 4180 text in UTF-8, where do its records end, which rows are looked at twice.
 
-One thread reads, hashes and cuts; others look at the pieces, on arrays of positions and never at single rows. numpy
-works without the interpreter's lock, so they do so at the same time. What they find is put together in the file's
-order: the first thing wrong in the file is what it is refused for.
+One thread reads, hashes and cuts; others look at the pieces. All of that is done in C, without the interpreter's lock,
+so that they do so at the same time. What they find is put together in the file's order: the first thing wrong in the
+file is what it is refused for.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
-from sftp_orchestrator.prepare.form import PADDING, Broken, read_form, refuse_return
 from sftp_orchestrator.prepare.header import MAX_HEADER_BYTES, MAX_RECORD_BYTES, Header, parse_header
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.pieces import (
+    PADDING,
+    Broken,
     Cutter,
     Piece,
     PieceFacts,
     RaggedRow,
     look,
-    refuse_blank,
-    refuse_length,
+    refuse_form,
 )
 from sftp_orchestrator.prepare.record_index import RecordIndex
 from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, refuse, tally
@@ -45,6 +43,8 @@ _THREADS = max(2, min(4, os.cpu_count() or 1))
 """That look at pieces; hashing alone keeps no more than four of them busy."""
 _PIECES_AHEAD = 2
 """Cut and waiting for a thread; bounds the memory."""
+MAX_COUNTED_NAMES = 10_000
+"""Of events: many times what an account may have."""
 _ABOVE_ASCII = bytes(range(0x80, 0x100))
 _LARGEST_BLOCK = 31 * 1024 * 1024
 """Just below what glibc's malloc will ever keep for later (``DEFAULT_MMAP_THRESHOLD_MAX``, mallopt(3))."""
@@ -69,6 +69,8 @@ class Scan:
     """rows that a screen stopped: to be looked at again"""
     stopped_by: frozenset[Screen]
     """the screens that did: what any other one looks for is in no row"""
+    event_names: int
+    """different ones, where they were asked for; up to ``MAX_COUNTED_NAMES``"""
     index: RecordIndex
 
 
@@ -130,9 +132,9 @@ def _opened(path: Path) -> Iterator[int]:
 
 @contextmanager
 def _open_pool() -> Iterator[ThreadPoolExecutor]:
-    # A large block given back tells glibc's malloc to keep what arrays of a piece give back. By itself it hands every
+    # A large block given back tells glibc's malloc to keep what the looks at pieces give back. By itself it hands every
     # one to the system, and clearing the pages of the next takes longer than all that is done with them.
-    np.empty(_LARGEST_BLOCK, dtype=np.uint8)
+    bytearray(_LARGEST_BLOCK)
     pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="scan")
     try:
         yield pool
@@ -161,6 +163,7 @@ class _Pass:
         self._header = header
         self._pool = pool
         self._screening = screening
+        self._reader = screening.make_reader(header)
         self._stopped = stopped
         self._digest = hashlib.sha256()
         self._cutter = Cutter(header.body_start)
@@ -174,7 +177,7 @@ class _Pass:
         self._digest.update(chunk)
         if self._never_ended is not None:
             if b'"' in chunk:
-                raise self._refuse(refuse_length(at=0), self._cutter.offset)
+                raise self._refuse(refuse_form("record.too_long", at=0), self._cutter.offset)
             return
         body = chunk[max(0, self._header.body_start - offset) :]
         piece = self._cutter.add(body) if body else None
@@ -191,7 +194,7 @@ class _Pass:
             raise self._refuse(self._never_ended, offset)
         if rest.endswith(b"\r") and not self._cutter.is_inside:
             self._drain()
-            raise self._refuse(refuse_return(at=len(rest) - 1), offset)
+            raise self._refuse(refuse_form("row.lone_cr", at=len(rest) - 1), offset)
         if rest:
             self._submit(self._cutter.finish(self._header.newline))
         self._drain()
@@ -214,7 +217,8 @@ class _Pass:
             earliest_ts=known.earliest,
             longest_record=known.longest,
             stopped=known.stopped,
-            stopped_by=known.stopped_by,
+            stopped_by=self._screening.name(known.stopped_by),
+            event_names=min(len(known.names), MAX_COUNTED_NAMES),
             index=RecordIndex(
                 starts=(header_start, *(known.starts[place] for place in filled)),
                 ends_before=(0, *(known.ends_before[place] for place in filled)),
@@ -225,7 +229,7 @@ class _Pass:
     def _check_header(self) -> None:
         header = self._header
         try:
-            read_form(header.header_bytes + PADDING, len(header.names), header.newline, header.delimiter)
+            look(Piece(offset=0, content=header.header_bytes + PADDING), Screening().make_reader(header), header)
         except Broken as broken:
             raise self._refuse(broken, header.body_start - len(header.header_bytes)) from None
 
@@ -236,17 +240,17 @@ class _Pass:
         content = self._cutter.rest.rstrip(_ABOVE_ASCII) + newline + PADDING
         piece = Piece(offset=self._cutter.offset, content=content, added=len(newline))
         try:
-            look(piece, self._header, self._screening)
+            look(piece, self._reader, self._header)
         except Broken as broken:
             if broken.rule == "quote.unterminated":
                 return broken
             raise self._refuse(broken, self._cutter.offset) from None
-        raise self._refuse(refuse_length(at=0), self._cutter.offset)
+        raise self._refuse(refuse_form("record.too_long", at=0), self._cutter.offset)
 
     def _submit(self, piece: Piece) -> None:
         while len(self._ahead) >= _THREADS + _PIECES_AHEAD:
             self._put_together()
-        self._ahead.append((piece, self._pool.submit(look, piece, self._header, self._screening)))
+        self._ahead.append((piece, self._pool.submit(look, piece, self._reader, self._header)))
 
     def _drain(self) -> None:
         while self._ahead:
@@ -260,7 +264,7 @@ class _Pass:
         except Broken as broken:
             raise self._refuse(broken, piece.offset) from None
         if facts.rows and self._known.blank_from is not None:
-            raise self._refuse(refuse_blank(at=0), self._known.blank_from)
+            raise self._refuse(refuse_form("row.blank", at=0), self._known.blank_from)
         if self._stopped is not None and facts.stopped:
             self._stopped.add((self._known.rows + 1 + row, record) for row, record in facts.stopped)
         self._known.add(piece, facts)
@@ -298,7 +302,9 @@ class _Known:
     earliest: int | None = None
     longest: int = 0
     stopped: int = 0
-    stopped_by: frozenset[Screen] = frozenset()
+    stopped_by: set[int] = field(default_factory=set)
+    """numbers of the screens that stopped rows"""
+    names: set[bytes] = field(default_factory=set)
     ragged: list[RaggedRow] = field(default_factory=list)
     """the first of them, placed in the file"""
     ragged_count: int = 0
@@ -316,7 +322,9 @@ class _Known:
         self.earliest = min(times, default=None)
         self.longest = max(self.longest, facts.longest)
         self.stopped += len(facts.stopped)
-        self.stopped_by |= facts.stopped_by
+        self.stopped_by.update(facts.stopped_by)
+        if len(self.names) < MAX_COUNTED_NAMES:
+            self.names.update(facts.names)
         self.ragged_count += facts.ragged_count
         placed = (RaggedRow(at=piece.offset + row.at, fields=row.fields) for row in facts.ragged)
         self.ragged = [*self.ragged, *placed][:SHOWN]

@@ -1,61 +1,41 @@
-"""All screens over one piece after the other: which rows they stop, and the earliest time."""
+"""All screens for the rows of one file, and the reader that is made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from sftp_orchestrator.prepare.cells import Cells
-from sftp_orchestrator.prepare.form import Form, Positions
-from sftp_orchestrator.prepare.screens import Screen
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What was seen of the rows of a piece."""
-
-    stopped: Positions
-    """rows to be looked at, counted from 0"""
-    stopped_by: frozenset[Screen]
-    """the screens that stopped them"""
-    earliest: int | None
-    """the least of the times that are whole numbers"""
+from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, Header
+from sftp_orchestrator.prepare.rows._native import Reader
+from sftp_orchestrator.prepare.screens import EventName, Screen
 
 
 class Screening:
-    """Looks at pieces; several threads may do so at the same time."""
+    """What rows are looked at for."""
 
     def __init__(
-        self, screens: Sequence[Screen] = (), *, watching: Sequence[Screen] = (), time_column: int | None = None
+        self, screens: Sequence[Screen] = (), *, watching: EventName | None = None, time_column: int | None = None
     ) -> None:
-        """``watching`` are shown every row, too, and stop none."""
-        self._screens = tuple(dict.fromkeys(screens))
-        self._watching = tuple(screen for screen in watching if screen not in self._screens)
+        """``watching`` is shown every row, too, but stops none unless it is among ``screens``."""
+        names = [screen for screen in dict.fromkeys(screens) if isinstance(screen, EventName)]
+        self._screens = tuple(screen for screen in dict.fromkeys(screens) if not isinstance(screen, EventName))
+        self._names = next(iter(names), None)
+        self._watching = self._names or watching
         self._time_column = time_column
 
-    def look(self, form: Form, width: int) -> Seen:
-        """Return what there is to see in a piece in which every row has ``width`` fields."""
-        cells = Cells(form, width)
-        is_stopped = np.zeros(cells.rows, dtype=np.bool_)
-        stopped_by = set()
-        for screen in self._screens:
-            found = screen.stop(cells)
-            if found.any():
-                is_stopped |= found
-                stopped_by.add(screen)
-        for screen in self._watching:
-            screen.stop(cells)
-        return Seen(
-            stopped=np.flatnonzero(is_stopped),
-            stopped_by=frozenset(stopped_by),
-            earliest=self._find_earliest(cells),
+    def make_reader(self, header: Header) -> Reader:
+        """Return what looks at the pieces of a file with such a header; several threads may use it."""
+        return Reader(
+            width=len(header.names),
+            delimiter=ord(header.delimiter),
+            is_crlf=header.newline == b"\r\n",
+            max_record_bytes=MAX_RECORD_BYTES,
+            screens=tuple(screen.describe() for screen in self._screens),
+            names=self._watching.describe() if self._watching is not None else None,
+            stops_names=self._names is not None,
+            time_column=self._time_column,
         )
 
-    def _find_earliest(self, cells: Cells) -> int | None:
-        if self._time_column is None:
-            return None
-        numbers = cells.get(self._time_column).numbers
-        times = numbers.values if numbers.is_whole.all() else numbers.values[numbers.is_whole]
-        return int(times.min()) if times.size else None
+    def name(self, numbers: Iterable[int]) -> frozenset[Screen]:
+        """Return the screens that the reader knows by numbers; the one for names comes last."""
+        known: tuple[Screen, ...] = self._screens if self._names is None else (*self._screens, self._names)
+        return frozenset(known[number] for number in numbers if number < len(known))

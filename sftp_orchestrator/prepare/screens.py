@@ -1,32 +1,36 @@
 """Screens: for each rule for rows, what lets no row by that breaks it, and is cheap enough for every row of every file.
 
 A screen may stop good rows, too: whatever it stops is looked at exactly, by the rule's SQL. So it need only know the
-usual good forms, and knows them by the words of a column's cells, all rows of a piece at once. A property test holds
-each screen to its rule.
+usual good forms. What it says of itself is done in C (``rows/screens.c``). A property test holds each to its rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Protocol, TypeAlias
 
 from sftp_orchestrator.destination import clevertap
-from sftp_orchestrator.prepare import words
-from sftp_orchestrator.prepare.cells import MAX_WORDS, Cells
-from sftp_orchestrator.prepare.event_names import EventNames
-from sftp_orchestrator.prepare.words import BYTES, Mask, Words
+
+Spec: TypeAlias = dict[str, str | int | bytes | tuple[int, ...] | tuple[bytes, ...]]
+"""A screen as the C reads it: its kind, and the fields of its ``Screen`` (``rows/screens.h``)."""
+_MOST_TIME_DIGITS = 10
+"""Of epoch seconds until the year 2286; milliseconds have more."""
+_MOST_DECIMAL_BYTES = 24
+"""Without the sign; longer ones are looked at twice."""
+_OBJECT_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789()!:@$_-"
+_IN_EVENT_NAMES = bytes(set(range(256)) - set(clevertap.REFUSED_EVENT_CHARACTERS.encode()))
+_DATE_BOUNDS = (
+    *(("MMM", "AAA", "zzz"), ("MM", "00", "19"), ("dd", "00", "39"), ("yyyy", "0000", "9999")),
+    *(("HH", "00", "29"), ("mm", "00", "59"), ("ss", "00", "59")),
+)
+"""What may stand for the letters of a format, the longer ones first; more is asked of the numbers that they make."""
 
 
 class Screen(Protocol):
-    """What stops rows; equal screens stop the same ones. Several threads may use one at the same time."""
+    """What stops rows; equal screens stop the same ones."""
 
-    def stop(self, cells: Cells) -> Mask:
-        """Return for each row whether it is to be looked at. May be repeated."""
+    def describe(self) -> Spec:
+        """Return what the C must know of it."""
         ...
 
 
@@ -36,37 +40,9 @@ class AnyLong:
 
     max_bytes: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        found = np.zeros(cells.rows, dtype=np.bool_)
-        found[cells.find_long(self.max_bytes)] = True
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Long:
-    """Stops cells of more than so many bytes."""
-
-    position: int
-    max_bytes: int
-
-    def stop(self, cells: Cells) -> Mask:
-        """See ``Screen``."""
-        return cells.get(self.position).lengths > self.max_bytes
-
-
-_SPACES = (*range(0x09, 0x0E), *range(0x1C, 0x21))
-
-
-def _make_table(values: Iterable[int]) -> npt.NDArray[np.bool_]:
-    table = np.zeros(256, dtype=np.bool_)
-    table[list(values)] = True
-    return table
-
-
-_MAY_BEGIN_SPACE = _make_table((*_SPACES, 0xC2, 0xE1, 0xE2, 0xE3))
-"""By first byte: ASCII's white space, and the first bytes of all that Unicode has besides."""
-_MAY_END_SPACE = _make_table((*_SPACES, *range(0x80, 0xC0)))
+        return {"kind": "any_long", "max_bytes": self.max_bytes}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +51,9 @@ class Nobody:
 
     positions: tuple[int, ...]
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        found = np.ones(cells.rows, dtype=np.bool_)
-        for position in self.positions:
-            column = cells.get(position)
-            found &= column.is_empty | _MAY_BEGIN_SPACE[column.first]
-        return found
-
-
-_REFUSED_IN_NAMES = frozenset(clevertap.REFUSED_EVENT_CHARACTERS)
+        return {"kind": "nobody", "positions": self.positions}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,25 +62,13 @@ class Reserved:
 
     position: int
     values: tuple[str, ...]
+    stops_empty: bool
+    """whether it stops empty cells, too"""
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        column = cells.get(self.position)
-        found = _MAY_BEGIN_SPACE[column.first] | _MAY_END_SPACE[column.last]
-        found &= ~column.is_empty
-        short = np.flatnonzero(column.lengths <= self._max_bytes)
-        if short.size:
-            texts = column.pick(short).get_words(-(-self._max_bytes // BYTES))
-            is_like = _is_any([words.lower(text) for text in texts], self.values)
-            for text in texts:
-                is_like |= (text & words.fill(0x80)) != 0
-            found[short] |= is_like
-        return found
-
-    @cached_property
-    def _max_bytes(self) -> int:
-        """Bytes of the longest value, even where it is written with the long s or with the sign of Kelvin."""
-        return max(len(value) + value.count("s") + 2 * value.count("k") for value in self.values)
+        values = _encode(self.values, ignore_case=True)
+        return {"kind": "reserved", "position": self.position, "values": values, "stops_empty": self.stops_empty}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,30 +79,10 @@ class OneOf:
     values: tuple[str, ...]
     ignore_case: bool = False
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        column = cells.get(self.position)
-        number = max(-(-len(value) // BYTES) for value in self.values)
-        found = column.get_words(number)
-        if self.ignore_case:
-            found = [words.lower(word) for word in found]
-        is_good = _is_any(found, self.values) & (column.lengths <= number * BYTES)
-        return column.neither_empty_nor(is_good)
-
-
-def _is_any(columns: Sequence[Words], values: Iterable[str]) -> Mask:
-    """Whether cells, given as words, are one of ``values``."""
-    found = np.zeros(columns[0].size, dtype=np.bool_)
-    for value in values:
-        wanted = words.pack(value.encode(), len(columns))
-        is_same = columns[0] == wanted[0]
-        for column, word in zip(columns[1:], wanted[1:], strict=True):
-            is_same &= column == word
-        found |= is_same
-    return found
-
-
-_OBJECT_ID_RANGES = (*(b"az", b"@Z", b"0:", b"()"), *(bytes([byte, byte]) for byte in b"!$_-"))
+        values = _encode(self.values, ignore_case=self.ignore_case)
+        return {"kind": "one_of", "position": self.position, "values": values, "ignores_case": self.ignore_case}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,33 +91,24 @@ class ObjectId:
 
     position: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        column = cells.get(self.position)
-        is_good = column.lengths <= clevertap.MAX_OBJECT_ID_CHARACTERS
-        for word in column.get_words(column.needed_words, filling=ord("a")):
-            flags = np.zeros(cells.rows, dtype=np.uint64)
-            for low, high in _OBJECT_ID_RANGES:
-                flags |= words.flag_range(word, low, high)
-            is_good &= words.are_all(flags)
-        return column.neither_empty_nor(is_good)
+        most = clevertap.MAX_OBJECT_ID_CHARACTERS
+        return {"kind": "only", "position": self.position, "max_bytes": most, "allowed": _OBJECT_ID}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Time:
-    """Stops cells that are no epoch seconds of 9 or 10 digits within a span."""
+    """Stops cells that are no epoch seconds of up to 10 digits within a span."""
 
     position: int
     earliest: int
     latest: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        column = cells.get(self.position)
-        numbers = column.numbers
-        is_good = numbers.is_whole & (numbers.values >= self.earliest) & (numbers.values <= self.latest)
-        is_good &= (column.lengths <= 10) & (column.first != ord("-"))
-        return column.neither_empty_nor(is_good)
+        span = {"lowest": self.earliest, "highest": self.latest}
+        return {"kind": "time", "position": self.position, "max_bytes": _MOST_TIME_DIGITS, **span}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,20 +120,10 @@ class Whole:
     lowest: int
     highest: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        column = cells.get(self.position)
-        if column.longest < len(str(min(self.highest, -self.lowest))):
-            # What has fewer digits lies within the span, whatever they are.
-            is_good = column.are_digits(self.digits)
-        else:
-            numbers = column.numbers
-            is_good = numbers.is_whole & (numbers.values >= self.lowest) & (numbers.values <= self.highest)
-            is_good &= column.lengths <= self.digits + (column.first == ord("-"))
-        return column.neither_empty_nor(is_good)
-
-
-_DECIMAL_WORDS = 3
+        span = {"lowest": self.lowest, "highest": self.highest}
+        return {"kind": "whole", "position": self.position, "digits": self.digits, **span}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,32 +132,21 @@ class Decimal:
 
     position: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        signed = cells.get(self.position)
-        column = signed.without_minus()
-        is_good = (column.lengths > 0) & (column.lengths <= _DECIMAL_WORDS * BYTES)
-        points = np.zeros(column.lengths.size, dtype=np.uint8)
-        for word in column.get_words(min(_DECIMAL_WORDS, column.needed_words), filling=ord("0")):
-            is_good &= words.are_digits(words.replace(word, ord("."), ord("0")))
-            points += words.count(words.flag_byte(word, ord(".")))
-        is_good &= (points <= 1) & (column.first != ord(".")) & (column.last != ord("."))
-        return signed.neither_empty_nor(is_good)
+        return {"kind": "decimal", "position": self.position, "max_bytes": _MOST_DECIMAL_BYTES}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prefix:
-    """Stops cells that begin with a text; looks only where it stands somewhere in the piece."""
+    """Stops rows in which any of these columns begins with a text."""
 
-    position: int
+    positions: tuple[int, ...]
     text: str
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        if not cells.has(self.text.encode()):
-            return np.zeros(cells.rows, dtype=np.bool_)
-        column = cells.get(self.position)
-        return column.neither_empty_nor(column.first != ord(self.text[0]))
+        return {"kind": "prefix", "positions": self.positions, "values": _encode((self.text,), ignore_case=False)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,13 +155,9 @@ class Phone:
 
     position: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        whole = cells.get(self.position)
-        column = whole.without_first(~whole.is_empty)
-        is_good = (whole.first == ord("+")) & (column.lengths >= 7) & (column.lengths <= 15)
-        is_good &= column.numbers.is_whole & (column.first >= ord("1")) & (column.first <= ord("9"))
-        return whole.neither_empty_nor(is_good)
+        return {"kind": "phone", "position": self.position}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,46 +166,44 @@ class Email:
 
     position: int
 
-    def stop(self, cells: Cells) -> Mask:
+    def describe(self) -> Spec:
         """See ``Screen``."""
-        column = cells.get(self.position)
-        is_good = (column.lengths <= MAX_WORDS * BYTES) & (column.first != ord("@"))
-        signs = np.zeros(cells.rows, dtype=np.uint8)
-        has_point = np.zeros(cells.rows, dtype=np.bool_)
-        found = column.get_words(column.needed_words, filling=ord("x"))
-        sign_at = np.full(cells.rows, len(found) * BYTES, dtype=np.int64)
-        for number, word in enumerate(found):
-            is_good &= words.are_all(words.flag_range(word, 0x21, 0x7E))
-            flags = words.flag_byte(word, ord("@"))
-            signs += words.count(flags)
-            sign_at = np.where(flags != 0, number * BYTES + words.find_first(flags), sign_at)
-            points = words.flag_byte(word, ord("."))
-            between = words.between(sign_at + 2 - number * BYTES, column.lengths - 1 - number * BYTES)
-            has_point |= (points & between) != 0
-        is_good &= (signs == 1) & has_point
-        return column.neither_empty_nor(is_good)
+        return {"kind": "email", "position": self.position}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Date:
+    """Stops cells that are not a day of the years 1900 to 2099 in a documented format, or 29 February."""
+
+    position: int
+    date_format: str
+
+    def describe(self) -> Spec:
+        """See ``Screen``."""
+        letters = self.date_format.replace("'", "")
+        lowest = highest = letters
+        for group, low, high in _DATE_BOUNDS:
+            lowest, highest = lowest.replace(group, low), highest.replace(group, high)
+        found: Spec = {"kind": "date", "position": self.position, "max_bytes": len(letters)}
+        found |= {"lowest_bytes": lowest.encode(), "highest_bytes": highest.encode()}
+        found |= {"year_at": letters.index("yyyy"), "month_at": letters.index("MM"), "day_at": letters.index("dd")}
+        found["has_month_name"] = "MMM" in letters
+        return found | ({"hour_at": letters.index("HH")} if "HH" in letters else {})
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventName:
-    """Stops rows whose event has a name that is reserved, odd or none. One for a file: it remembers the names."""
+    """Stops rows whose event has a name that is reserved, odd or none."""
 
-    def __init__(self, position: int, listed: Iterable[str]) -> None:
-        self.position = position
-        self._listed = frozenset(name.lower() for name in listed)
-        self.names = EventNames(self._is_suspicious)
+    position: int
+    listed: tuple[str, ...]
+    """names that are to be looked at, whatever the case"""
 
-    def stop(self, cells: Cells) -> Mask:
-        """See ``Screen``."""
-        found = np.zeros(cells.rows, dtype=np.bool_)
-        found[self.names.find_suspicious(cells.get(self.position))] = True
-        return found
+    def describe(self) -> Spec:
+        """See ``Screen``; its kind is its own, for the names are counted, too."""
+        values, most = _encode(self.listed, ignore_case=True), clevertap.MAX_EVENT_NAME_CHARACTERS
+        return {"position": self.position, "values": values, "max_bytes": most, "allowed": _IN_EVENT_NAMES}
 
-    def _is_suspicious(self, name: bytes) -> bool:
-        text = name.decode()
-        trimmed = text.strip().casefold()
-        return (
-            not trimmed
-            or len(text) > clevertap.MAX_EVENT_NAME_CHARACTERS
-            or trimmed in self._listed
-            or not _REFUSED_IN_NAMES.isdisjoint(text)
-        )
+
+def _encode(values: tuple[str, ...], *, ignore_case: bool) -> tuple[bytes, ...]:
+    return tuple((value.lower() if ignore_case else value).encode() for value in values)

@@ -1,34 +1,43 @@
-"""What numpy finds in the bytes of a piece is what a loop over them finds, and what Python's own decoder says."""
+"""What the C finds in the bytes of a piece is what a loop over them finds, and what Python's decoder and csv say."""
 
 from __future__ import annotations
 
-import numpy as np
+import csv
+import io
+
 from hypothesis import example, given, settings, strategies
 
-from sftp_orchestrator.prepare import utf8
-from sftp_orchestrator.prepare.event_names import MAX_TABLED, EventNames
-from sftp_orchestrator.prepare.form import PADDING, find_marks, find_record_ends
-from sftp_orchestrator.prepare.pieces import Cutter
-from sftp_orchestrator.prepare.words import BYTES, flag_range, lower, pack, read_digits, replace
-from tests.support.columns import make_column
+from sftp_orchestrator.prepare.pieces import PADDING, Cutter
+from sftp_orchestrator.prepare.rows._native import PADDING_BYTES, Reader, find_cut, find_record_ends
 
 CHARACTERS = strategies.text(
     alphabet='a,"\né漢😀\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff', max_size=200
 )
-WORDS = strategies.lists(strategies.binary(min_size=BYTES, max_size=BYTES), min_size=1, max_size=20)
+MARKS = strategies.text(alphabet='a,"\n', max_size=400).map(str.encode)
+LONGEST = 100
 
 
-def _is_utf8(content: bytes) -> bool:
+def _make_reader(
+    width: int, *, is_crlf: bool = False, longest: int = LONGEST, time_column: int | None = None
+) -> Reader:
+    return Reader(
+        width=width,
+        delimiter=ord(","),
+        is_crlf=is_crlf,
+        max_record_bytes=longest,
+        screens=(),
+        names=None,
+        stops_names=False,
+        time_column=time_column,
+    )
+
+
+def _find_utf8_fault(content: bytes) -> int | None:
     try:
         content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _find_fault(content: bytes) -> int | None:
-    padded = content + PADDING
-    return utf8.find_fault(padded, np.frombuffer(padded, dtype=np.uint8)[: len(content)])
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
 
 
 @settings(max_examples=500)
@@ -37,42 +46,47 @@ def _find_fault(content: bytes) -> int | None:
 )
 @example(text="a" * 20 + "é", place=21, byte=0xA9, is_cut=True)
 def test_utf8_is_what_the_decoder_takes(text: str, place: int, byte: int, *, is_cut: bool) -> None:
-    """With one byte changed or taken out, bytes pass exactly where Python decodes them, else the place is its own."""
+    """With one byte changed or taken out, bytes pass exactly where Python decodes them, else the place is the same."""
     content = bytearray(text.encode() + b"x" * 300)
     place %= len(content)
     content[place : place + 1] = b"" if is_cut else bytes([byte])
-    found = _find_fault(bytes(content))
-    assert (found is None) == _is_utf8(bytes(content))
-    if found is not None:
-        assert _is_utf8(bytes(content[:found]))
+    _require_same_fault(bytes(content))
 
 
-@given(first=strategies.integers(0x80, 0xFF), rest=strategies.binary(min_size=1, max_size=3))
-def test_every_character_of_several_bytes_is_judged_as_the_decoder_does(first: int, rest: bytes) -> None:
-    """No overlong form, surrogate or number above U+10FFFF passes, and all others do."""
-    content = b"x" * 50 + bytes([first]) + rest + b"x" * 50
-    assert (_find_fault(content) is None) == _is_utf8(content)
+@given(first=strategies.integers(0x80, 0xFF), rest=strategies.binary(max_size=3), before=strategies.integers(0, 20))
+def test_every_character_of_several_bytes_is_judged_as_the_decoder_does(first: int, rest: bytes, before: int) -> None:
+    """No overlong form, surrogate, number above U+10FFFF or cut character passes, and all others do."""
+    for behind in (b"", b"x" * 50):
+        _require_same_fault(b"x" * before + bytes([first]) + rest + behind)
 
 
-def _list_marks(content: bytes, marks: bytes) -> tuple[list[int], list[int]]:
-    quotes, found, is_inside = [], [], False
+def _require_same_fault(content: bytes) -> None:
+    # Quotes are another mistake, and told after it; NUL before.
+    content = content.replace(b"\0", b"x") + b"\n"
+    seen = _make_reader(1, longest=2000).look(content + PADDING, len(content), 0)
+    fault = _find_utf8_fault(content)
+    assert (seen == ("text.not_utf8", fault)) if fault is not None else (seen[0] != "text.not_utf8")
+
+
+def _list_ends(content: bytes) -> list[int]:
+    """Return the places after line breaks outside of quotes, by a loop."""
+    found, is_inside = [], False
     for place, byte in enumerate(content):
-        if byte == ord('"'):
-            is_inside = not is_inside
-            quotes.append(place)
-        elif byte in marks and not is_inside:
-            found.append(place)
-    return quotes, found
+        is_inside ^= byte == ord('"')
+        if byte == ord("\n") and not is_inside:
+            found.append(place + 1)
+    return found
 
 
-@given(content=strategies.text(alphabet='a,"\n', max_size=300).map(str.encode))
-def test_marks_are_those_outside_of_quotes(content: bytes) -> None:
-    """Commas and line breaks count where an even number of quotes stands before them."""
-    quotes, found = find_marks(np.frombuffer(content, dtype=np.uint8), b",\n")
-    assert (quotes.tolist(), found.tolist()) == _list_marks(content, b",\n")
+@given(content=MARKS)
+def test_records_end_outside_of_quotes(content: bytes) -> None:
+    """A line break counts where an even number of quotes stands before it; the last one is where a chunk is cut."""
+    ends = _list_ends(content)
+    assert memoryview(find_record_ends(content, 1000)).cast("q").tolist() == [1000 + end for end in ends]
+    assert find_cut(content, False) == (max(ends, default=0), content.count(b'"') % 2 == 1)  # noqa: FBT003 - positional in C
 
 
-@given(content=strategies.text(alphabet='a"\n', max_size=100).map(str.encode), size=strategies.integers(1, 20))
+@given(content=MARKS, size=strategies.integers(1, 200))
 def test_pieces_are_cut_at_record_ends(content: bytes, size: int) -> None:
     """However the file is read, pieces and rest are its bytes, and each piece ends as a record does."""
     cutter, offset = Cutter(7), 7
@@ -81,83 +95,89 @@ def test_pieces_are_cut_at_record_ends(content: bytes, size: int) -> None:
         if piece is not None:
             assert piece.offset == offset
             body = piece.content.removesuffix(PADDING)
-            assert int(find_record_ends(np.frombuffer(body, dtype=np.uint8))[-1]) == len(body) - 1
+            assert _list_ends(body)[-1] == len(body)
             offset += len(body)
     assert cutter.offset == offset
     assert cutter.rest == content[offset - 7 :]
-    assert find_record_ends(np.frombuffer(cutter.rest, dtype=np.uint8)).size == 0
+    assert _list_ends(cutter.rest) == []
     assert cutter.is_inside == bool(content.count(b'"') % 2)
 
 
-@given(texts=WORDS, low=strategies.integers(0, 127), high=strategies.integers(0, 127))
-def test_bytes_of_words_are_flagged_each_for_itself(texts: list[bytes], low: int, high: int) -> None:
-    """A flag says of one byte alone whether it lies in a range; those above ASCII lie in none."""
-    low, high = sorted((low, high))
-    words = np.frombuffer(b"".join(texts), dtype=np.uint64)
-    flags = flag_range(words, low, high).tobytes()
-    assert flags == bytes(0x80 if low <= byte <= high else 0 for text in texts for byte in text)
+CELLS = strategies.text(alphabet='ab,"\n\ré', max_size=30)
 
 
-@given(texts=WORDS)
-def test_words_are_changed_byte_by_byte(texts: list[bytes]) -> None:
-    """Small letters stand for capital ones, and one byte for another, whatever is beside them."""
-    content = b"".join(texts)
-    words = np.frombuffer(content, dtype=np.uint64)
-    assert lower(words).tobytes() == content.lower()
-    assert replace(words, ord("."), ord("0")).tobytes() == content.replace(b".", b"0")
+@settings(max_examples=300)
+@given(
+    rows=strategies.lists(strategies.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=40),
+    is_crlf=strategies.booleans(),
+)
+def test_what_python_writes_is_in_form(rows: list[tuple[str, str, str]], *, is_crlf: bool) -> None:
+    """Rows that the csv module wrote are as many, as long and of as many fields; whatever stands in their cells."""
+    text = io.StringIO(newline="")
+    # Before Python 3.13 the writer puts no quotes around a CR.
+    has_returns = "\r" in "".join(map("".join, rows))
+    writer = csv.writer(
+        text, lineterminator="\r\n" if is_crlf else "\n", quoting=csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
+    )
+    writer.writerows(rows)
+    content = text.getvalue().encode()
+    ends = _list_ends(content)
+    longest = max(end - start for start, end in zip([0, *ends], ends, strict=False))
+    seen = _make_reader(3, is_crlf=is_crlf).look(content + PADDING, len(content), 0)
+    if longest > LONGEST:
+        assert seen[0] == "record.too_long"
+    else:
+        assert seen[:4] == (len(rows), len(rows), len(content), longest)
+        assert seen[5:7] == (0, [])
+    # With another header the same rows are ragged, each in its place.
+    other = _make_reader(2, is_crlf=is_crlf).look(content + PADDING, len(content), 0)
+    if longest <= LONGEST:
+        assert other[5:7] == (len(rows), [(start, 3) for start in [0, *ends][: len(rows)]][:10])
 
 
-@given(numbers=strategies.lists(strategies.integers(0, 99_999_999), min_size=1, max_size=20))
-def test_eight_digits_are_read(numbers: list[int]) -> None:
-    """Eight digits in a word are the number that they stand for."""
-    words = np.array([pack(f"{number:08}".encode(), 1)[0] for number in numbers], dtype=np.uint64)
-    assert read_digits(words).tolist() == numbers
+def _read_strictly(content: bytes) -> int | None:
+    """Return how many rows a strict parser finds; None where it finds a mistake."""
+    try:
+        return sum(1 for row in csv.reader(io.StringIO(content.decode(), newline=""), strict=True) if row)
+    except csv.Error:
+        return None
+
+
+@settings(max_examples=1000)
+@given(content=MARKS)
+def test_strays_are_found_where_a_strict_parser_finds_them(content: bytes) -> None:
+    """Whatever passes has as many rows for Python's strict parser; what that refuses does not pass."""
+    content += b"\n"
+    seen = _make_reader(1).look(content + PADDING, len(content), 0)
+    found = _read_strictly(content)
+    if found is None:
+        assert seen[0] in {"quote.within", "quote.followed", "quote.unterminated"}
+    elif len(seen) > 2:
+        assert seen[1] == found
 
 
 @given(
     cells=strategies.lists(
         strategies.one_of(
             strategies.integers(-(10**18) + 1, 10**18 - 1).map(str),
-            strategies.text(alphabet="-0123456789 +.e", max_size=20),
+            strategies.text(alphabet="-0123456789 +.e\x80", max_size=20),
         ),
         min_size=1,
         max_size=20,
     )
 )
-def test_numbers_of_a_column_are_read(cells: list[str]) -> None:
+def test_the_earliest_time_is_the_least_whole_number(cells: list[str]) -> None:
     """Whole numbers of up to 18 digits are known as such and read; nothing else is."""
-    column = make_column([cell.encode() for cell in cells])
-    found = column.numbers
-    for cell, is_whole, value in zip(cells, found.is_whole.tolist(), found.values.tolist(), strict=True):
-        digits = cell.removeprefix("-")
-        assert is_whole == (digits.isdecimal() and len(digits) <= 18)
-        assert not is_whole or value == int(cell)
-    assert column.are_digits(18).tolist() == found.is_whole.tolist()
+    content = "".join(f"x,{cell}\n" for cell in cells).encode()
+    seen = _make_reader(2, time_column=1).look(content + PADDING, len(content), 0)
+    digits = [(cell, cell.removeprefix("-")) for cell in cells]
+    numbers = [int(cell) for cell, rest in digits if rest.isascii() and rest.isdecimal() and len(rest) <= 18]
+    assert seen[4:5] == (min(numbers, default=None),)
 
 
-@settings(max_examples=30)
-@given(
-    names=strategies.lists(strategies.binary(max_size=80).filter(lambda name: b"\0" not in name), max_size=40),
-    pieces=strategies.integers(1, 4),
-)
-def test_names_are_judged_as_if_one_by_one(names: list[bytes], pieces: int) -> None:
-    """Whatever was seen before, and however long a name is, the rows of suspicious names are found, and no others."""
-    event_names = EventNames(lambda name: len(name) % 3 == 0)
-    for _ in range(pieces):
-        if names:
-            found = event_names.find_suspicious(make_column(names)).tolist()
-            assert found == [row for row, name in enumerate(names) if len(name) % 3 == 0]
-    assert event_names.count == len(set(names))
-
-
-def test_more_names_than_the_table_has_are_judged_too() -> None:
-    """Names beyond the table, and such as begin with one of it, are known for what they are."""
-    names = [b"name %d" % number for number in range(MAX_TABLED + 100)] + [
-        b"name 10!",
-        b"name 1",
-        b"name 1" + b"0" * 80,
-    ]
-    event_names = EventNames(lambda name: name.endswith((b"!", b"0" * 80)))
-    for _ in range(2):
-        assert event_names.find_suspicious(make_column(names)).tolist() == [MAX_TABLED + 100, MAX_TABLED + 102]
-    assert event_names.count == MAX_TABLED + 102
+def test_what_is_behind_a_piece_is_never_part_of_it() -> None:
+    """A piece of any length up to some blocks has its last record's end as its end."""
+    for length in range(3 * PADDING_BYTES):
+        content = b"a" * length + b"\n"
+        seen = Reader(1, ord(","), False, 1000, (), None, False, None).look(content + PADDING, len(content), 0)  # noqa: FBT003 - as C has it
+        assert seen[2:4] == ((length + 1, length + 1) if length else (0, 1))

@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, example, given, settings, strategies
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import RULES
-from sftp_orchestrator.prepare.cells import Cells
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.duck import open_duckdb
 from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.form import PADDING, read_form
-from sftp_orchestrator.prepare.header import parse_header
+from sftp_orchestrator.prepare.header import Header, parse_header
+from sftp_orchestrator.prepare.pieces import PADDING, Piece, look
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
+from sftp_orchestrator.prepare.rows._native import find_record_ends
+from sftp_orchestrator.prepare.screening import Screening
 from sftp_orchestrator.prepare.stopped import StoppedRows
 from sftp_orchestrator.prepare.table import Table
 from tests.support.nasty_cells import CELLS, LISTED
@@ -113,18 +114,26 @@ def make_checks(kind: str) -> list[Check]:
     return list_checks(list_columns(list_header(kind), feed), feed, now=NOW, retention_days=3650)
 
 
+def _parse_header(kind: str, newline: str) -> Header:
+    return parse_header((",".join(list_header(kind)) + newline).encode())
+
+
 def find_stopped(kind: str, checks: Sequence[Check], body: bytes, newline: str) -> list[set[int]]:
     """Return the rows that the screen of each check stops, counted from 1."""
-    width = len(list_header(kind))
-    cells = Cells(read_form(body + PADDING, width, newline.encode(), ","), width)
-    return [{row + 1 for row in check.screen.stop(cells).nonzero()[0].tolist()} for check in checks]
+    header, piece = _parse_header(kind, newline), Piece(offset=0, content=body + PADDING)
+    found = []
+    for check in checks:
+        screening = Screening([check.screen])
+        seen = look(piece, screening.make_reader(header), header)
+        assert screening.name(seen.stopped_by) == (frozenset({check.screen}) if seen.stopped else frozenset())
+        found.append({row + 1 for row, _ in seen.stopped})
+    return found
 
 
 def find_broken(kind: str, checks: Sequence[Check], body: bytes, newline: str) -> list[set[int]]:
     """Return the rows that break each check, as DuckDB finds them in all rows."""
-    header = parse_header((",".join(list_header(kind)) + newline).encode())
-    form = read_form(body + PADDING, len(header.names), header.newline, ",")
-    starts = [0, *(form.ends + 1).tolist()]
+    header = _parse_header(kind, newline)
+    starts = [0, *memoryview(find_record_ends(body, 0)).cast("q").tolist()]
     with tempfile.TemporaryDirectory() as name, StoppedRows(Path(name), header) as rows:
         rows.add((number, body[start:end]) for number, (start, end) in enumerate(itertools.pairwise(starts), 1))
         with open_duckdb("rows", "reader.failed", folder=Path(name), cancelled=lambda: False) as connection:

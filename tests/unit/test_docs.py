@@ -482,7 +482,7 @@ def test_the_guides_install_the_same_packages() -> None:
     """README and the guide for systemd ask for the same system packages, whatever is added to one of them."""
     pages = (ROOT / "README.md", DOCS / "how-to" / "install-systemd.md")
     asked = [re.findall(r"apt-get install ([a-z0-9 -]+)", page.read_text(encoding="utf-8")) for page in pages]
-    assert asked[0] == asked[1] == ["git python3-venv gnupg openssh-client"]
+    assert asked[0] == asked[1] == ["git gcc python3-dev python3-venv gnupg openssh-client"]
 
 
 # Names and links.

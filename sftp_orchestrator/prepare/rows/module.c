@@ -3,6 +3,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "module.h"
 #include "rows.h"
 
 /* Returns the bytes of all records, or -1 with an exception set where one does not lie within the content. */
@@ -52,12 +53,72 @@ done:
     return found;
 }
 
+PyDoc_STRVAR(find_cut_doc, "find_cut(content, is_inside, /)\n--\n\n"
+                           "Return the place after the last record end, 0 without one, and whether the end is within\n"
+                           "quotes; ``is_inside`` tells whether the begin is.");
+
+static PyObject *module_find_cut(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer content;
+    int given;
+    if (!PyArg_ParseTuple(arguments, "y*p", &content, &given)) {
+        return NULL;
+    }
+    bool is_inside = given;
+    size_t cut;
+    Py_BEGIN_ALLOW_THREADS
+    cut = find_cut(content.buf, (size_t)content.len, &is_inside);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&content);
+    return Py_BuildValue("(nN)", (Py_ssize_t)cut, PyBool_FromLong(is_inside));
+}
+
+PyDoc_STRVAR(find_record_ends_doc, "find_record_ends(content, offset, /)\n--\n\n"
+                                   "Return the place after each record end, as int64; content begins with a record, and\n"
+                                   "at offset.");
+
+static PyObject *module_find_record_ends(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer content;
+    long long offset;
+    if (!PyArg_ParseTuple(arguments, "y*L", &content, &offset)) {
+        return NULL;
+    }
+    size_t size = (size_t)content.len, count;
+    Py_BEGIN_ALLOW_THREADS
+    count = find_record_ends(content.buf, size, offset, NULL, 0);
+    Py_END_ALLOW_THREADS
+    PyObject *found = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * sizeof(int64_t)));
+    if (found != NULL) {
+        int64_t *ends = (int64_t *)(void *)PyBytes_AsString(found);
+        Py_BEGIN_ALLOW_THREADS
+        find_record_ends(content.buf, size, offset, ends, count);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&content);
+    return found;
+}
+
 static PyMethodDef methods[] = {
+    {"find_cut", module_find_cut, METH_VARARGS, find_cut_doc},
+    {"find_record_ends", module_find_record_ends, METH_VARARGS, find_record_ends_doc},
     {"gather", module_gather, METH_VARARGS, gather_doc},
     {NULL, NULL, 0, NULL},
 };
 
+static int add_members(PyObject *module)
+{
+    PyObject *reader = PyType_FromSpec(&reader_spec);
+    int failed = reader == NULL || PyModule_AddObjectRef(module, "Reader", reader) < 0
+                 || PyModule_AddIntConstant(module, "PADDING_BYTES", PADDING) < 0;
+    Py_XDECREF(reader);
+    return failed ? -1 : 0;
+}
+
 static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, add_members},
     {0, NULL},
 };
 

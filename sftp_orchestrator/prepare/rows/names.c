@@ -1,0 +1,51 @@
+#include "names.h"
+
+#include "words.h"
+
+#define FACTOR UINT64_C(0x9E3779B97F4A7C15)
+
+static inline uint64_t hash_text(Text text)
+{
+    uint64_t hash = text.size;
+    for (uint32_t at = 0; at < text.size; at += WORD_BYTES) {
+        hash = (hash ^ (load_word(text.start + at) & keep_bytes(text.size - at))) * FACTOR;
+        hash ^= hash >> 29;
+    }
+    return hash * FACTOR;
+}
+
+static inline bool is_same(const Name *known, Text name, uint64_t hash)
+{
+    return known->hash == hash && known->name.size == name.size
+           && memcmp(known->name.start, name.start, name.size) == 0;
+}
+
+/* Judges a name; one that there is no place left for is judged each time that it is seen. */
+static bool judge(Names *names, const Screen *screen, Text name)
+{
+    uint64_t hash = hash_text(name);
+    size_t slot = hash >> 32 & (NAME_SLOTS - 1);
+    for (; names->slots[slot]; slot = (slot + 1) & (NAME_SLOTS - 1)) {
+        const Name *known = &names->names[names->slots[slot] - 1];
+        if (is_same(known, name, hash)) {
+            return known->is_suspicious;
+        }
+    }
+    bool is_suspicious = is_suspicious_name(screen, name);
+    if (names->count < MAX_NAMES) {
+        names->names[names->count++] = (Name){.name = name, .hash = hash, .is_suspicious = is_suspicious};
+        names->slots[slot] = (uint16_t)names->count;
+    }
+    return is_suspicious;
+}
+
+bool stop_names(Names *names, const Screen *screen, const Form *form, uint8_t *is_stopped)
+{
+    bool any = false;
+    for (size_t row = 0; row < form->row_count; row++) {
+        bool is_suspicious = judge(names, screen, get_cell(screen, form, row, screen->position));
+        is_stopped[row] |= is_suspicious;
+        any |= is_suspicious;
+    }
+    return any;
+}

@@ -17,7 +17,8 @@ _Static_assert(BLOCK <= PADDING, "a block may reach behind the last record");
 
 /* One bit for each of 64 bytes, the first one lowest. */
 typedef struct {
-    uint64_t quotes, delimiters, breaks, returns, nuls, above_ascii;
+    uint64_t quotes, delimiters, breaks;
+    uint64_t returns, nuls, above_ascii; /* seldom any */
 } Masks;
 
 #if defined(__SSE2__)
@@ -55,6 +56,19 @@ static inline uint64_t match_above_ascii(const Bytes *bytes)
     return mask;
 }
 
+/* Whether there is a CR, a NUL or a byte above ASCII: asked for all at once, for most blocks have none. */
+static inline bool has_rare(const Bytes *bytes)
+{
+    __m128i found = _mm_setzero_si128();
+    for (int quarter = 0; quarter < 4; quarter++) {
+        __m128i part = bytes->quarters[quarter];
+        __m128i is_zero = _mm_cmpeq_epi8(part, _mm_setzero_si128());
+        __m128i is_return = _mm_cmpeq_epi8(part, _mm_set1_epi8('\r'));
+        found = _mm_or_si128(found, _mm_or_si128(part, _mm_or_si128(is_zero, is_return)));
+    }
+    return _mm_movemask_epi8(found) != 0;
+}
+
 #else
 
 typedef struct {
@@ -84,7 +98,28 @@ static inline uint64_t match_above_ascii(const Bytes *bytes)
     return mask;
 }
 
+static inline bool has_rare(const Bytes *bytes)
+{
+    return match_above_ascii(bytes) | match(bytes, '\0') | match(bytes, '\r');
+}
+
 #endif
+
+static inline Masks read_masks(const uint8_t *p, uint8_t delimiter, uint64_t valid)
+{
+    Bytes bytes = load(p);
+    Masks masks = {
+        .quotes = match(&bytes, '"') & valid,
+        .delimiters = match(&bytes, delimiter) & valid,
+        .breaks = match(&bytes, '\n') & valid,
+    };
+    if (has_rare(&bytes)) {
+        masks.returns = match(&bytes, '\r') & valid;
+        masks.nuls = match(&bytes, '\0') & valid;
+        masks.above_ascii = match_above_ascii(&bytes) & valid;
+    }
+    return masks;
+}
 
 /* Returns for each bit whether an odd number of bits is set up to it. */
 static inline uint64_t prefix_xor(uint64_t mask)
@@ -171,6 +206,17 @@ static inline void walk_characters(Walk *walk, uint64_t above_ascii, const uint8
     }
 }
 
+static inline void walk_rare(
+    Walk *walk, const Masks *masks, uint64_t within, uint64_t valid, const uint8_t *content, size_t at)
+{
+    uint64_t returns = masks->returns & ~within, after_return = (returns << 1) | walk->after_return;
+    note_first(&walk->first_nul, masks->nuls, at);
+    note_first(&walk->first_alone, after_return & ~masks->breaks & valid, at);
+    walk->after_return = returns >> (BLOCK - 1);
+    walk->has_returns |= masks->returns;
+    walk_characters(walk, masks->above_ascii, content, at);
+}
+
 static bool reserve(Form *form, size_t more)
 {
     if (form->separator_count + more <= form->separator_capacity) {
@@ -203,23 +249,12 @@ static inline void write_places(Form *form, uint64_t mask, size_t at)
 static bool walk_blocks(const Piece *piece, const Shape *shape, Form *form, Walk *walk)
 {
     for (size_t at = 0; at < piece->size; at += BLOCK) {
-        Bytes bytes = load(piece->content + at);
         uint64_t valid = piece->size - at < BLOCK ? (UINT64_C(1) << (piece->size - at)) - 1 : UINT64_MAX;
-        Masks masks = {
-            .quotes = match(&bytes, '"') & valid,
-            .delimiters = match(&bytes, shape->delimiter) & valid,
-            .breaks = match(&bytes, '\n') & valid,
-            .returns = match(&bytes, '\r') & valid,
-            .nuls = match(&bytes, '\0') & valid,
-            .above_ascii = match_above_ascii(&bytes) & valid,
-        };
+        Masks masks = read_masks(piece->content + at, shape->delimiter, valid);
         uint64_t within = walk_quotes(walk, &masks, at);
-        note_first(&walk->first_nul, masks.nuls, at);
-        uint64_t after_return = ((masks.returns & ~within) << 1) | walk->after_return;
-        note_first(&walk->first_alone, after_return & ~masks.breaks & valid, at);
-        walk->after_return = (masks.returns & ~within) >> (BLOCK - 1);
-        walk->has_returns |= masks.returns;
-        walk_characters(walk, masks.above_ascii, piece->content, at);
+        if (masks.returns | masks.nuls | masks.above_ascii | walk->after_return) {
+            walk_rare(walk, &masks, within, valid, piece->content, at);
+        }
         if (!reserve(form, BLOCK)) {
             return false;
         }
@@ -412,10 +447,42 @@ static inline Ends walk_ends(const uint8_t *content, size_t size, size_t at, uin
     return (Ends){.inside = (uint64_t)((int64_t)within >> (BLOCK - 1)), .ends = match(&bytes, '\n') & ~within};
 }
 
+static size_t count_quotes(const uint8_t *content, size_t size)
+{
+    size_t count = 0, at = 0;
+    /* In small numbers, of which the compiler makes sixteen sums at once. */
+    for (; at + 2 * BLOCK <= size; at += 2 * BLOCK) {
+        uint8_t some = 0;
+        for (size_t byte = 0; byte < (size_t)2 * BLOCK; byte++) {
+            some = (uint8_t)(some + (content[at + byte] == '"'));
+        }
+        count += some;
+    }
+    for (; at < size; at++) {
+        count += content[at] == '"';
+    }
+    return count;
+}
+
+static size_t find_last_break(const uint8_t *content, size_t size)
+{
+    while (size > 0 && content[size - 1] != '\n') {
+        size--;
+    }
+    return size;
+}
+
 size_t find_cut(const uint8_t *content, size_t size, bool *is_inside)
 {
-    uint64_t inside = *is_inside ? UINT64_MAX : 0;
-    size_t cut = 0;
+    bool was_inside = *is_inside;
+    *is_inside ^= count_quotes(content, size) & 1;
+    size_t cut = find_last_break(content, size);
+    if (cut == 0 || *is_inside == (count_quotes(content + cut, size - cut) & 1)) {
+        return cut;
+    }
+    /* The last line break is within quotes: the one before it that is not is looked for. */
+    uint64_t inside = was_inside ? UINT64_MAX : 0;
+    cut = 0;
     for (size_t at = 0; at < size; at += BLOCK) {
         Ends found = walk_ends(content, size, at, inside);
         inside = found.inside;
@@ -423,7 +490,6 @@ size_t find_cut(const uint8_t *content, size_t size, bool *is_inside)
             cut = at + last_bit(found.ends) + 1;
         }
     }
-    *is_inside = inside != 0;
     return cut;
 }
 

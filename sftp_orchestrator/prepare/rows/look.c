@@ -23,29 +23,41 @@ static bool reserve_places(const Plan *plan, Found *found)
     return found->is_stopped && found->has_stopped && (found->names || !plan->names);
 }
 
+static bool ask_screen(const Plan *plan, const Screen *screen, Found *found, size_t first, size_t last)
+{
+    if (plan->time && screen->stop == stop_time && screen->position == plan->time->position) {
+        return stop_time_noting(screen, &found->form, first, last, found->is_stopped, &found->earliest);
+    }
+    return screen->stop(screen, &found->form, first, last, found->is_stopped);
+}
+
 static void ask_screens(const Plan *plan, Found *found)
 {
-    const Form *form = &found->form;
-    for (size_t first = 0; first < form->row_count; first += ROWS_AT_ONCE) {
-        size_t left = form->row_count - first, last = first + (left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE);
+    size_t count = found->form.row_count;
+    for (size_t first = 0; first < count; first += ROWS_AT_ONCE) {
+        size_t last = count - first < ROWS_AT_ONCE ? count : first + ROWS_AT_ONCE;
         for (uint32_t number = 0; number < plan->screen_count; number++) {
-            const Screen *screen = &plan->screens[number];
-            found->has_stopped[number] |= screen->stop(screen, form, first, last, found->is_stopped);
+            found->has_stopped[number] |= ask_screen(plan, &plan->screens[number], found, first, last);
         }
     }
 }
 
-static void find_earliest(const Screen *time, Found *found)
+/* Whether a screen notes the times. */
+static bool is_time_screened(const Plan *plan)
 {
-    int64_t earliest = INT64_MAX;
-    for (size_t row = 0; row < found->form.row_count; row++) {
-        int64_t value;
-        if (read_whole(get_cell(time, &found->form, row, time->position), &value)) {
-            found->has_earliest = true;
-            earliest = value < earliest ? value : earliest;
+    for (uint32_t number = 0; number < plan->screen_count; number++) {
+        if (plan->screens[number].stop == stop_time && plan->screens[number].position == plan->time->position) {
+            return true;
         }
     }
-    found->earliest = earliest;
+    return false;
+}
+
+static void find_earliest(const Screen *time, Found *found)
+{
+    for (size_t row = 0; row < found->form.row_count; row++) {
+        note_time(&found->earliest, get_cell(time, &found->form, row, time->position));
+    }
 }
 
 void look(const Plan *plan, const Piece *piece, Found *found)
@@ -72,7 +84,7 @@ void look(const Plan *plan, const Piece *piece, Found *found)
         }
     }
     ask_screens(plan, found);
-    if (plan->time) {
+    if (plan->time && !is_time_screened(plan)) {
         find_earliest(plan->time, found);
     }
     for (size_t row = 0; row < form->row_count; row++) {

@@ -23,8 +23,7 @@ typedef struct {
     bool *has_stopped;      /* by screen; after them the one for names */
     size_t stopped_count;
     Names *names;
-    bool has_earliest;
-    int64_t earliest;       /* the least of the times that are whole numbers */
+    Earliest earliest;
 } Found;
 
 /* Looks at a piece; `found` is to be given back by `forget` whatever its form's fault. */

@@ -200,7 +200,7 @@ static PyObject *describe(const Plan *plan, const Piece *piece, const Found *fou
         size_t filled = form->row_count ? get_end(form, form->row_count - 1) + 1 : 0;
         /* What was added belongs to the last record of the piece alone. */
         filled -= form->row_count == form->record_count && filled ? piece->added : 0;
-        earliest = found->has_earliest ? PyLong_FromLongLong(found->earliest) : Py_NewRef(Py_None);
+        earliest = found->earliest.is_known ? PyLong_FromLongLong(found->earliest.seconds) : Py_NewRef(Py_None);
         described = Py_BuildValue("(nnnnOnOOOO)", (Py_ssize_t)form->record_count, (Py_ssize_t)form->row_count,
                                   (Py_ssize_t)filled, (Py_ssize_t)form->longest, earliest,
                                   (Py_ssize_t)found->ragged_count, ragged, stopped_by, stopped, names);

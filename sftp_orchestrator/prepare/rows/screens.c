@@ -177,11 +177,20 @@ bool read_whole(Text cell, int64_t *value)
     return true;
 }
 
+static inline bool is_time(const Screen *screen, Text cell, int64_t *seconds)
+{
+    uint64_t number;
+    if (cell.size > screen->max_bytes || !read_unsigned(cell, &number)) {
+        return false;
+    }
+    *seconds = (int64_t)number;
+    return *seconds >= screen->lowest && *seconds <= screen->highest;
+}
+
 static inline bool is_no_time(const Screen *screen, Text cell)
 {
-    uint64_t seconds;
-    return cell.size > screen->max_bytes || !read_unsigned(cell, &seconds) || (int64_t)seconds < screen->lowest
-           || (int64_t)seconds > screen->highest;
+    int64_t seconds;
+    return !is_time(screen, cell, &seconds);
 }
 
 static inline bool is_not_whole(const Screen *screen, Text cell)
@@ -284,6 +293,36 @@ STOP_CELLS(stop_decimal, is_no_decimal)
 STOP_CELLS(stop_phone, is_no_phone)
 STOP_CELLS(stop_email, is_no_email)
 STOP_CELLS(stop_date, is_no_date)
+
+void note_time(Earliest *earliest, Text cell)
+{
+    int64_t seconds;
+    if (read_whole(cell, &seconds) && (!earliest->is_known || seconds < earliest->seconds)) {
+        *earliest = (Earliest){.is_known = true, .seconds = seconds};
+    }
+}
+
+bool stop_time_noting(
+    const Screen *screen, const Form *form, size_t first, size_t last, uint8_t *is_stopped, Earliest *earliest)
+{
+    bool any = false;
+    int64_t least = INT64_MAX;
+    for (size_t row = first; row < last; row++) {
+        Text cell = get_cell(screen, form, row, screen->position);
+        int64_t seconds;
+        if (is_time(screen, cell, &seconds)) {
+            least = seconds < least ? seconds : least;
+        } else if (cell.size > 0) {
+            is_stopped[row] = true;
+            any = true;
+            note_time(earliest, cell);
+        }
+    }
+    if (least != INT64_MAX && (!earliest->is_known || least < earliest->seconds)) {
+        *earliest = (Earliest){.is_known = true, .seconds = least};
+    }
+    return any;
+}
 
 bool stop_any_long(const Screen *screen, const Form *form, size_t first, size_t last, uint8_t *is_stopped)
 {

@@ -56,6 +56,18 @@ Stop stop_other;
 Stop stop_foreign;
 /* Stops cells that are no digits, `max_bytes` at most and without a sign, of a number within a span. */
 Stop stop_time;
+
+/* The least of the times that are whole numbers, whether they are stopped or not. */
+typedef struct {
+    bool is_known;
+    int64_t seconds;
+} Earliest;
+
+void note_time(Earliest *earliest, Text cell);
+
+/* Does as `stop_time`, and notes the earliest on the way. */
+bool stop_time_noting(
+    const Screen *screen, const Form *form, size_t first, size_t last, uint8_t *is_stopped, Earliest *earliest);
 /* Stops cells that are no whole number of up to `digits` within a span. */
 Stop stop_whole;
 /* Stops cells that are no digits with at most one point between them, and perhaps a minus before. */

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sftp_orchestrator.errors import LocalFault
 
@@ -126,6 +127,32 @@ def write_durably(path: Path, content: bytes, mode: int = WORK_MODE) -> None:
     finally:
         unfinished.unlink(missing_ok=True)
     fsync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def written_durably(path: Path, *, advance: Callable[[int], None]) -> Iterator[BinaryIO]:
+    """Give what is to become ``path``, for us alone: there in full and durably after the context, or as it was before.
+
+    ``advance`` is told of the bytes that are brought to the disk at the end, slice by slice, and may raise.
+
+    Raises:
+        OSError: the disk is full or the folder not ours; nothing is left behind.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+
+    def go_on(count: int) -> bool:
+        advance(count)
+        return True
+
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, WORK_MODE), "wb") as out:
+            yield out
+        flush_file(unfinished, go_on)
+        unfinished.rename(path)
+        fsync_directory(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -41,8 +41,8 @@ def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, g
     with (
         files.as_local_fault("write", str(failed), hint=hint),
         _Source(path, scan) as source,
-        _written(failed) as bad,
-        _written(good) if good is not None else _nowhere() as kept,
+        files.written_durably(failed, advance=lambda _: watch.advance(0)) as bad,
+        files.written_durably(good, advance=lambda _: watch.advance(0)) if good is not None else _nowhere() as kept,
     ):
         bad.write(_describe_header(scan))
         kept.write(scan.header.header_bytes)
@@ -99,22 +99,6 @@ class _Source:
             start += len(piece)
             if not piece:
                 return
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """Write ``path`` durably: temporary name, fsync, rename, fsync of the folder."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with os.fdopen(os.open(unfinished, flags, files.WORK_MODE), "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.rename(path)
-        files.fsync_directory(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

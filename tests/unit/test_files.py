@@ -103,3 +103,21 @@ def test_a_made_folder_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.
     files.make_folder(tmp_path / "a" / "b", 0o700)
     assert synced[2:] == [tmp_path / "a"]
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+
+
+def test_what_is_written_durably_is_there_in_full_or_not_at_all(tmp_path: Path) -> None:
+    """Whatever ends it before its end, or while it is brought to the disk, leaves what was there before."""
+    path = tmp_path / "target.csv"
+
+    def stop(_: int) -> None:
+        raise InterruptedError
+
+    with files.written_durably(path, advance=lambda _: None) as out:
+        out.write(b"one")
+        assert not path.exists()
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"one", files.WORK_MODE)
+    with pytest.raises(ZeroDivisionError), files.written_durably(path, advance=lambda _: None) as out:
+        out.write(b"%d" % (1 // 0))
+    with pytest.raises(InterruptedError), files.written_durably(path, advance=stop) as out:
+        out.write(b"two")
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("target.csv", b"one")]

@@ -19,8 +19,8 @@ from sftp_orchestrator.prepare.stopping import Stopped
 
 READING_MEMORY = "96MB"
 """For DuckDB's own pool; with its buffers for reading it stays below the daemon's 300 MB, whatever the file's size."""
-SORTING_MEMORY = "256MB"
-"""The same where a file is sorted or its rows are told apart: what does not fit is spilled; below 512 MB in all."""
+COMPARING_MEMORY = "256MB"
+"""The same where rows are told apart: what does not fit is spilled; below 512 MB in all."""
 _POLL_SECONDS = 0.1
 _LINE_END = "\n"
 

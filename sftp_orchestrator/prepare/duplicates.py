@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from sftp_orchestrator.prepare import terms
-from sftp_orchestrator.prepare.duck import SORTING_MEMORY
+from sftp_orchestrator.prepare.duck import COMPARING_MEMORY
 from sftp_orchestrator.prepare.report import SHOWN
 
 FINGERPRINTS_NAME = "fingerprints.parquet"
@@ -47,7 +47,7 @@ def find_repeated(
     ``cells`` are the columns in which equal rows agree, ``earlier`` the fingerprints of files before this one. The
     fingerprints of the rows that are new are written to ``target``.
     """
-    connection.execute(f"SET memory_limit = '{SORTING_MEMORY}'")
+    connection.execute(f"SET memory_limit = '{COMPARING_MEMORY}'")
     # A NUL stands in no cell, so no two different rows give one text.
     text = ", ".join(f"coalesce({cell}, '')" for cell in cells)
     created = connection.execute(

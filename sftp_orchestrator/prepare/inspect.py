@@ -26,6 +26,7 @@ from sftp_orchestrator.prepare.returned import is_returned, leave_out_descriptio
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.scan import Scan, read_header
+from sftp_orchestrator.prepare.sorting import Unsorted, sort_by_time
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
 from sftp_orchestrator.prepare.unpack.unpacking import Original, Text, unpack
@@ -203,19 +204,24 @@ def _inspect(job: _Job, text: Text) -> Inspection:
             left_out = _find_refused(job, reading, scanned, checks, left_out)
         if job.feed.deduplicate is not None:
             left_out = _find_repeated(job, reading, scanned, columns, left_out)
-        if not left_out.conditions and not must_rewrite(header, columns, job.feed):
-            return Inspection(
-                path=text.path,
-                scan=scanned,
-                original=scanned,
-                fingerprint=scanned.fingerprint,
-                sha256=scanned.sha256,
-                is_rewritten=False,
-                tallies=left_out.tallies,
-                duplicate_rows=0,
-            )
-        _write_good(job, reading, scanned, columns, left_out)
-    return _inspect_good(job, scanned, left_out, time_column=time_column)
+        is_written = bool(left_out.conditions) or must_rewrite(header, columns, job.feed)
+        if is_written:
+            _write_good(job, reading, scanned, columns, left_out)
+    if job.feed.sort_by_time and time_column is not None:
+        unsorted = _describe_good(job, scanned, left_out) if is_written else _describe_whole(text.path, scanned)
+        is_written |= sort_by_time(unsorted, time_column, job.good_rows, watch=job.watch.without_progress())
+    if is_written:
+        return _inspect_good(job, scanned, left_out, time_column=time_column)
+    return Inspection(
+        path=text.path,
+        scan=scanned,
+        original=scanned,
+        fingerprint=scanned.fingerprint,
+        sha256=scanned.sha256,
+        is_rewritten=False,
+        tallies=left_out.tallies,
+        duplicate_rows=0,
+    )
 
 
 def _require_no_error(notes: Sequence[Finding]) -> None:
@@ -293,6 +299,28 @@ def _write_good(
     if is_rewritten:
         rewriting, table = make_rewriting(columns, job.feed, left_out.conditions), reading.table
         reading.wait_for(lambda: table.rewrite(rewriting, job.good_rows))
+
+
+def _describe_whole(path: Path, scanned: Scan) -> Unsorted:
+    return Unsorted(
+        path=path,
+        header=scanned.header,
+        end=scanned.body_end,
+        records=scanned.records,
+        fingerprint=scanned.fingerprint,
+    )
+
+
+def _describe_good(job: _Job, original: Scan, left_out: _LeftOut) -> Unsorted:
+    """Return what was written of a file; whatever was, keeps its columns' order."""
+    fingerprint = files.get_fingerprint(job.good_rows)
+    return Unsorted(
+        path=job.good_rows,
+        header=read_header(job.good_rows),
+        end=fingerprint.size,
+        records=original.records - left_out.refused - left_out.duplicates,
+        fingerprint=fingerprint,
+    )
 
 
 def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column: int | None) -> Inspection:

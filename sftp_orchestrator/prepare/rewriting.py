@@ -38,25 +38,20 @@ def require_columns(header: Header, columns: Sequence[ImportedColumn], feed: Fee
 
 
 def must_rewrite(header: Header, columns: Sequence[ImportedColumn], feed: Feed) -> bool:
-    """Return whether a file is written anew even if all of its rows are sent. Pure."""
+    """Return whether rows are written in another form than they came in, even if all are sent. Pure."""
     return (
         header.delimiter != ","
         or feed.event_name is not None
-        or feed.sort_by_time
         or any(column.header != column.original for column in columns)
     )
 
 
 def make_rewriting(columns: Sequence[ImportedColumn], feed: Feed, left_out: Sequence[str]) -> Rewriting:
     """Return what becomes of a file; ``left_out`` are conditions in SQL for the rows that are not sent. Pure."""
-    time = find_time(columns, feed)
-    # Equal times keep their order; an event without a time happens when it is processed.
-    order = f"ORDER BY TRY_CAST({time.sql} AS HUGEINT) NULLS LAST, number" if feed.sort_by_time and time else ""
     constant = feed.event_name is not None
     return Rewriting(
         names=[*(column.header for column in columns), *([clevertap.EVENT_NAME] if constant else [])],
         positions=[column.position for column in columns],
         constants=[feed.event_name] if feed.event_name is not None else [],
         is_kept=" AND ".join(f"NOT ({condition})" for condition in left_out) or "true",
-        order=order,
     )

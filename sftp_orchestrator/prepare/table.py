@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from sftp_orchestrator.prepare import terms
-from sftp_orchestrator.prepare.duck import SORTING_MEMORY, copy_to_csv
+from sftp_orchestrator.prepare.duck import copy_to_csv
 from sftp_orchestrator.prepare.duplicates import Repeated, find_repeated
 from sftp_orchestrator.prepare.examine import Count, Examination
 from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, Header
@@ -38,8 +38,6 @@ class Rewriting:
     """values of further columns, the same in every row"""
     is_kept: str = "true"
     """SQL; whether the row of this ``number`` stays"""
-    order: str = ""
-    """SQL; ORDER BY …; without it rows keep their order"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,13 +134,11 @@ class Table:
         return [Count(check=check, rows=int(rows), first=(int(first),)) for check, rows, first in pairs if rows]
 
     def rewrite(self, rewriting: Rewriting, target: Path) -> None:
-        """Write the file anew to ``target``, as CSV with commas and LF; values stay what they are.
+        """Write the file anew to ``target``, as CSV with commas and LF; values stay what they are, rows in their order.
 
         How many rows were written is for the caller to find out, who reads them anyway.
         """
         self._keep_order()
-        if rewriting.order:
-            self._connection.execute(f"SET memory_limit = '{SORTING_MEMORY}'")
         columns = [f"c{position}" for position in rewriting.positions]
         if len(rewriting.names) == 1:
             # A row of one empty cell would be a blank line; an empty text is written as "".
@@ -150,7 +146,7 @@ class Table:
         values = ", ".join([*columns, *(terms.quote(value) for value in rewriting.constants)])
         query = (
             f"SELECT {values} FROM {self._number_rows()}"  # noqa: S608 - literals are quoted, see _from
-            f" WHERE {rewriting.is_kept} {rewriting.order}"
+            f" WHERE {rewriting.is_kept}"
         )
         copy_to_csv(self._connection, query, rewriting.names, target, [str(self._path)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+import struct
 
 import pytest
 
@@ -10,19 +10,102 @@ from sftp_orchestrator.prepare.pieces import PADDING
 from sftp_orchestrator.prepare.rows import _native
 from sftp_orchestrator.prepare.screens import Spec
 
+ROW = "=qII"
+NO_TIME = 2**63 - 1
+LATEST = NO_TIME - 1
+
+
+def _pack(*rows: tuple[int, int, int]) -> bytearray:
+    return bytearray(b"".join(struct.pack(ROW, *row) for row in rows))
+
+
+def _find(
+    content: bytes, *, time_column: int = 0, delimiter: str = ",", room: int = 9
+) -> tuple[list[tuple[int, ...]], int]:
+    rows = bytearray(16 * room)
+    count, longest = _native.find_rows(content, 0, time_column, delimiter, rows)
+    return list(struct.iter_unpack(ROW, rows[: 16 * count])), longest
+
 
 def test_records_are_put_one_behind_the_other() -> None:
-    """Records come in the order that is asked for."""
-    content = b"header\nfirst\nsecond\n"
-    starts, ends = array("q", [13, 7, 0]), array("q", [20, 13, 0])
-    assert _native.gather(content, memoryview(starts), memoryview(ends)) == b"second\nfirst\n"
+    """Records come in the order that is asked for, and what is behind them in the target stays."""
+    target = bytearray(b"." * 15)
+    assert _native.gather(b"header\nfirst\nsecond\n", _pack((0, 13, 20), (0, 7, 13)), target) == 13
+    assert target == b"second\nfirst\n.."
 
 
-@pytest.mark.parametrize(("start", "end"), [(-1, 2), (3, 2), (0, 7)])
+@pytest.mark.parametrize(("start", "end"), [(3, 2), (0, 7), (7, 7)])
 def test_no_byte_outside_of_the_content_is_read(start: int, end: int) -> None:
     """A record that does not lie in the content is an error."""
     with pytest.raises(ValueError, match="outside"):
-        _native.gather(b"123456", memoryview(array("q", [start])), memoryview(array("q", [end])))
+        _native.gather(b"123456", _pack((0, start, end)), bytearray(9))
+
+
+def test_no_byte_outside_of_the_target_is_written() -> None:
+    """Records that do not fit are an error, and so are rows that are cut or have no room to be sorted."""
+    with pytest.raises(ValueError, match="do not fit"):
+        _native.gather(b"123456", _pack((0, 0, 4), (0, 0, 4)), bytearray(7))
+    with pytest.raises(ValueError, match="16 bytes"):
+        _native.gather(b"123456", bytearray(15), bytearray(9))
+    with pytest.raises(ValueError, match="room for all"):
+        _native.sort_rows(bytearray(32), bytearray(16))
+    with pytest.raises(ValueError, match="fit into 32 bits"):
+        _native.find_rows(b"1\n", 2**32 - 2, 0, ",", bytearray(16))
+    with pytest.raises(ValueError, match="ASCII"):
+        _native.find_rows(b"1\n", 0, 0, "§", bytearray(16))
+
+
+@pytest.mark.parametrize(
+    ("cell", "time"),
+    [
+        *((b"1700000000", 1700000000), (b'"1700000000"', 1700000000), (b"-5", -5), (b"0", 0), (b"-0", 0)),
+        *((b"000000000000000000000000017", 17), (b"-00000000000000000000000000", 0), (b"9" * 18, 10**18 - 1)),
+        *((b"1" + b"0" * 18, LATEST), (b"9" * 60, LATEST), (b"-" + b"9" * 19, -LATEST)),
+        *((cell, NO_TIME) for cell in (b"", b'""', b"-", b"--1", b"+5", b"1.5", b" 1", b"1 ", b"soon", b'"1""2"')),
+    ],
+)
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_a_time_is_a_whole_number(cell: bytes, time: int, newline: bytes, column: int) -> None:
+    """Wherever its column stands; numbers of more than 18 digits are the latest, what is no number is behind all."""
+    cells = [b'"a,\n""b"', b'""']
+    cells.insert(column, cell)
+    record = b",".join(cells) + newline
+    found, longest = _find(record, time_column=column)
+    assert (found, longest) == ([(time, 0, len(record))], len(record))
+
+
+def test_records_end_outside_of_quotes() -> None:
+    """A record that has not ended, or for which there is no room, is not found."""
+    content = b'1,"a\n2,""\n"\n3,\n4,"x\n5,'
+    assert _find(content) == ([(1, 0, 12), (3, 12, 15)], 12)
+    assert _find(content, room=1) == ([(1, 0, 12)], 12)
+    assert _find(b"") == ([], 0)
+
+
+def test_a_record_that_lacks_the_column_has_no_time() -> None:
+    """As in a file that is written to while it is sorted: nothing else than the record is read."""
+    assert _find(b'1,2\n"3\n', time_column=2)[0] == [(NO_TIME, 0, 4)]
+    assert _find(b'1,"2"3,4\n5;6\n', time_column=1)[0] == [(NO_TIME, 0, 9), (NO_TIME, 9, 13)]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [3, 1, 2],
+        [5, 5, 1, 5, 1],
+        [NO_TIME, -LATEST, LATEST, 0, NO_TIME, -1, 1],
+        [1 << bit for bit in reversed(range(62))],
+        [n * 7919 % 5003 for n in range(5000)],
+    ],
+)
+def test_rows_are_sorted_and_equal_ones_keep_their_order(times: list[int]) -> None:
+    """Whatever span their times have."""
+    rows = [(time, number, number) for number, time in enumerate(times)]
+    packed = _pack(*rows)
+    assert not _native.sort_rows(packed, bytearray(len(packed)))
+    assert list(struct.iter_unpack(ROW, packed)) == sorted(rows)
+    assert _native.sort_rows(packed, bytearray(len(packed)))
 
 
 def _make_reader(*screens: Spec, names: Spec | None = None, width: int = 2) -> _native.Reader:

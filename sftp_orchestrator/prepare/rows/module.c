@@ -4,52 +4,127 @@
 #include <Python.h>
 
 #include "module.h"
+#include "order.h"
 #include "rows.h"
 
+/* Returns how many rows a buffer holds, or -1 with an exception set where it is none of rows. */
+static Py_ssize_t count_rows(const Py_buffer *rows)
+{
+    if (rows->len % (Py_ssize_t)sizeof(Row) != 0 || (uintptr_t)rows->buf % _Alignof(Row) != 0) {
+        PyErr_SetString(PyExc_ValueError, "rows must be of 16 bytes each, and aligned");
+        return -1;
+    }
+    return rows->len / (Py_ssize_t)sizeof(Row);
+}
+
+PyDoc_STRVAR(find_rows_doc,
+             "find_rows(content, base, time_column, delimiter, rows, /)\n--\n\n"
+             "Find the records that end within the content, which begins with one, and the time of each.\n\n"
+             "They are written to ``rows``, as many as it has room for, their places counted from ``base``. Returns how\n"
+             "many, and the bytes of the longest.");
+
+static PyObject *module_find_rows(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer content, rows;
+    unsigned long long base, time_column;
+    int delimiter;
+    if (!PyArg_ParseTuple(arguments, "y*KKCw*", &content, &base, &time_column, &delimiter, &rows)) {
+        return NULL;
+    }
+    PyObject *found = NULL;
+    Py_ssize_t capacity = count_rows(&rows);
+    if (capacity < 0) {
+        goto done;
+    }
+    if (delimiter > 0x7F || base > UINT32_MAX || (uint64_t)content.len > UINT32_MAX - base) {
+        PyErr_SetString(PyExc_ValueError, "the delimiter must be ASCII, and places fit into 32 bits");
+        goto done;
+    }
+    Text text = {.content = content.buf,
+                 .size = (size_t)content.len,
+                 .time_column = (size_t)time_column,
+                 .delimiter = (uint8_t)delimiter};
+    size_t count, longest;
+    Py_BEGIN_ALLOW_THREADS
+    count = find_rows(&text, (uint32_t)base, rows.buf, (size_t)capacity, &longest);
+    Py_END_ALLOW_THREADS
+    found = Py_BuildValue("nn", (Py_ssize_t)count, (Py_ssize_t)longest);
+done:
+    PyBuffer_Release(&content);
+    PyBuffer_Release(&rows);
+    return found;
+}
+
+PyDoc_STRVAR(sort_rows_doc, "sort_rows(rows, spare, /)\n--\n\n"
+                            "Order rows by time, equal times as they come; ``spare`` is scratch, and as large. Return whether\n"
+                            "they were in order.");
+
+static PyObject *module_sort_rows(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer rows, spare;
+    if (!PyArg_ParseTuple(arguments, "w*w*", &rows, &spare)) {
+        return NULL;
+    }
+    PyObject *found = NULL;
+    Py_ssize_t count = count_rows(&rows);
+    if (count < 0 || count_rows(&spare) < 0) {
+        goto done;
+    }
+    if (spare.len < rows.len) {
+        PyErr_SetString(PyExc_ValueError, "spare must have room for all rows");
+        goto done;
+    }
+    bool was_ordered;
+    Py_BEGIN_ALLOW_THREADS
+    was_ordered = sort_rows(rows.buf, spare.buf, (size_t)count);
+    Py_END_ALLOW_THREADS
+    found = PyBool_FromLong(was_ordered);
+done:
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&spare);
+    return found;
+}
+
 /* Returns the bytes of all records, or -1 with an exception set where one does not lie within the content. */
-static Py_ssize_t measure(Py_ssize_t content_size, const int64_t *starts, const int64_t *ends, size_t count)
+static Py_ssize_t measure(Py_ssize_t content_size, const Row *rows, size_t count)
 {
     Py_ssize_t size = 0;
     for (size_t row = 0; row < count; row++) {
-        if (starts[row] < 0 || ends[row] < starts[row] || ends[row] > content_size) {
+        if (rows[row].end < rows[row].start || (Py_ssize_t)rows[row].end > content_size) {
             PyErr_SetString(PyExc_ValueError, "a record lies outside of the content");
             return -1;
         }
-        size += (Py_ssize_t)(ends[row] - starts[row]);
+        size += (Py_ssize_t)(rows[row].end - rows[row].start);
     }
     return size;
 }
 
-PyDoc_STRVAR(gather_doc, "gather(content, starts, ends, /)\n--\n\n"
-                         "Return the records ``content[start:end]``, one behind the other; starts and ends are int64.");
+PyDoc_STRVAR(gather_doc, "gather(content, rows, target, /)\n--\n\n"
+                         "Copy the records of the content into the target, one behind the other; return their bytes.");
 
 static PyObject *module_gather(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    Py_buffer content, starts, ends;
-    if (!PyArg_ParseTuple(arguments, "y*y*y*", &content, &starts, &ends)) {
+    Py_buffer content, rows, target;
+    if (!PyArg_ParseTuple(arguments, "y*y*w*", &content, &rows, &target)) {
         return NULL;
     }
     PyObject *found = NULL;
-    size_t count = (size_t)starts.len / sizeof(int64_t);
-    if (starts.len != ends.len || starts.len % (Py_ssize_t)sizeof(int64_t) != 0) {
-        PyErr_SetString(PyExc_ValueError, "starts and ends must be as many, and int64");
-        goto done;
-    }
-    Py_ssize_t size = measure(content.len, starts.buf, ends.buf, count);
-    if (size >= 0) {
-        found = PyBytes_FromStringAndSize(NULL, size);
-    }
-    if (found != NULL) {
-        uint8_t *target = (uint8_t *)PyBytes_AsString(found);
+    Py_ssize_t count = count_rows(&rows);
+    Py_ssize_t size = count < 0 ? -1 : measure(content.len, rows.buf, (size_t)count);
+    if (size > target.len) {
+        PyErr_SetString(PyExc_ValueError, "the records do not fit into the target");
+    } else if (size >= 0) {
         Py_BEGIN_ALLOW_THREADS
-        gather(content.buf, starts.buf, ends.buf, count, target);
+        gather(content.buf, rows.buf, (size_t)count, target.buf);
         Py_END_ALLOW_THREADS
+        found = PyLong_FromSsize_t(size);
     }
-done:
     PyBuffer_Release(&content);
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&ends);
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&target);
     return found;
 }
 
@@ -104,6 +179,8 @@ static PyObject *module_find_record_ends(PyObject *module, PyObject *arguments)
 static PyMethodDef methods[] = {
     {"find_cut", module_find_cut, METH_VARARGS, find_cut_doc},
     {"find_record_ends", module_find_record_ends, METH_VARARGS, find_record_ends_doc},
+    {"find_rows", module_find_rows, METH_VARARGS, find_rows_doc},
+    {"sort_rows", module_sort_rows, METH_VARARGS, sort_rows_doc},
     {"gather", module_gather, METH_VARARGS, gather_doc},
     {NULL, NULL, 0, NULL},
 };

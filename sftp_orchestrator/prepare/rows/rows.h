@@ -92,7 +92,4 @@ size_t find_record_ends(const uint8_t *content, size_t size, int64_t offset, int
 /* Returns how many bytes the character at `p` has, or 0 where there is none in UTF-8; there is ASCII somewhere behind. */
 size_t measure_character(const uint8_t *p);
 
-/* Copies records, each from its start to its end in `content`, one behind the other to `target`. */
-void gather(const uint8_t *content, const int64_t *starts, const int64_t *ends, size_t count, uint8_t *target);
-
 #endif

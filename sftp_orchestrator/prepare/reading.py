@@ -30,6 +30,8 @@ from sftp_orchestrator.prepare.table import Table
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
+LARGE_ROW_BYTES = 8 * 1024
+"""On average: of smaller rows the 2048 that DuckDB takes at a time are a small part of its memory."""
 
 
 class Reading:
@@ -155,14 +157,21 @@ class Reading:
 
     def _explain_memory(self) -> DecisionNeeded:
         found = self._get_scan()
-        average = (found.body_end - self.header.body_start) // found.records
-        return DecisionNeeded(
-            "inspect",
-            self.path.name,
-            "DuckDB's memory ran out",
-            hint=f"its rows have {average} bytes on average, the longest {found.longest_record}:"
-            " send fewer columns or shorter values",
+        hint = explain_memory(
+            records=found.records, body_bytes=found.body_end - self.header.body_start, longest=found.longest_record
         )
+        return DecisionNeeded("inspect", self.path.name, "DuckDB's memory ran out", hint=hint)
+
+
+def explain_memory(*, records: int, body_bytes: int, longest: int) -> str:
+    """Return why DuckDB's memory was too little for so many rows of so many bytes, and what helps. Pure."""
+    average = body_bytes // records
+    if average >= LARGE_ROW_BYTES:
+        return f"its rows have {average} bytes on average, the longest {longest}: send fewer columns or shorter values"
+    return (
+        f"its rows are not large, {average} bytes on average, but {records:,} are too many at once:"
+        " send them in several files"
+    )
 
 
 @contextmanager

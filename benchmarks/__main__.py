@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measures the cases, shows the tables, and ends with 1 where a budget is missed."""
+"""``python -m benchmarks``: measures the cases, shows tables, ends with 1 where a budget is missed or a case fails."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from rich.console import Console
 from benchmarks import reporting, running
 from benchmarks.case import Bench
 from benchmarks.cases import CASES
-from benchmarks.measuring import MeasurementFailed
-from benchmarks.running import ContendersDisagree
-from benchmarks.verdicts import judge
-from sftp_orchestrator.errors import Failure
+from benchmarks.running import Failed
+from benchmarks.verdicts import Result, judge
 
 TABLE_COLUMNS = 100
 
@@ -42,20 +40,20 @@ def main(
     console = Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
     told = Console(stderr=True)
     at = datetime.datetime.now(datetime.UTC)
-    try:
-        with _open_work(work) as folder:
-            bench = Bench(work=folder, is_quick=quick, tell=lambda text: told.print(f"[dim]{text} …[/]"))
-            results = [running.run(CASES[name], bench, rounds=rounds) for name in chosen]
-    except (Failure, MeasurementFailed, ContendersDisagree) as error:
-        told.print(f"error: {error}", style="red", markup=False)
-        raise typer.Exit(1) from error
+    with _open_work(work) as folder:
+        bench = Bench(work=folder, is_quick=quick, tell=lambda text: told.print(f"[dim]{text} …[/]"))
+        outcomes = running.run_all([CASES[name] for name in chosen], bench, rounds=rounds)
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     verdicts = [judge(result, budget) for result in results for budget in CASES[result.case].budgets]
     console.print(reporting.make_results_table(results))
     console.print(reporting.make_verdicts_table(verdicts))
+    if failed:
+        console.print(reporting.make_failures_table(failed))
     if json_file is not None:
-        document = reporting.make_document(results, verdicts, at=at, is_quick=quick)
+        document = reporting.make_document(results, verdicts, failed, at=at, is_quick=quick)
         json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    raise typer.Exit(0 if all(verdict.is_met for verdict in verdicts) else 1)
+    raise typer.Exit(0 if not failed and all(verdict.is_met for verdict in verdicts) else 1)
 
 
 @contextmanager

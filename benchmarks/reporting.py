@@ -13,7 +13,9 @@ from pathlib import Path
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
+from benchmarks.running import Failed
 from benchmarks.verdicts import MB, Result, Spread, Verdict, spread
 
 _LIBRARIES = ("duckdb",)
@@ -73,8 +75,23 @@ def make_verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
+def make_failures_table(failed: Sequence[Failed]) -> Table:
+    """Return a table with a row for each case that was not measured to its end. Pure."""
+    table = Table(title="Failed", title_justify="left", box=box.SIMPLE)
+    for name in ("case", "reason"):
+        table.add_column(name)
+    for failure in failed:
+        table.add_row(failure.case, Text(failure.reason, style="bold red"))
+    return table
+
+
 def make_document(
-    results: Sequence[Result], verdicts: Sequence[Verdict], *, at: datetime.datetime, is_quick: bool
+    results: Sequence[Result],
+    verdicts: Sequence[Verdict],
+    failed: Sequence[Failed],
+    *,
+    at: datetime.datetime,
+    is_quick: bool,
 ) -> dict[str, object]:
     """Return results and verdicts as JSON takes them."""
     return {
@@ -82,6 +99,7 @@ def make_document(
         "quick": is_quick,
         "machine": describe_machine(),
         "results": [dataclasses.asdict(result) for result in results],
+        "failed": [dataclasses.asdict(failure) for failure in failed],
         "verdicts": [{**dataclasses.asdict(verdict), "promise": verdict.budget.describe()} for verdict in verdicts],
     }
 

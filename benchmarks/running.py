@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from benchmarks.case import Bench, Case
-from benchmarks.measuring import Measurement
+from benchmarks.measuring import Measurement, MeasurementFailed
 from benchmarks.verdicts import OURS, Result
+from sftp_orchestrator.errors import Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A case that could not be measured to its end."""
+
+    case: str
+    reason: str
 
 
 class ContendersDisagree(Exception):  # noqa: N818 - the sentence is in the name
     """Two contenders found different things: one of them did not do the work."""
+
+
+def run_all(cases: Sequence[Case], bench: Bench, *, rounds: int | None = None) -> list[Result | Failed]:
+    """Measure ``cases`` one after the other, whatever becomes of some of them. Blocking."""
+    outcomes: list[Result | Failed] = []
+    for case in cases:
+        try:
+            outcomes.append(run(case, bench, rounds=rounds))
+        except (Failure, MeasurementFailed, ContendersDisagree) as error:
+            outcomes.append(Failed(case=case.name, reason=str(error)))
+    return outcomes
 
 
 def run(case: Case, bench: Bench, *, rounds: int | None = None) -> Result:

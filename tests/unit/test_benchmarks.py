@@ -9,11 +9,15 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
 
+from benchmarks import __main__ as bench_main
 from benchmarks import data, reporting, running
 from benchmarks.case import Bench, Case, Contender, Stage
 from benchmarks.cases import CASES
-from benchmarks.measuring import Measurement
+from benchmarks.measuring import Measurement, MeasurementFailed
 from benchmarks.running import ContendersDisagree
 from benchmarks.verdicts import MB, OURS, Budget, Kind, Result, judge, spread
 from sftp_orchestrator.destination.clevertap import FeedType
@@ -80,18 +84,18 @@ def test_document_is_json_with_the_machine_and_each_verdict() -> None:
     """What is kept tells the machine, every measurement, and which budgets were met."""
     result = make_result([make_measurement(1)], [make_measurement(4)])
     verdict = judge(result, Budget(kind=Kind.TIMES_FASTER, limit=5, peer="peer"))
-    document = json.loads(json.dumps(reporting.make_document([result], [verdict], at=data.NOW, is_quick=False)))
+    document = json.loads(json.dumps(reporting.make_document([result], [verdict], [], at=data.NOW, is_quick=False)))
     assert document["machine"]["cpus"] >= 1
     assert document["results"][0]["measured"]["peer"][0]["seconds"] == 4
     (kept,) = document["verdicts"]
     assert (kept["promise"], kept["is_met"]) == ("at least 5 times as fast as the peer", False)
 
 
-def _make_case(contenders: tuple[Contender, ...]) -> Case:
+def _make_case(contenders: tuple[Contender, ...], name: str = "read") -> Case:
     def set_up(_: Bench) -> AbstractContextManager[Stage]:
         return nullcontext(Stage(bytes=1, contenders=contenders))
 
-    return Case(name="read", rounds=2, budgets=(), set_up=set_up)
+    return Case(name=name, rounds=2, budgets=(), set_up=set_up)
 
 
 def test_contenders_take_turns(tmp_path: Path) -> None:
@@ -118,6 +122,43 @@ def test_contender_that_does_other_work_is_found_out(tmp_path: Path) -> None:
     bench = Bench(work=tmp_path, is_quick=True, tell=lambda _: None)
     with pytest.raises(ContendersDisagree, match="peer found 2 rows, not 3"):
         running.run(_make_case((ours, lazy)), bench)
+
+
+def test_a_case_that_fails_keeps_no_other_from_being_measured(tmp_path: Path) -> None:
+    """Its reason is told, in the order of the cases, in a table and in what is kept."""
+
+    def fail() -> Measurement:
+        raise MeasurementFailed("it ended with 1 [sic]")
+
+    bench = Bench(work=tmp_path, is_quick=True, tell=lambda _: None)
+    broken = _make_case((Contender(name=OURS, measure=fail),))
+    whole = _make_case((Contender(name=OURS, measure=lambda: make_measurement(1)),))
+    first, second = running.run_all([broken, whole], bench)
+    assert first == running.Failed(case="read", reason="it ended with 1 [sic]")
+    assert isinstance(second, Result)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(reporting.make_failures_table([first]))
+    assert "it ended with 1 [sic]" in console.export_text()
+    document = reporting.make_document([second], [], [first], at=data.NOW, is_quick=False)
+    assert document["failed"] == [{"case": "read", "reason": "it ended with 1 [sic]"}]
+
+
+def test_bench_ends_with_1_where_a_case_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else tells a script; the other case's table is there."""
+
+    def fail() -> Measurement:
+        raise MeasurementFailed("it ended with 1")
+
+    broken = _make_case((Contender(name=OURS, measure=fail),), "broken")
+    whole = _make_case((Contender(name=OURS, measure=lambda: make_measurement(1)),), "whole")
+    monkeypatch.setattr(bench_main, "CASES", {"broken": broken, "whole": whole})
+    command = typer.Typer()
+    command.command()(bench_main.main)
+    done = CliRunner().invoke(command, ["--work", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "it ended with 1" in done.stdout
+    assert OURS in done.stdout
+    assert CliRunner().invoke(command, ["whole", "--work", str(tmp_path)]).exit_code == 0
 
 
 @pytest.mark.parametrize("type_", list(FeedType))

@@ -12,6 +12,7 @@ from sftp_orchestrator.inference.column_type import LEAST_SHARE, TypeChoice, cho
 from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 from sftp_orchestrator.inference.roles import Role
+from sftp_orchestrator.inference.traits import Trait
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION
@@ -20,9 +21,15 @@ _RESERVED = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TI
 """A column that does not play this part may not have the name."""
 _TEXTS = frozenset({"Name", "Email", "Phone", "Gender", "Employed", "Education", "Tz", "Photo"})
 """Properties of a profile that are STRING whatever their values look like."""
+_WITHOUT_TIME = "without ts an event counts as of when it is processed"
 _DATE_AS_TIME = (
-    "a date cannot be ts, which takes epoch seconds alone; without ts an event counts as of when it is processed"
+    "a date cannot be ts, which takes epoch seconds alone: have the producer add a column of them, in UTC, as"
+    f" 'ts'; {_WITHOUT_TIME}"
 )
+_MIXED_TIME = (
+    f"it cannot be ts: some cells are dates, some epoch times, and ts takes epoch seconds alone; {_WITHOUT_TIME}"
+)
+_NO_TIME = "no column gives ts, in epoch seconds: an event counts as of when it is processed"
 
 
 def propose(evidence: Evidence, names: Sequence[str]) -> Proposal:
@@ -94,7 +101,7 @@ def _name_properties(evidence: Evidence, chosen: dict[str, Role], left_out: dict
 
 def _propose_column(column: ColumnEvidence, role: Role | None, property_name: str) -> ProposedColumn:
     found = choose_type(column) if role is None else _choose_type_of_role(column, property_name)
-    doubts = (role.doubt,) if role is not None and role.doubt else ()
+    doubts = role.doubts if role is not None else ()
     if role is None and property_name != column.header:
         doubts = (headers.explain_new_name(column.header, _RESERVED),)
     return ProposedColumn(
@@ -123,12 +130,12 @@ def _doubt_time(proposal: Proposal, evidence: Evidence) -> Proposal:
     """Say of events without ``ts`` what that means, on the column of dates that may have been meant for it."""
     if proposal.type is FeedType.PROFILE or any(column.property_name == clevertap.TIME for column in proposal.columns):
         return proposal
-    dates = roles.find_date_for_time(evidence)
-    if dates is None:
-        said = "no column gives ts: an event counts as of when it is processed"
-        return replace(proposal, doubts=(*proposal.doubts, said))
+    found = roles.find_date_for_time(evidence)
+    if found is None:
+        return replace(proposal, doubts=(*proposal.doubts, _NO_TIME))
+    said = _MIXED_TIME if found.count(Trait.SECONDS) else _DATE_AS_TIME
     columns = [
-        replace(column, doubts=(_DATE_AS_TIME, *column.doubts)) if column.header == dates else column
+        replace(column, doubts=(said, *column.doubts)) if column.header == found.header else column
         for column in proposal.columns
     ]
     return replace(proposal, columns=tuple(columns))

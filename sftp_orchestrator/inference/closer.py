@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.clevertap import DataType
-from sftp_orchestrator.destination.rules import Rule
+from sftp_orchestrator.destination.rules import Rule, Scope, Severity
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import get_fingerprint
+from sftp_orchestrator.inference.column_type import LEAST_SHARE
 from sftp_orchestrator.inference.evidence import Evidence, FileEvidence, follow, open_sample
 from sftp_orchestrator.inference.proposal import Proposal
-from sftp_orchestrator.prepare.columns import list_columns
+from sftp_orchestrator.prepare import screens, terms
+from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
 from sftp_orchestrator.prepare.examine import Count
 from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.reading import Reading
@@ -29,6 +32,29 @@ _CHECKS_AT_ONCE = 60
 """So many fit into memory, whatever they look for; a file with more is read several times."""
 
 
+SHOWN_PLACES = 3
+"""So many of a few strays are named: they tell a typing error from a word that the producer means."""
+_FEW = 1 - LEAST_SHARE
+"""Where a larger share of rows is at fault they have one cause, and the first tells it."""
+EMPTY_TIME = Rule(
+    id="ts.empty",
+    scope=Scope.ROW,
+    severity=Severity.WARNING,
+    explanation="An event without ts counts as of when it is processed.",
+    remedy="Give it one.",
+)
+"""No rule of the inspection: ``ts`` is optional. Whoever chooses the column should know it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One row that is at fault."""
+
+    file: str
+    line: int
+    cell: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
     """A rule that rows of the files break, or the type that most cells of a column are of."""
@@ -37,10 +63,8 @@ class Trouble:
     header: str | None
     """of the column; None where it is the row"""
     rows: int
-    file: str
-    line: int
-    """of the first such row, in ``file``"""
-    cell: str
+    first: tuple[Place, ...]
+    """the first such row, and where they are few some more"""
 
 
 def look_closer(
@@ -62,7 +86,8 @@ def look_closer(
 
 
 def _add(first: Trouble, more: Trouble) -> Trouble:
-    return Trouble(**{**vars(first), "rows": first.rows + more.rows})
+    places = (*first.first, *more.first)[:SHOWN_PLACES]
+    return replace(first, rows=first.rows + more.rows, first=places)
 
 
 def _look_at(
@@ -70,9 +95,10 @@ def _look_at(
 ) -> Iterator[Trouble]:
     feed = proposal.to_feed(almost=True)
     columns = list_columns([column.header for column in file.columns], feed)
+    now = datetime.datetime.now(datetime.UTC)
     checks = [
         check
-        for check in list_checks(columns, feed, now=datetime.datetime.now(datetime.UTC), retention_days=None)
+        for check in (*list_checks(columns, feed, now=now, retention_days=None), *_check_empty_time(columns, feed))
         if not _is_settled(check, evidence) and not _is_explained(check, proposal)
     ]
     if not checks:
@@ -83,7 +109,7 @@ def _look_at(
         able = [check for check in checks if check.screen in stopped_by]
         for start in range(0, len(able), _CHECKS_AT_ONCE):
             look = follow(file.sample, reading, board, Phase.INSPECT)
-            counts = _count(reading, able[start : start + _CHECKS_AT_ONCE], look)
+            counts = _count(reading, able[start : start + _CHECKS_AT_ONCE], file.scan.records, look)
             _require_unchanged(file)
             yield from (_describe(file, count) for count in counts)
 
@@ -92,6 +118,13 @@ def _require_unchanged(file: FileEvidence) -> None:
     """What is known of the file's records holds for the file as it was scanned."""
     if get_fingerprint(file.sample.path) != file.scan.fingerprint:
         raise SourceChanged("infer", file.sample.name, "it changed while it was read")
+
+
+def _check_empty_time(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[Check]:
+    time = find_time(columns, feed)
+    if time is not None:
+        screen, broken = screens.Nobody(positions=(time.position,)), terms.is_blank(time.sql)
+        yield Check(rule=EMPTY_TIME, severity=EMPTY_TIME.severity, column=time, screen=screen, broken=broken)
 
 
 def _is_settled(check: Check, evidence: Evidence) -> bool:
@@ -112,22 +145,44 @@ def _is_explained(check: Check, proposal: Proposal) -> bool:
     )
 
 
-def _count(reading: Reading, checks: Sequence[Check], look: Callable[[], None]) -> list[Count]:
-    """Return the checks that fail."""
+def _count(reading: Reading, checks: Sequence[Check], records: int, look: Callable[[], None]) -> list[Count]:
+    """Return the checks that fail, with the first row of each; with a few more where few rows do."""
     table = reading.table
-    return reading.wait_for(lambda: table.find_first(checks), look=look)
+    found = reading.wait_for(lambda: table.find_first(checks), look=look)
+    # Each further row takes a further query, which begins behind the last one: for strays alone.
+    few = [count for count in found if count.rows <= _FEW * records]
+    for _ in range(SHOWN_PLACES - 1):
+        few = [count for count in few if count.rows > len(count.first)]
+        if not few:
+            break
+        few = _find_next(reading, few, look)
+        found = [next((more for more in few if more.check is count.check), count) for count in found]
+    return found
+
+
+def _find_next(reading: Reading, counts: Sequence[Count], look: Callable[[], None]) -> list[Count]:
+    table = reading.table
+    later = [replace(count.check, broken=f"({count.check.broken} AND number > {count.first[-1]})") for count in counts]
+    found = reading.wait_for(lambda: table.find_first(later), look=look)
+    return [replace(before, first=(*before.first, *more.first)) for before, more in zip(counts, found, strict=True)]
 
 
 def _describe(file: FileEvidence, count: Count) -> Trouble:
-    path = file.sample.path
-    ((offset, record),) = read_rows(path, file.scan, count.first[:1])
-    column = count.check.column
+    path, column = file.sample.path, count.check.column
+    rows = read_rows(path, file.scan, count.first)
+    # With the row's first byte, as everywhere: the line that it begins on.
+    lines = count_lines(path, [offset for offset, _ in rows])
+    places = (
+        Place(
+            file=file.sample.name,
+            line=lines[offset],
+            cell=split_record(record, ",")[column.position] if column is not None else "",
+        )
+        for offset, record in rows
+    )
     return Trouble(
         rule=count.check.rule,
         header=column.header if column is not None else None,
         rows=count.rows,
-        file=file.sample.name,
-        # With the row's first byte, as everywhere: the line that it begins on.
-        line=count_lines(path, [offset])[offset],
-        cell=split_record(record, ",")[column.position] if column is not None else "",
+        first=tuple(places),
     )

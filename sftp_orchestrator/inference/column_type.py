@@ -11,8 +11,12 @@ from sftp_orchestrator.inference.evidence import ColumnEvidence
 from sftp_orchestrator.inference.traits import CALENDAR_FORMATS, FINER_UNITS, Trait
 from sftp_orchestrator.prepare.type_forms import UNIX
 
-LEAST_SHARE = 0.99
-"""Of the filled cells that must be of a type: a file with 1 % of bad rows still goes, as ``max_bad_rows`` has it."""
+LEAST_SHARE = 0.95
+"""Of the filled cells that must be of a type: fewer strays than one in twenty are mistakes, and more may be meant.
+
+Types are for ever. A stray refused by a type that fits the others is seen, and can be mended; a column of numbers that
+became STRING because of it cannot.
+"""
 WORTH_TELLING = 0.5
 """Where this share is of a type and too few are, a person should know."""
 

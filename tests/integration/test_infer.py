@@ -22,6 +22,7 @@ from tests.support.inferring import paste, propose, write_rows
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "map-a-file.md"
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 FIRST = 1_700_000_000
+TOO_MANY = ", more than max_bad_rows (1 %)"
 DAY_TIME = "dd/MM/yyyy HH:mm:ss"
 
 
@@ -85,6 +86,39 @@ def test_shares_are_of_all_rows_with_the_first_that_differs(tmp_path: Path) -> N
     assert _get_line(entry, "rare") == "rare: {type: STRING}"
 
 
+def test_strays_among_epoch_seconds_are_named(tmp_path: Path) -> None:
+    """One bad value in 10,000 costs nothing but a comment: the share, and for each kind of stray the first places."""
+    times = {5: "abc", 700: "abc", 900: "n/a", 901: "soon", 6: "", 77: str(FIRST * 1000)}
+    rows = [("Sold", times.get(number, FIRST + number), f"u{number % 7}") for number in range(10_000)]
+    entry = propose(write_rows(tmp_path / "a.csv", ["event_name", "created_at", "user_id"], rows))
+    assert _get_line(entry, "created_at") == (
+        "created_at: {ct_name: ts, type: INTEGER} # doubtful: is this when the event happened?;"
+        " 99.9 % of rows are epoch seconds;"
+        ' 4 rows refused: ts is no whole number of epoch seconds; first: "abc" in lines 7 and 702, "n/a" in line 902;'
+        f' 1 row refused: ts is in milliseconds; first: "{FIRST * 1000}" in line 79;'
+        " 1 row: an event without ts counts as of when it is processed; first: in line 8"
+    )
+
+
+@pytest.mark.parametrize("header", ["event_name", "Event"])
+@pytest.mark.parametrize("stray", ["abc", "", str(FIRST * 1000)])
+def test_a_small_file_loses_its_time_to_no_stray(tmp_path: Path, header: str, stray: str) -> None:
+    """One of twenty is told, with what it does to the file, and the column stays ``ts``."""
+    rows = [("Sold", stray if number == 9 else FIRST + number, f"u{number % 7}") for number in range(20)]
+    line = _get_line(propose(write_rows(tmp_path / "a.csv", [header, "order_date", "user_id"], rows)), "order_date")
+    assert line.startswith("order_date: {ct_name: ts, type: INTEGER} # doubtful: ")
+    assert "95.0 % of rows are epoch seconds" in line
+    assert " in line 11" in line
+    assert line.endswith(" in line 11, more than max_bad_rows (1 %)") == bool(stray)
+
+
+def test_times_without_strays_have_no_share(tmp_path: Path) -> None:
+    """Nothing is said of what is as it should be."""
+    rows = [("Sold", FIRST + number, f"u{number % 7}") for number in range(20)]
+    entry = propose(write_rows(tmp_path / "a.csv", ["event_name", "ts", "user_id"], rows))
+    assert _get_line(entry, "ts") == "ts: {type: INTEGER}"
+
+
 def test_a_share_is_of_the_cells_that_are_filled(tmp_path: Path) -> None:
     """Empty cells are of no type, and of no wrong one."""
     rows = [("" if number % 2 else "ten" if number == 100 else "10",) for number in range(400)]
@@ -100,8 +134,8 @@ def test_a_share_is_of_the_cells_that_are_filled(tmp_path: Path) -> None:
         ("pieces", "1", "x", 'doubtful: 90.0 % of rows are INTEGER; first other: "x" in line 2'),
         ("sold", "2025-11-30", "x", 'doubtful: 90.0 % of rows are DATE yyyy-MM-dd; first other: "x" in line 2'),
         ("sold", "2025-11-30 10:00:00", "2025-11-30 10:00:01", 'such as "2025-11-30 10:00:01" in line 2'),
-        ("note", "x", "x" * 600, f'a value has more than 512 characters; first: "{"x" * 40}…" in line 2'),
-        ("note", "x", "$D_soon", '"$D_soon" in line 2'),
+        ("note", "x", "x" * 600, f'a value has more than 512 characters; first: "{"x" * 40}…" in line 2{TOO_MANY}'),
+        ("note", "x", "$D_soon", f'"$D_soon" in line 2{TOO_MANY}'),
     ],
 )
 def test_what_most_are_of_is_told_of_text(tmp_path: Path, header: str, good: str, bad: str, said: str) -> None:

@@ -151,6 +151,39 @@ def test_a_date_cannot_be_ts(header: str) -> None:
     assert (found.type, found.date_format) == ("DATE", "yyyy-MM-dd")
     assert found.property_name != "ts"
     assert "a date cannot be ts" in found.doubts[0]
+    assert "have the producer add a column of them, in UTC, as 'ts'" in found.doubts[0]
+
+
+@pytest.mark.parametrize("header", ["time_stamp", "created_at"])
+@pytest.mark.parametrize("stray", [TEXT, EMPTY, MILLISECONDS])
+@pytest.mark.parametrize(("strays", "share"), [(1, "99.0 %"), (5, "95.0 %"), (40, "60.0 %")])
+def test_strays_among_epoch_seconds_do_not_cost_the_time(header: str, stray: int, strays: int, share: str) -> None:
+    """A column whose name says a time is ``ts`` where most cells are epoch seconds, with the share of rows that are."""
+    found = _find(_propose(NAME, make_column(header, {SECONDS: 100 - strays, stray: strays}), USER), header)
+    assert (found.property_name, found.type) == ("ts", "INTEGER")
+    assert f"{share} of rows are epoch seconds" in found.doubts
+    assert not any("a date cannot be ts" in doubt for doubt in found.doubts)
+
+
+def test_milliseconds_are_named_with_their_share() -> None:
+    """A stray among milliseconds hides their unit no more than it does that of seconds."""
+    found = _find(_propose(NAME, make_column("created_at", {MILLISECONDS: 90, TEXT: 10}), USER), "created_at")
+    assert found.property_name == "ts"
+    assert found.doubts[0].startswith("90.0 % of rows are in milliseconds, and the receiver takes epoch seconds")
+    assert "ts.form" not in found.explained
+
+
+def test_of_two_times_the_one_that_is_so_throughout_is_taken() -> None:
+    """A column with many strays gives way to one behind it that has few."""
+    columns = (make_column("created_at", {SECONDS: 60, TEXT: 40}), make_column("sold_at", SECONDS))
+    assert _map(_propose(NAME, *columns, USER))["sold_at"] == "ts"
+
+
+def test_dates_mixed_with_epoch_times_are_told_as_such() -> None:
+    """Neither a date nor seconds: the reason is the mixture."""
+    found = _find(_propose(NAME, make_column("created_at", {ISO: 60, SECONDS: 40}), USER), "created_at")
+    assert found.type == "STRING"
+    assert found.doubts[0].startswith("it cannot be ts: some cells are dates, some epoch times")
 
 
 def test_events_without_any_time_are_told_so() -> None:

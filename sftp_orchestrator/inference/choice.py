@@ -29,7 +29,6 @@ _DATE_AS_TIME = (
 _MIXED_TIME = (
     f"it cannot be ts: some cells are dates, some epoch times, and ts takes epoch seconds alone; {_WITHOUT_TIME}"
 )
-_NO_TIME = "no column gives ts, in epoch seconds: an event counts as of when it is processed"
 
 
 def propose(evidence: Evidence, names: Sequence[str]) -> Proposal:
@@ -127,12 +126,12 @@ def _choose_type_of_role(column: ColumnEvidence, property_name: str) -> TypeChoi
 
 
 def _doubt_time(proposal: Proposal, evidence: Evidence) -> Proposal:
-    """Say of events without ``ts`` what that means, on the column of dates that may have been meant for it."""
+    """Say of events without ``ts`` what to do, on the column of dates that may have been meant for it."""
     if proposal.type is FeedType.PROFILE or any(column.property_name == clevertap.TIME for column in proposal.columns):
         return proposal
     found = roles.find_date_for_time(evidence)
     if found is None:
-        return replace(proposal, doubts=(*proposal.doubts, _NO_TIME))
+        return proposal
     said = _MIXED_TIME if found.count(Trait.SECONDS) else _DATE_AS_TIME
     columns = [
         replace(column, doubts=(said, *column.doubts)) if column.header == found.header else column

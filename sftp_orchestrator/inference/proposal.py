@@ -49,8 +49,6 @@ class Proposal:
     """the names of the files it was made from"""
     rows: int
     columns: tuple[ProposedColumn, ...]
-    doubts: tuple[str, ...] = ()
-    """that concern the feed as a whole"""
     findings: tuple[Finding, ...] = ()
     """what the header breaks with this feed, whatever is in the rows"""
 

@@ -28,8 +28,6 @@ def _list_lines(proposal: Proposal) -> Iterator[str]:
     yield f"{_INDENT}# Inferred from {files}: {size}."
     for finding in proposal.findings:
         yield f"{_INDENT}# {finding.severity}: {_flatten(finding.message)} ({finding.rule})"
-    for doubt in proposal.doubts:
-        yield f"{_INDENT}# {DOUBTFUL}: {_flatten(doubt)}"
     yield f"{_INDENT}{yaml_text.render_text(proposal.name)}:"
     doubtful = f"{DOUBTFUL}: " if proposal.is_type_doubtful else ""
     yield f"{_INDENT * 2}type: {proposal.type}  # {doubtful}{_flatten(proposal.reason)}"

@@ -188,7 +188,8 @@ def test_dates_mixed_with_epoch_times_are_told_as_such() -> None:
 
 def test_events_without_any_time_are_told_so() -> None:
     """Without ts an event counts as of when it is processed."""
-    assert "no column gives ts" in _propose(NAME, USER).doubts[0]
+    (finding,) = _propose(NAME, USER).findings
+    assert (finding.rule, finding.severity) == ("ts.no_column", "warning")
 
 
 def test_too_many_event_names_are_doubtful() -> None:

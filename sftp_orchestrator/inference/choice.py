@@ -9,6 +9,7 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.inference import headers, patterns, roles
 from sftp_orchestrator.inference.column_type import LEAST_SHARE, TypeChoice, choose_type
+from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 from sftp_orchestrator.inference.roles import Role
@@ -31,8 +32,8 @@ _MIXED_TIME = (
 )
 
 
-def propose(evidence: Evidence, names: Sequence[str]) -> Proposal:
-    """Return the feed entry for files of these names."""
+def propose(evidence: Evidence, names: Sequence[str], written: Dialect) -> Proposal:
+    """Return the feed entry for files of these names, whose text is ``written`` so."""
     kind = roles.choose_kind(evidence)
     chosen = {role.header: role for role in _choose_roles(evidence, kind.type)}
     left_out = _leave_out(evidence, kind.type)
@@ -51,6 +52,7 @@ def propose(evidence: Evidence, names: Sequence[str]) -> Proposal:
         patterns=tuple(patterns.make_patterns(names)),
         files=tuple(names),
         rows=evidence.rows,
+        written=written,
         columns=tuple(columns),
     )
     return _check_whole(_doubt_time(proposal, evidence))

@@ -16,8 +16,9 @@ from sftp_orchestrator.destination.rules import Rule, Scope, Severity
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import get_fingerprint
 from sftp_orchestrator.inference.column_type import LEAST_SHARE
-from sftp_orchestrator.inference.evidence import Evidence, FileEvidence, follow, open_sample
+from sftp_orchestrator.inference.evidence import Evidence, FileEvidence, follow
 from sftp_orchestrator.inference.proposal import Proposal
+from sftp_orchestrator.inference.samples import Sample, Workshop, naming
 from sftp_orchestrator.prepare import screens, terms
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
 from sftp_orchestrator.prepare.examine import Count
@@ -25,8 +26,9 @@ from sftp_orchestrator.prepare.lines import count_lines
 from sftp_orchestrator.prepare.reading import Reading
 from sftp_orchestrator.prepare.rejecting import read_rows
 from sftp_orchestrator.prepare.row_checks import TYPE_RULES, Check, list_checks
+from sftp_orchestrator.prepare.scan import Scan
 from sftp_orchestrator.prepare.tallying import split_record
-from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.progress import Phase
 
 _CHECKS_AT_ONCE = 60
 """So many fit into memory, whatever they look for; a file with more is read several times."""
@@ -68,7 +70,7 @@ class Trouble:
 
 
 def look_closer(
-    proposal: Proposal, evidence: Evidence, files: Sequence[FileEvidence], *, scratch: Path, board: Board
+    proposal: Proposal, evidence: Evidence, files: Sequence[FileEvidence], workshop: Workshop
 ) -> list[Trouble]:
     """Return what breaks rules, over all files; may be repeated. Blocking.
 
@@ -78,10 +80,11 @@ def look_closer(
     """
     found: dict[tuple[str, str | None], Trouble] = {}
     for file in files:
-        for trouble in _look_at(file, proposal, evidence, scratch, board):
-            key = trouble.rule.id, trouble.header
-            before = found.get(key)
-            found[key] = trouble if before is None else _add(before, trouble)
+        with naming(file.sample):
+            for trouble in _look_at(file, proposal, evidence, workshop):
+                key = trouble.rule.id, trouble.header
+                before = found.get(key)
+                found[key] = trouble if before is None else _add(before, trouble)
     return list(found.values())
 
 
@@ -90,9 +93,7 @@ def _add(first: Trouble, more: Trouble) -> Trouble:
     return replace(first, rows=first.rows + more.rows, first=places)
 
 
-def _look_at(
-    file: FileEvidence, proposal: Proposal, evidence: Evidence, scratch: Path, board: Board
-) -> Iterator[Trouble]:
+def _look_at(file: FileEvidence, proposal: Proposal, evidence: Evidence, workshop: Workshop) -> Iterator[Trouble]:
     feed = proposal.to_feed(almost=True)
     columns = list_columns([column.header for column in file.columns], feed)
     now = datetime.datetime.now(datetime.UTC)
@@ -103,20 +104,22 @@ def _look_at(
     ]
     if not checks:
         return
-    with open_sample(file.sample, scratch=scratch, board=board) as reading:
-        # No row need be put aside: what is asked for is one row of each kind.
-        stopped_by = reading.read(checks=checks, puts_aside=False).stopped_by
-        able = [check for check in checks if check.screen in stopped_by]
+    # Moments in a table become what the feed asks for, so it is another text.
+    text = workshop.unpack_for(file.sample, feed) if file.text.moments else file.text
+    with workshop.open(file.sample, text) as reading:
+        # No row need be put aside: what is asked for is some rows of each kind.
+        scanned = reading.read(checks=checks, puts_aside=False)
+        able = [check for check in checks if check.screen in scanned.stopped_by]
         for start in range(0, len(able), _CHECKS_AT_ONCE):
-            look = follow(file.sample, reading, board, Phase.INSPECT)
-            counts = _count(reading, able[start : start + _CHECKS_AT_ONCE], file.scan.records, look)
+            look = follow(file.sample, reading, workshop.board, Phase.INSPECT)
+            counts = _count(reading, able[start : start + _CHECKS_AT_ONCE], scanned.records, look)
             _require_unchanged(file)
-            yield from (_describe(file, count) for count in counts)
+            yield from (_describe(file.sample, reading.path, scanned, count) for count in counts)
 
 
 def _require_unchanged(file: FileEvidence) -> None:
-    """What is known of the file's records holds for the file as it was scanned."""
-    if get_fingerprint(file.sample.path) != file.scan.fingerprint:
+    """What is known of the file's rows holds for the file as it was read first."""
+    if get_fingerprint(file.sample.path) != file.fingerprint:
         raise SourceChanged("infer", file.sample.name, "it changed while it was read")
 
 
@@ -167,16 +170,16 @@ def _find_next(reading: Reading, counts: Sequence[Count], look: Callable[[], Non
     return [replace(before, first=(*before.first, *more.first)) for before, more in zip(counts, found, strict=True)]
 
 
-def _describe(file: FileEvidence, count: Count) -> Trouble:
-    path, column = file.sample.path, count.check.column
-    rows = read_rows(path, file.scan, count.first)
+def _describe(sample: Sample, path: Path, scanned: Scan, count: Count) -> Trouble:
+    column = count.check.column
+    rows = read_rows(path, scanned, count.first)
     # With the row's first byte, as everywhere: the line that it begins on.
     lines = count_lines(path, [offset for offset, _ in rows])
     places = (
         Place(
-            file=file.sample.name,
+            file=sample.name,
             line=lines[offset],
-            cell=split_record(record, ",")[column.position] if column is not None else "",
+            cell=split_record(record, scanned.header.delimiter)[column.position] if column is not None else "",
         )
         for offset, record in rows
     )

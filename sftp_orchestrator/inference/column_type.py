@@ -43,6 +43,8 @@ def choose_type(column: ColumnEvidence) -> TypeChoice:
     """Return the narrowest type that nearly all filled cells are of, else STRING, with doubts."""
     if not column.filled:
         return TypeChoice(doubts=("no row has a value",))
+    if column.moment_format is not None:
+        return TypeChoice(type=DataType.DATE, date_format=column.moment_format)
     if (code := _find_code(column)) is not None:
         return code
     best = _find_best(column)

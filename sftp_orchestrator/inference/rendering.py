@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from sftp_orchestrator import units
 from sftp_orchestrator.config import yaml_text
-from sftp_orchestrator.config.model import Column
+from sftp_orchestrator.config.model import Column, Feed
+from sftp_orchestrator.inference.dialect import Word
 from sftp_orchestrator.inference.patterns import fits_everything
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 
@@ -33,8 +34,27 @@ def _list_lines(proposal: Proposal) -> Iterator[str]:
     yield f"{_INDENT * 2}type: {proposal.type}  # {doubtful}{_flatten(proposal.reason)}"
     doubtful = f"  # {DOUBTFUL}: it fits every file" if any(map(fits_everything, proposal.patterns)) else ""
     yield f"{_INDENT * 2}files: {yaml_text.render_flow(list(proposal.patterns))}{doubtful}"
+    yield from _list_dialect(proposal)
     yield f"{_INDENT * 2}columns:"
     yield from _list_columns(proposal)
+
+
+def _list_dialect(proposal: Proposal) -> Iterator[str]:
+    """Yield the keys of how the text is written, where that is not as the configuration takes it by itself."""
+    feed, word = proposal.to_feed(), proposal.written.guessed_by
+    if feed.delimiter != Feed.model_fields["delimiter"].default:
+        yield f"{_INDENT * 2}delimiter: {yaml_text.quote(feed.delimiter)}"
+    if feed.encoding is not Feed.model_fields["encoding"].default:
+        guess = (
+            f"  # {DOUBTFUL}: a guess, for it is not UTF-8; {_show_word(proposal, word)}" if word is not None else ""
+        )
+        yield f"{_INDENT * 2}encoding: {feed.encoding}{guess}"
+
+
+def _show_word(proposal: Proposal, word: Word) -> str:
+    place = f"line {units.format_count(word.line)}"
+    place = place if len(proposal.files) == 1 else f"{yaml_text.quote(word.file)}, {place}"
+    return f"{place} then has {yaml_text.quote(word.text)}"
 
 
 def _list_columns(proposal: Proposal) -> Iterator[str]:

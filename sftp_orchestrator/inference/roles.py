@@ -27,6 +27,7 @@ _TIME_TYPE_RULES = frozenset({"type.integer"})
 _UNIT_RULES = _TIME_TYPE_RULES | {"ts.milliseconds", "ts.future"}
 """What times of a finer unit break, once the unit was told."""
 _TIME_TRAITS = Trait.SECONDS | Trait.MILLISECONDS | Trait.MICROSECONDS
+_DAY = "yyyy-MM-dd"
 _MOMENT_TRAITS = _TIME_TRAITS | Trait.DATE_LIKE
 
 
@@ -132,37 +133,45 @@ def choose_time(evidence: Evidence) -> Role | None:
 
     Half of its cells are enough: no other column is surer, and without ``ts`` every event is dated wrong.
     """
-    found = _find(evidence, headers.TIME_NAMES, _TIME_TRAITS)
+    times = [column for column in evidence.columns if _is_time(column, _MOSTLY)]
+    found = _find_first(times, headers.TIME_NAMES)
     asked: tuple[str, ...] = ()
     if found is None:
-        found, asked = _find_weak_time(evidence), ("is this when the event happened?",)
+        found, asked = _find_weak_time(times), ("is this when the event happened?",)
     if found is None:
         return None
     wrong_unit = _explain_unit(found)
     return Role(
         header=found.header,
         property_name=clevertap.TIME,
-        doubts=(wrong_unit,) if wrong_unit else (*asked, *_say_share_of_seconds(found)),
+        doubts=(wrong_unit,) if wrong_unit else (*asked, *_say_share_of_times(found)),
         explained=_UNIT_RULES if wrong_unit else _TIME_TYPE_RULES,
     )
 
 
-def _find_weak_time(evidence: Evidence) -> ColumnEvidence | None:
-    """Return the first column of times as numbers whose name says a time; one that is so throughout goes before."""
-    numbers = [
-        column
-        for column in evidence.columns
-        if _is_moment(column) and column.count(_TIME_TRAITS) >= _MOSTLY * column.filled
-    ]
-    throughout = (column for column in numbers if column.count(_TIME_TRAITS) >= LEAST_SHARE * column.filled)
-    return next(throughout, next(iter(numbers), None))
+def _is_time(column: ColumnEvidence, share: float) -> bool:
+    """Return whether so many cells can become epoch seconds, or could if divided."""
+    if column.moment_format is not None:
+        return column.filled > 0
+    return 0 < share * column.filled <= column.count(_TIME_TRAITS)
 
 
-def _say_share_of_seconds(column: ColumnEvidence) -> Iterator[str]:
-    """Yield how many rows have epoch seconds, where not all have: an empty one, too, has no time."""
-    fitting = column.count_type(DataType.DATE, UNIX)
+def _find_weak_time(times: Sequence[ColumnEvidence]) -> ColumnEvidence | None:
+    """Return the first column whose name says a time; one of times throughout goes before."""
+    named = [column for column in times if headers.is_date(column.header)]
+    throughout = (column for column in named if _is_time(column, LEAST_SHARE))
+    return next(throughout, next(iter(named), None))
+
+
+def _say_share_of_times(column: ColumnEvidence) -> Iterator[str]:
+    """Yield how many rows have a time, where not all have; an empty cell is none, too."""
+    if column.moment_format == _DAY:
+        yield "a day without a time becomes midnight, UTC"
+    is_moment = column.moment_format is not None
+    fitting = column.filled if is_moment else column.count_type(DataType.DATE, UNIX)
     if fitting < column.rows:
-        yield f"{units.format_percent(fitting, column.rows)} of rows are epoch seconds"
+        what = "have a time" if is_moment else "are epoch seconds"
+        yield f"{units.format_percent(fitting, column.rows)} of rows {what}"
 
 
 def find_date_for_time(evidence: Evidence) -> ColumnEvidence | None:

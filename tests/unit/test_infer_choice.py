@@ -8,6 +8,7 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.inference import headers
 from sftp_orchestrator.inference.choice import propose
+from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.evidence import ColumnEvidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 from sftp_orchestrator.inference.traits import Trait
@@ -33,7 +34,7 @@ ISO = date("yyyy-MM-dd")
 
 
 def _propose(*columns: ColumnEvidence) -> Proposal:
-    return propose(make_evidence(*columns), ["purchases_2026-01-02.csv"])
+    return propose(make_evidence(*columns), ["purchases_2026-01-02.csv"], Dialect())
 
 
 def _find(proposal: Proposal, header: str) -> ProposedColumn:

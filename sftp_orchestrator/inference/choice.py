@@ -22,13 +22,12 @@ _RESERVED = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TI
 """A column that does not play this part may not have the name."""
 _TEXTS = frozenset({"Name", "Email", "Phone", "Gender", "Employed", "Education", "Tz", "Photo"})
 """Properties of a profile that are STRING whatever their values look like."""
-_WITHOUT_TIME = "without ts an event counts as of when it is processed"
 _DATE_AS_TIME = (
-    "a date cannot be ts, which takes epoch seconds alone: have the producer add a column of them, in UTC, as"
-    f" 'ts'; {_WITHOUT_TIME}"
+    "a date cannot be ts, which takes epoch seconds alone: have the producer add a column of them, in UTC, as 'ts'"
 )
 _MIXED_TIME = (
-    f"it cannot be ts: some cells are dates, some epoch times, and ts takes epoch seconds alone; {_WITHOUT_TIME}"
+    "it cannot be ts, which takes epoch seconds alone: some cells are dates, some epoch times; have the producer write"
+    " epoch seconds throughout"
 )
 
 

@@ -43,7 +43,7 @@ EMPTY_TIME = Rule(
     scope=Scope.ROW,
     severity=Severity.WARNING,
     explanation="An event without ts counts as of when it is processed.",
-    remedy="Give it one.",
+    remedy="Have the producer write one.",
 )
 """No rule of the inspection: ``ts`` is optional. Whoever chooses the column should know it."""
 

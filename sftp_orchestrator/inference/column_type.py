@@ -21,6 +21,9 @@ WORTH_TELLING = 0.5
 """Where this share is of a type and too few are, a person should know."""
 
 
+_WHOLE = Trait.INTEGER | Trait.LONG
+
+
 @dataclass(frozen=True, kw_only=True)
 class TypeChoice:
     """A type, and what a person should know of it."""
@@ -147,6 +150,9 @@ def _stay_text(column: ColumnEvidence, best: _Candidate, share: float) -> TypeCh
         return TypeChoice(doubts=("yes or no in words: BOOLEAN takes true, false, 1 and 0 alone",))
     if _share(column, column.count(Trait.DATE_LIKE)) >= LEAST_SHARE:
         return _explain_dates(column, best)
+    if _share(column, column.count(Trait.COMMA | Trait.FLOAT | _WHOLE)) >= LEAST_SHARE and column.count(Trait.COMMA):
+        said = f"{_say_rows(column.count(Trait.COMMA))} with a comma in a number: FLOAT takes a point, and nothing else"
+        return TypeChoice(doubts=(said,), almost=(DataType.FLOAT, None))
     if share < WORTH_TELLING:
         return TypeChoice()
     return TypeChoice(almost=(best.type, best.date_format))

@@ -24,10 +24,12 @@ _MOSTLY = 0.5
 _SHOWN_BYTES = 20
 """Of a word, to either side of its first letter that is not ASCII."""
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_HIGH = bytes(range(0x80, 0x100))
+_JUDGED_PIECES = 16
+"""In which letters are looked for as UTF-8 writes them, once it is known that not all are."""
+_ASCII = bytes(range(0x80))
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_NOT_WINDOWS_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_NOT_WINDOWS_1252 = b"\x81\x8d\x8f\x90\x9d"
 _BETWEEN_WORDS = re.compile(rb"[\x00-\x20,;|\"]")
 _CODECS = {
     Encoding.UTF_8: "utf-8-sig",
@@ -70,17 +72,24 @@ class _Letters:
     line: int = 0
     """of the first; 0 where there is none"""
     word: bytes = b""
+    _judged: int = 0
     _decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
 
     def add(self, piece: bytes, line: int) -> None:
-        """Take account of a piece, which begins on ``line``."""
-        first = _HIGH_BYTE.search(piece)
-        if first is not None and not self.line:
+        """Take account of a piece, which was decoded before and begins on ``line``."""
+        if not self.line and (first := _HIGH_BYTE.search(piece)) is not None:
             self.line = line + piece.count(b"\n", 0, first.start())
             self.word = _cut_word(piece, first.start())
-        self.count += len(piece) - len(piece.translate(None, _HIGH))
-        self.in_utf8 += sum(len(found) for found in _UTF8_LETTER.findall(piece))
-        self.is_windows_1252 = self.is_windows_1252 and _NOT_WINDOWS_1252.search(piece) is None
+        high = piece.translate(None, _ASCII)
+        self.is_windows_1252 = self.is_windows_1252 and len(high.translate(None, _NOT_WINDOWS_1252)) == len(high)
+        if self.is_utf8:
+            self.count += len(high)
+            self.in_utf8 += len(high)
+        elif self._judged < _JUDGED_PIECES:
+            # One by one, which is slow: after so many it is known what they are.
+            self._judged += 1
+            self.count += len(high)
+            self.in_utf8 += sum(len(found) for found in _UTF8_LETTER.findall(piece))
 
     def decode(self, piece: bytes, *, final: bool = False) -> None:
         """Find out whether it is UTF-8, whole letters cut by pieces included."""

@@ -21,6 +21,7 @@ SHOWN_CHARACTERS = 40
 _MAX_BAD_ROWS = float(Feed.model_fields["max_bad_rows"].default)
 _TOO_MANY = f", more than max_bad_rows ({100 * _MAX_BAD_ROWS:g} %)"
 """Of such a file no row is sent."""
+_SUCH_AS = "such as "
 _COMMON_WORDS = ("A ", "An ", "The ", "Neither ")
 """Words that are written small within a line; names of properties are not."""
 
@@ -32,8 +33,19 @@ def add_remarks(proposal: Proposal, evidence: Evidence, troubles: Sequence[Troub
     for trouble in troubles:
         column = _find_column(proposal, trouble)
         said.setdefault(column.header, []).append(_say(trouble, column, filled[column.header], proposal))
-    columns = (replace(column, doubts=(*column.doubts, *said.get(column.header, ()))) for column in proposal.columns)
+    columns = (_add(column, said.get(column.header, ())) for column in proposal.columns)
     return replace(proposal, columns=tuple(columns))
+
+
+def _add(column: ProposedColumn, said: Sequence[str]) -> ProposedColumn:
+    doubts = list(column.doubts)
+    for doubt in said:
+        # An example says nothing by itself.
+        if doubts and doubt.startswith(_SUCH_AS):
+            doubts[-1] += f", {doubt}"
+        else:
+            doubts.append(doubt)
+    return replace(column, doubts=tuple(doubts))
 
 
 def _find_column(proposal: Proposal, trouble: Trouble) -> ProposedColumn:
@@ -63,13 +75,19 @@ def _say_rule(trouble: Trouble, places: str) -> str:
     verdict = " refused" if trouble.rule.severity is Severity.ERROR else ""
     words = trouble.rule.explanation.rstrip(".")
     if words.startswith(_COMMON_WORDS):
-        words = words[0].lower() + words[1:]
-    return f"{rows}{verdict}: {words}; first: {places}"
+        words = _begin_small(words)
+    # What is sent all the same is for the producer to mend, so it is told how.
+    remedy = "" if verdict else f" ({_begin_small(trouble.rule.remedy.rstrip('.'))})"
+    return f"{rows}{verdict}: {words}{remedy}; first: {places}"
+
+
+def _begin_small(text: str) -> str:
+    return text[0].lower() + text[1:]
 
 
 def _say_share(fitting: int, filled: int, rows: int, name: str, places: str, *, is_one: bool) -> str:
     if not fitting:
-        return f"such as {places}"
+        return f"{_SUCH_AS}{places}"
     what = "rows" if filled == rows else "filled cells"
     others = "first other" if is_one else "first others"
     return f"{units.format_percent(fitting, filled)} of {what} are {name}; {others}: {places}"

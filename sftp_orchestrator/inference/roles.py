@@ -100,7 +100,7 @@ def _choose_weak_identity(evidence: Evidence, type_: FeedType) -> list[Role]:
     by_values = _find_by_values(evidence, type_)
     if by_values is None:
         return []
-    different = units.format_count(by_values.distinct)
+    different = units.format_count(min(by_values.distinct, evidence.rows))
     said = (
         f"by its values alone: always filled, about {different} different in {units.format_count(evidence.rows)} rows"
     )

@@ -27,9 +27,9 @@ DAY_TIME = "dd/MM/yyyy HH:mm:ss"
 
 
 def _get_line(entry: str, header: str) -> str:
-    """Return the line of a column, with spaces for alignment taken out."""
-    (found,) = re.findall(rf"^ +{re.escape(header)}: .+$", entry, flags=re.MULTILINE)
-    return " ".join(str(found).split())
+    """Return the line of a column with what is said below it, and with spaces for alignment taken out."""
+    (found,) = re.findall(rf"^ +{re.escape(header)}: .+$(?:\n +#   .+$)*", entry, flags=re.MULTILINE)
+    return " ".join(re.sub(r"\n +#  ", ";", str(found)).split())
 
 
 def _write_events(path: Path, extra: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
@@ -96,7 +96,7 @@ def test_strays_among_epoch_seconds_are_named(tmp_path: Path) -> None:
         " 99.9 % of rows are epoch seconds;"
         ' 4 rows refused: ts is no whole number of epoch seconds; first: "abc" in lines 7 and 702, "n/a" in line 902;'
         f' 1 row refused: ts is in milliseconds; first: "{FIRST * 1000}" in line 79;'
-        " 1 row: an event without ts counts as of when it is processed; first: in line 8"
+        " 1 row: an event without ts counts as of when it is processed (have the producer write one); first: in line 8"
     )
 
 
@@ -167,10 +167,15 @@ def test_properties_of_profiles_are_looked_at(tmp_path: Path) -> None:
     rows = [(f"u{number}", "0170 1234", "a@b.example", "female", "x") for number in range(10)]
     header = ["user_id", "mobile", "email", "gender", "MSG-sms"]
     entry = propose(write_rows(tmp_path / "customers.csv", header, rows))
-    assert '10 rows: Phone is not + country code and number; first: "0170 1234" in line 2' in _get_line(entry, "mobile")
+    assert (
+        '10 rows: Phone is not + country code and number (write +491701234567); first: "0170 1234" in line 2'
+        in _get_line(entry, "mobile")
+    )
     assert _get_line(entry, "email") == "email: {ct_name: Email}"
     assert 'first: "female" in line 2' in _get_line(entry, "gender")
-    assert 'MSG- flag is neither true nor false; first: "x" in line 2' in _get_line(entry, "MSG-sms")
+    assert 'MSG- flag is neither true nor false (write true or false); first: "x" in line 2' in _get_line(
+        entry, "MSG-sms"
+    )
 
 
 def test_several_files_are_one_evidence(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from sftp_orchestrator.config.model import DELIMITERS, Encoding
 from sftp_orchestrator.errors import ConfigurationError, InputRefused
 from sftp_orchestrator.inference.dialect import find_delimiter
-from tests.support.inferring import paste, propose
+from tests.support.inferring import paste, propose, write_rows
 from tests.support.service import call
 
 FIRST = 1_700_000_000
@@ -156,10 +156,42 @@ def test_a_day_of_a_table_as_time_is_told(tmp_path: Path) -> None:
         """SELECT 'Sold' AS event_name, 'u' || range AS user_id,
         CASE WHEN range <> 5 THEN DATE '2025-11-01' END AS order_date FROM range(20)""",
     )
-    (line,) = (line for line in propose(path).splitlines() if "order_date:" in line)
-    assert "{ct_name: ts, type: INTEGER}" in line
-    for said in ("is this when the event happened?", "becomes midnight, UTC", "95.0 % of rows have a time", "line 7"):
-        assert said in line
+    entry = propose(path)
+    (at,) = re.findall("order_date: {ct_name: ts, type: INTEGER} +#", entry)
+    start = " " * (6 + len(at) - 1)
+    assert entry.endswith(
+        f"{at} doubtful: is this when the event happened?\n"
+        f"{start}#   a day without a time becomes midnight, UTC\n"
+        f"{start}#   95.0 % of rows have a time\n"
+        f"{start}#   1 row: an event without ts counts as of when it is processed (have the producer write one);"
+        " first: in line 7\n"
+    )
+
+
+def test_an_export_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """Semicolons, Windows-1252, decimals with a comma, dates with points: each is told on its line."""
+    path = tmp_path / "Kundenliste.csv"
+    rows = [f"u{number};Jörg;{number},50;{number % 28 + 1:02}.12.1980;nein" for number in range(40)]
+    path.write_bytes("\r\n".join(["user_id;Name;Umsatz;Geburtstag;Newsletter", *rows, ""]).encode("cp1252"))
+    entry = propose(path)
+    for said in (
+        '    delimiter: ";"\n',
+        '40 rows with a comma in a number: FLOAT takes a point, and nothing else, such as "0,50" in line 2\n',
+        "yyyy-MM-dd'T'HH:mm:ss is one that it does, such as \"01.12.1980\" in line 2\n",
+        "yes or no in words",
+    ):
+        assert said in entry, entry
+
+
+def test_an_export_of_a_shop_says_what_it_lacks(tmp_path: Path) -> None:
+    """Events that no column names are told where the key belongs, and those without time by their rule."""
+    rows = [(f"A{number}", f"u{number % 5}", f"{number % 28 + 1:02}/11/2025") for number in range(60)]
+    entry = propose(write_rows(tmp_path / "orders.csv", ["Order No.", "Customer ID", "Order Date"], rows))
+    assert "  # error: no column becomes evtName (event_name.no_column)\n  # warning: no column becomes ts: " in entry
+    assert '    files: ["orders*.csv"]\n    # event_name: …  # doubtful: no column names the events; ' in entry
+    filled = entry.replace("# event_name: …", 'event_name: "Ordered"')
+    (feed,) = paste(tmp_path, filled).feeds.values()
+    assert feed.event_name == "Ordered"
 
 
 def test_few_strays_in_utf8_are_no_other_encoding(tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ def test_who_is_found_by_name_then_by_values(
     assert found.findings == ()
 
 
+def test_no_more_are_different_than_there_are() -> None:
+    """The count is about right, and above the rows it would look wrong."""
+    (column,) = _propose(make_column("reference", distinct=105)).columns
+    assert "about 100 different in 100 rows" in column.doubts[0]
+
+
 def test_an_id_of_an_event_is_not_who() -> None:
     """In events ``id`` is the row's own: an address is surer."""
     assert _map(_propose(NAME, TIME, make_column("id", WHOLE), make_column("email", distinct=9))) == {
@@ -184,7 +190,7 @@ def test_dates_mixed_with_epoch_times_are_told_as_such() -> None:
     """Neither a date nor seconds: the reason is the mixture."""
     found = _find(_propose(NAME, make_column("created_at", {ISO: 60, SECONDS: 40}), USER), "created_at")
     assert found.type == "STRING"
-    assert found.doubts[0].startswith("it cannot be ts: some cells are dates, some epoch times")
+    assert found.doubts[0].startswith("it cannot be ts, which takes epoch seconds alone: some cells are dates")
 
 
 def test_events_without_any_time_are_told_so() -> None:

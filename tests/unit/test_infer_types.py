@@ -30,6 +30,7 @@ PADDED = WHOLE | Trait.PADDED
 BEYOND = DECIMAL | Trait.BEYOND
 EXPONENT = DECIMAL | Trait.EXPONENT
 YES_NO = TEXT | Trait.YES_NO
+COMMA = TEXT | Trait.COMMA
 
 
 def _choose(header: str, traits: Any) -> TypeChoice:  # noqa: ANN401 - as make_column takes it
@@ -91,6 +92,13 @@ def test_a_type_that_most_are_of_is_told(traits: Any, type_: str, almost: Any) -
         ("batch", {EXPONENT: 1, WHOLE: 99}, "FLOAT", "1 row with an exponent"),
         ("newsletter", YES_NO, "STRING", "BOOLEAN takes true, false, 1 and 0 alone"),
         ("amount", EMPTY, "STRING", "no row has a value"),
+        (
+            "amount",
+            {COMMA: 60, WHOLE: 30, DECIMAL: 10},
+            "STRING",
+            "60 rows with a comma in a number: FLOAT takes a point",
+        ),
+        ("amount", COMMA, "STRING", "100 rows with a comma in a number"),
         ("quantity", BIT, "INTEGER", "BOOLEAN if it means yes or no"),
         ("quantity", {BIT: 99, TEXT: 1}, "INTEGER", "BOOLEAN if it means yes or no"),
         ("is_new", BIT, "BOOLEAN", "INTEGER if it counts"),

@@ -16,12 +16,18 @@ from pathlib import Path
 
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.findings import InvalidConfiguration, KeyPath
-from sftp_orchestrator.config.model import Configuration, Destination, Verify
+from sftp_orchestrator.config.model import Column, Configuration, Destination, Verify
 from sftp_orchestrator.deliver import probe, sftp
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
+from sftp_orchestrator.destination import clevertap
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, get_exit_code
 from sftp_orchestrator.ledger.database import examine_database
 from sftp_orchestrator.prepare import planning
+from sftp_orchestrator.prepare.columns import get_mapping
+from sftp_orchestrator.prepare.header_checks import TIME_RULE
+from sftp_orchestrator.prepare.severities import get_severity
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
 EXPIRY_WARNING_DAYS = 60
@@ -59,6 +65,7 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     folder = _check_workspace(workspace)
     yield folder
     yield from _check_file_systems(configuration)
+    yield from _check_times(configuration)
     if folder.failure is None:
         yield _attempt("ledger", lambda: _check_ledger(configuration, workspace))
         yield from _check_space(configuration)
@@ -203,6 +210,21 @@ def _try_rename(source: Path, target: Path) -> bool:
         before.unlink(missing_ok=True)
         after.unlink(missing_ok=True)
     return True
+
+
+def _check_times(configuration: Configuration) -> Iterator[Result]:
+    """Warn of feeds whose events have no time; by their configuration alone, for there may be no file yet."""
+    for name, feed in configuration.feeds.items():
+        headers = {*feed.columns, *feed.rename.values()}
+        gives_time = any(
+            ((get_mapping(header, feed) or Column()).ct_name or header) == clevertap.TIME for header in headers
+        )
+        if feed.type is FeedType.EVENT and not gives_time and get_severity(RULES[TIME_RULE], feed) is not Severity.OFF:
+            said = (
+                f"no column is mapped to {clevertap.TIME}: unless a header is called so, each event counts as of when"
+                f' it is processed; map one, or say that you mean it by rules: {{{TIME_RULE}: "off"}}'
+            )
+            yield Result(subject=f"feed {name}", said=said, is_warning=True)
 
 
 def _check_space(configuration: Configuration) -> Iterator[Result]:

@@ -15,6 +15,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.staging import Obstacle
@@ -22,7 +23,9 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Part, RowsLeftOut, Run, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import NOBODY, Outlook, explain_wait, look_out
+from sftp_orchestrator.prepare.header_checks import TIME_RULE
 from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.severities import get_severity
 from sftp_orchestrator.views import COMMAND, UNCERTAIN, SourceView, to_text
 from sftp_orchestrator.workspace import Workspace
 
@@ -96,7 +99,13 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
         at=now,
         staging=_survey(configuration),
         counts=ledger.count_sources(),
-        sources=tuple(_complete(view, gates.get(view.source.id), workspace, outlook) for view in looked_at),
+        sources=tuple(
+            replace(
+                _complete(view, gates.get(view.source.id), workspace, outlook),
+                lacks_time=_lacks_time(view, configuration),
+            )
+            for view in looked_at
+        ),
         with_refused_rows=tuple(_advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
         outlook=outlook,
         last_delivery=ledger.outcomes.find_last_delivery(),
@@ -154,6 +163,14 @@ def _decide_gates(
             if (source.destination, source.type) == (name, FeedType.EVENT) and source.state in SOURCE_ON_ITS_WAY:
                 found[source.id] = decide_gate(source, backlog, destination.blocked_profiles)
     return found
+
+
+def _lacks_time(view: SourceView, configuration: Configuration) -> bool:
+    """Return whether none of its events has a time, by the inspection, where the feed minds."""
+    source, feed = view.source, configuration.feeds.get(view.source.feed)
+    is_known = bool(view.parts) and source.type is FeedType.EVENT
+    minds = feed is not None and get_severity(RULES[TIME_RULE], feed) is not Severity.OFF
+    return is_known and minds and source.earliest_ts is None
 
 
 def _complete(view: SourceView, gate: Gate | None, workspace: Workspace, outlook: Outlook) -> SourceView:

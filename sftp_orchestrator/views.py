@@ -43,6 +43,8 @@ class SourceView:
     """the file in which rows of it lie that were refused, while it is there"""
     missing: Path | None = None
     """where the claimed file should lie, where it is gone"""
+    lacks_time: bool = False
+    """its events have no ``ts``, and nobody said that this is meant"""
     seen: tuple[str, ...] = ()
     """what the receiver showed of its uncertain parts"""
 
@@ -70,6 +72,8 @@ class SourceView:
         rows = describe_rows(source) if self.parts else None
         if rows is not None:
             yield "rows", f"{rows}: {self.refused_rows}" if self.refused_rows is not None else rows
+        if self.lacks_time:
+            yield "time", "its events have no ts: each counts as of when it is processed (ts.no_column)"
         for seen in self.seen:
             yield "seen", seen
         if self.replaced_by is not None:

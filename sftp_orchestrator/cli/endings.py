@@ -43,8 +43,8 @@ BY_COMMAND = {
     },
     "infer": {
         ExitCode.DONE: "an entry is printed, however doubtful",
-        ExitCode.NOT_ALL_DELIVERED: "a file is no CSV that could be sent, or cannot be read",
-        ExitCode.USAGE: "a file is missing, or the files have not the same columns; wrong usage",
+        ExitCode.NOT_ALL_DELIVERED: "a file is nothing that could be sent, or cannot be read",
+        ExitCode.USAGE: "a file is missing, or the files have not the same columns, delimiter or encoding; wrong usage",
         ExitCode.INTERRUPTED: _INTERRUPTED,
     },
     "schema show": {

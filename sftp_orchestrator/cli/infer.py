@@ -1,4 +1,4 @@
-"""``infer``: a feed entry proposed from files; needs no configuration, writes and sends nothing."""
+"""``infer``: a feed entry proposed from files; needs no configuration, sends nothing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.inference import rendering
-from sftp_orchestrator.inference.evidence import Sample
 from sftp_orchestrator.inference.infer import infer as propose
+from sftp_orchestrator.inference.samples import Sample
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.progress import Board
 
 
 def infer(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV files of one kind.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files of one kind: CSV, Parquet, JSON lines.")],
 ) -> int:
     """Propose a feed entry: what the rows are, identity, event name, time, types, date formats. Looks at every row."""
     # A person may well name the file by a link; producers' links in staging are another matter.

@@ -187,6 +187,12 @@ HEADER_RULES = (
         "Event name is mandatory",
     ),
     _file(
+        "ts.no_column",
+        _WARNING,
+        "No column becomes ts: each event counts as of when it is processed, so order and First/Last Event go wrong.",
+        "Map a column of epoch seconds to ts; or switch the rule off, if that is meant.",
+    ),
+    _file(
         "property.too_many",
         _ERROR,
         "More than 100 properties of an event, or 256 custom keys of a profile.",

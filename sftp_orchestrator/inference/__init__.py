@@ -1,1 +1,1 @@
-"""Proposes a feed entry: ``evidence`` counts, ``choice`` decides, ``closer`` looks again, ``rendering`` writes."""
+"""Proposes a feed entry: ``samples`` opens, ``evidence`` counts, ``choice`` decides, ``closer`` looks again."""

@@ -9,9 +9,11 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.inference import headers, patterns, roles
 from sftp_orchestrator.inference.column_type import LEAST_SHARE, TypeChoice, choose_type
+from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 from sftp_orchestrator.inference.roles import Role
+from sftp_orchestrator.inference.traits import Trait
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION
@@ -21,12 +23,16 @@ _RESERVED = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TI
 _TEXTS = frozenset({"Name", "Email", "Phone", "Gender", "Employed", "Education", "Tz", "Photo"})
 """Properties of a profile that are STRING whatever their values look like."""
 _DATE_AS_TIME = (
-    "a date cannot be ts, which takes epoch seconds alone; without ts an event counts as of when it is processed"
+    "a date cannot be ts, which takes epoch seconds alone: have the producer add a column of them, in UTC, as 'ts'"
+)
+_MIXED_TIME = (
+    "it cannot be ts, which takes epoch seconds alone: some cells are dates, some epoch times; have the producer write"
+    " epoch seconds throughout"
 )
 
 
-def propose(evidence: Evidence, names: Sequence[str]) -> Proposal:
-    """Return the feed entry for files of these names."""
+def propose(evidence: Evidence, names: Sequence[str], written: Dialect) -> Proposal:
+    """Return the feed entry for files of these names, whose text is ``written`` so."""
     kind = roles.choose_kind(evidence)
     chosen = {role.header: role for role in _choose_roles(evidence, kind.type)}
     left_out = _leave_out(evidence, kind.type)
@@ -45,6 +51,7 @@ def propose(evidence: Evidence, names: Sequence[str]) -> Proposal:
         patterns=tuple(patterns.make_patterns(names)),
         files=tuple(names),
         rows=evidence.rows,
+        written=written,
         columns=tuple(columns),
     )
     return _check_whole(_doubt_time(proposal, evidence))
@@ -94,7 +101,7 @@ def _name_properties(evidence: Evidence, chosen: dict[str, Role], left_out: dict
 
 def _propose_column(column: ColumnEvidence, role: Role | None, property_name: str) -> ProposedColumn:
     found = choose_type(column) if role is None else _choose_type_of_role(column, property_name)
-    doubts = (role.doubt,) if role is not None and role.doubt else ()
+    doubts = role.doubts if role is not None else ()
     if role is None and property_name != column.header:
         doubts = (headers.explain_new_name(column.header, _RESERVED),)
     return ProposedColumn(
@@ -120,15 +127,15 @@ def _choose_type_of_role(column: ColumnEvidence, property_name: str) -> TypeChoi
 
 
 def _doubt_time(proposal: Proposal, evidence: Evidence) -> Proposal:
-    """Say of events without ``ts`` what that means, on the column of dates that may have been meant for it."""
+    """Say of events without ``ts`` what to do, on the column of dates that may have been meant for it."""
     if proposal.type is FeedType.PROFILE or any(column.property_name == clevertap.TIME for column in proposal.columns):
         return proposal
-    dates = roles.find_date_for_time(evidence)
-    if dates is None:
-        said = "no column gives ts: an event counts as of when it is processed"
-        return replace(proposal, doubts=(*proposal.doubts, said))
+    found = roles.find_date_for_time(evidence)
+    if found is None:
+        return proposal
+    said = _MIXED_TIME if found.count(Trait.SECONDS) else _DATE_AS_TIME
     columns = [
-        replace(column, doubts=(_DATE_AS_TIME, *column.doubts)) if column.header == dates else column
+        replace(column, doubts=(said, *column.doubts)) if column.header == found.header else column
         for column in proposal.columns
     ]
     return replace(proposal, columns=tuple(columns))

@@ -11,10 +11,17 @@ from sftp_orchestrator.inference.evidence import ColumnEvidence
 from sftp_orchestrator.inference.traits import CALENDAR_FORMATS, FINER_UNITS, Trait
 from sftp_orchestrator.prepare.type_forms import UNIX
 
-LEAST_SHARE = 0.99
-"""Of the filled cells that must be of a type: a file with 1 % of bad rows still goes, as ``max_bad_rows`` has it."""
+LEAST_SHARE = 0.95
+"""Of the filled cells that must be of a type: fewer strays than one in twenty are mistakes, and more may be meant.
+
+Types are for ever. A stray refused by a type that fits the others is seen, and can be mended; a column of numbers that
+became STRING because of it cannot.
+"""
 WORTH_TELLING = 0.5
 """Where this share is of a type and too few are, a person should know."""
+
+
+_WHOLE = Trait.INTEGER | Trait.LONG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,8 @@ def choose_type(column: ColumnEvidence) -> TypeChoice:
     """Return the narrowest type that nearly all filled cells are of, else STRING, with doubts."""
     if not column.filled:
         return TypeChoice(doubts=("no row has a value",))
+    if column.moment_format is not None:
+        return TypeChoice(type=DataType.DATE, date_format=column.moment_format)
     if (code := _find_code(column)) is not None:
         return code
     best = _find_best(column)
@@ -141,6 +150,9 @@ def _stay_text(column: ColumnEvidence, best: _Candidate, share: float) -> TypeCh
         return TypeChoice(doubts=("yes or no in words: BOOLEAN takes true, false, 1 and 0 alone",))
     if _share(column, column.count(Trait.DATE_LIKE)) >= LEAST_SHARE:
         return _explain_dates(column, best)
+    if _share(column, column.count(Trait.COMMA | Trait.FLOAT | _WHOLE)) >= LEAST_SHARE and column.count(Trait.COMMA):
+        said = f"{_say_rows(column.count(Trait.COMMA))} with a comma in a number: FLOAT takes a point, and nothing else"
+        return TypeChoice(doubts=(said,), almost=(DataType.FLOAT, None))
     if share < WORTH_TELLING:
         return TypeChoice()
     return TypeChoice(almost=(best.type, best.date_format))

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sftp_orchestrator.destination.clevertap import DataType
-from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.files import Fingerprint
+from sftp_orchestrator.inference.samples import Sample, Workshop
 from sftp_orchestrator.inference.traits import Trait, get_format_bit, write_traits
-from sftp_orchestrator.prepare.reading import Reading, open_reading
-from sftp_orchestrator.prepare.scan import Scan
-from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.reading import Reading
 from sftp_orchestrator.prepare.type_forms import UNIX
+from sftp_orchestrator.prepare.unpack.unpacking import Text
 from sftp_orchestrator.progress import Board, Phase
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A file to look at."""
-
-    path: Path
-    """plain CSV: UTF-8, commas"""
-    name: str
-    """what its producer calls it: the feed's name and pattern come from it"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +25,8 @@ class ColumnEvidence:
     """how many cells have exactly these traits"""
     distinct: int
     """about how many different values there are, within about a tenth; of several files the sum"""
+    moment_format: str | None = None
+    """of moments in a table, which become what the feed asks for, ``ts`` too: the ``date_format`` that keeps most"""
 
     @property
     def rows(self) -> int:
@@ -76,7 +66,10 @@ class FileEvidence:
     """One file."""
 
     sample: Sample
-    scan: Scan
+    text: Text
+    """of it"""
+    fingerprint: Fingerprint
+    """of the file itself when it was read"""
     columns: tuple[ColumnEvidence, ...]
 
 
@@ -98,31 +91,16 @@ class Evidence:
         return tuple(column.header for column in self.columns)
 
 
-@contextmanager
-def open_sample(sample: Sample, *, scratch: Path, board: Board) -> Iterator[Reading]:
-    """Open a file for the time of the context, and show on ``board`` that it is read; raises as ``open_reading``.
-
-    The one place that opens a file for this package.
-    """
-    board.begin(sample.name, Phase.INSPECT, sample.path.stat().st_size)
-    watch = Watch(progress=lambda count: board.advance(sample.name, count))
-    try:
-        with open_reading(sample.path, outlet=scratch, watch=watch) as reading:
-            yield reading
-    finally:
-        board.end(sample.name)
-
-
-def gather(sample: Sample, *, scratch: Path, board: Board) -> FileEvidence:
+def gather(sample: Sample, text: Text, workshop: Workshop) -> FileEvidence:
     """Read a file whole: is it CSV that can be sent, and what do its cells look like. Blocking; may be repeated.
 
     Raises:
         Refused: it is no RFC 4180 text in UTF-8, or a row has not the header's shape.
         LocalFault: it cannot be read, or memory or disk ran out.
     """
-    with open_sample(sample, scratch=scratch, board=board) as reading:
+    with workshop.open(sample, text) as reading:
         scanned, table = reading.read(), reading.table
-        look = follow(sample, reading, board, Phase.INFER)
+        look = follow(sample, reading, workshop.board, Phase.INFER)
         found = reading.wait_for(lambda: table.count_cells(write_traits()), look=look)
     traits: list[dict[int, int]] = [{} for _ in reading.header.names]
     distinct = [0] * len(traits)
@@ -131,15 +109,18 @@ def gather(sample: Sample, *, scratch: Path, board: Board) -> FileEvidence:
         # A value has the same traits wherever it stands: no two groups share one. Empty is no value.
         distinct[count.position] += count.distinct if count.trait else 0
     columns = (
-        ColumnEvidence(header=header, traits=traits[place], distinct=distinct[place])
+        ColumnEvidence(
+            header=header, traits=traits[place], distinct=distinct[place], moment_format=text.moments.get(header)
+        )
         for place, header in enumerate(reading.header.names)
     )
-    return FileEvidence(sample=sample, scan=scanned, columns=tuple(columns))
+    fingerprint = text.original.fingerprint if text.original is not None else scanned.fingerprint
+    return FileEvidence(sample=sample, text=text, fingerprint=fingerprint, columns=tuple(columns))
 
 
 def follow(sample: Sample, reading: Reading, board: Board, phase: Phase) -> Callable[[], None]:
     """Begin to show on ``board`` how far a query over a file is, and return what brings it up to date."""
-    size = sample.path.stat().st_size
+    size = reading.path.stat().st_size
     board.begin(sample.name, phase, size)
     reading.table.follow()
     shown = 0
@@ -154,25 +135,10 @@ def follow(sample: Sample, reading: Reading, board: Board, phase: Phase) -> Call
 
 
 def merge(files: Sequence[FileEvidence]) -> Evidence:
-    """Return the evidence of all files together, column by column. Pure.
-
-    Raises:
-        ConfigurationError: they have not the same columns: one feed does not fit them all.
-    """
-    first = files[0]
-    headers = {column.header for column in first.columns}
-    for other in files[1:]:
-        differing = headers ^ {column.header for column in other.columns}
-        if differing:
-            raise ConfigurationError(
-                "infer",
-                other.sample.name,
-                f"it has not the columns of {first.sample.name}: they differ in '{min(differing)}'",
-                hint="one feed is for files with the same columns; infer one for each kind",
-            )
+    """Return the evidence of all files together, which have the same columns, by column. Pure."""
     by_header = {
         column.header: [found for file in files for found in file.columns if found.header == column.header]
-        for column in first.columns
+        for column in files[0].columns
     }
     return Evidence(columns=tuple(_merge_column(header, found) for header, found in by_header.items()))
 
@@ -181,4 +147,11 @@ def _merge_column(header: str, found: Sequence[ColumnEvidence]) -> ColumnEvidenc
     traits: Counter[int] = Counter()
     for one in found:
         traits.update(one.traits)
-    return ColumnEvidence(header=header, traits=dict(traits), distinct=sum(one.distinct for one in found))
+    # What is text in one file is a date only where its cells say so.
+    formats = {one.moment_format for one in found}
+    return ColumnEvidence(
+        header=header,
+        traits=dict(traits),
+        distinct=sum(one.distinct for one in found),
+        moment_format=formats.pop() if len(formats) == 1 else None,
+    )

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from sftp_orchestrator.prepare.unpack.formats import Compression, get_format
+
 FALLBACK_NAME = "feed"
 """For files whose names tell nothing."""
 _MAX_NAME_CHARACTERS = 40
@@ -42,7 +44,7 @@ def make_feed_name(names: Sequence[str]) -> str:
 
 def _find_common(names: Sequence[str]) -> str:
     """Return the words that the names begin with; where they share none, all that tells something of the first."""
-    cores = list(filter(None, (_get_core(PurePath(name).stem) for name in names)))
+    cores = list(filter(None, (_get_core(_split_ending(name)[0]) for name in names)))
     if not cores:
         return ""
     words = [list(_WORD.finditer(core)) for core in cores]
@@ -55,10 +57,19 @@ def _find_common(names: Sequence[str]) -> str:
 
 
 def _make_pattern(name: str) -> str:
+    stem, ending = _split_ending(name)
+    core = _get_core(stem)
+    before = "" if stem.startswith(core) else "*"
+    return f"{before}{_escape(core)}*{_escape(ending)}" if core else f"*{_escape(ending)}"
+
+
+def _split_ending(name: str) -> tuple[str, str]:
+    """Return a name without its ending, and the ending: of a compressed file both, ``.csv.gz``."""
     path = PurePath(name)
-    core = _get_core(path.stem)
-    before = "" if path.stem.startswith(core) else "*"
-    return f"{before}{_escape(core)}*{_escape(path.suffix)}" if core else f"*{_escape(path.suffix)}"
+    if get_format(name).compression is Compression.NONE:
+        return path.stem, path.suffix
+    inner = PurePath(path.stem)
+    return inner.stem, inner.suffix + path.suffix
 
 
 def _get_core(stem: str) -> str:

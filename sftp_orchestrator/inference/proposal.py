@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sftp_orchestrator.config.model import Column, Feed
+from sftp_orchestrator.config.model import Column, Encoding, Feed
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
+from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.prepare.report import Finding
 
 
@@ -48,13 +49,19 @@ class Proposal:
     files: tuple[str, ...]
     """the names of the files it was made from"""
     rows: int
+    written: Dialect
+    """how their text is written"""
     columns: tuple[ProposedColumn, ...]
-    doubts: tuple[str, ...] = ()
-    """that concern the feed as a whole"""
     findings: tuple[Finding, ...] = ()
     """what the header breaks with this feed, whatever is in the rows"""
 
     def to_feed(self, *, almost: bool = False) -> Feed:
         """Return the feed as the configuration would have it; with ``almost`` by the types that most cells are of."""
         mapped = {column.header: column.to_column(almost=almost) for column in self.columns if column.left_out is None}
-        return Feed(type=self.type, files=self.patterns, columns=mapped)
+        return Feed(
+            type=self.type,
+            files=self.patterns,
+            columns=mapped,
+            encoding=self.written.encoding or Encoding.UTF_8,
+            delimiter=self.written.delimiter or ",",
+        )

@@ -1,17 +1,19 @@
-"""A proposed feed entry as YAML, indented to stand below ``feeds:``; one line a column, doubts at its end. Pure."""
+"""A proposed feed entry as YAML, indented to stand below ``feeds:``; one line a column, doubts behind it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sftp_orchestrator import units
 from sftp_orchestrator.config import yaml_text
-from sftp_orchestrator.config.model import Column
+from sftp_orchestrator.config.model import Column, Feed
+from sftp_orchestrator.inference.dialect import Word
 from sftp_orchestrator.inference.patterns import fits_everything
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 
 DOUBTFUL = "doubtful"
 """The word before what a person should look at; nothing else is called so."""
+_NAMELESS = "no column names the events; if all are of one kind, say here which"
 _INDENT = "  "
 _WIDEST_NAME, _WIDEST_CODE = 30, 70
 """Columns are aligned up to here; what is wider stands out by itself."""
@@ -28,15 +30,34 @@ def _list_lines(proposal: Proposal) -> Iterator[str]:
     yield f"{_INDENT}# Inferred from {files}: {size}."
     for finding in proposal.findings:
         yield f"{_INDENT}# {finding.severity}: {_flatten(finding.message)} ({finding.rule})"
-    for doubt in proposal.doubts:
-        yield f"{_INDENT}# {DOUBTFUL}: {_flatten(doubt)}"
     yield f"{_INDENT}{yaml_text.render_text(proposal.name)}:"
     doubtful = f"{DOUBTFUL}: " if proposal.is_type_doubtful else ""
     yield f"{_INDENT * 2}type: {proposal.type}  # {doubtful}{_flatten(proposal.reason)}"
     doubtful = f"  # {DOUBTFUL}: it fits every file" if any(map(fits_everything, proposal.patterns)) else ""
     yield f"{_INDENT * 2}files: {yaml_text.render_flow(list(proposal.patterns))}{doubtful}"
+    yield from _list_dialect(proposal)
+    if any(finding.rule == "event_name.no_column" for finding in proposal.findings):
+        yield f"{_INDENT * 2}# event_name: …  # {DOUBTFUL}: {_NAMELESS}"
     yield f"{_INDENT * 2}columns:"
     yield from _list_columns(proposal)
+
+
+def _list_dialect(proposal: Proposal) -> Iterator[str]:
+    """Yield the keys of how the text is written, where that is not as the configuration takes it by itself."""
+    feed, word = proposal.to_feed(), proposal.written.guessed_by
+    if feed.delimiter != Feed.model_fields["delimiter"].default:
+        yield f"{_INDENT * 2}delimiter: {yaml_text.quote(feed.delimiter)}"
+    if feed.encoding is not Feed.model_fields["encoding"].default:
+        guess = (
+            f"  # {DOUBTFUL}: a guess, for it is not UTF-8; {_show_word(proposal, word)}" if word is not None else ""
+        )
+        yield f"{_INDENT * 2}encoding: {feed.encoding}{guess}"
+
+
+def _show_word(proposal: Proposal, word: Word) -> str:
+    place = f"line {units.format_count(word.line)}"
+    place = place if len(proposal.files) == 1 else f"{yaml_text.quote(word.file)}, {place}"
+    return f"{place} then has {yaml_text.quote(word.text)}"
 
 
 def _list_columns(proposal: Proposal) -> Iterator[str]:
@@ -46,8 +67,18 @@ def _list_columns(proposal: Proposal) -> Iterator[str]:
     widths = [len(code) for code in codes if "\n" not in code and len(code) <= _WIDEST_CODE]
     code_width = max(widths, default=0)
     for column, code in zip(proposal.columns, codes, strict=True):
-        comment = f"# {DOUBTFUL}: {'; '.join(map(_flatten, column.doubts))}" if column.doubts else ""
-        yield f"{code:{code_width}}  {comment}" if comment else code
+        yield from _append(code, [_flatten(doubt) for doubt in column.doubts], code_width)
+
+
+def _append(code: str, doubts: Sequence[str], width: int) -> Iterator[str]:
+    """Yield code with the first doubt behind it, and the others below that."""
+    if not doubts:
+        yield code
+        return
+    first, *others = doubts
+    yield f"{code:{width}}  # {DOUBTFUL}: {first}"
+    start = " " * max(width, len(code.rpartition("\n")[2]))
+    yield from (f"{start}  #   {doubt}" for doubt in others)
 
 
 def _render_column(column: ProposedColumn, name_width: int) -> str:

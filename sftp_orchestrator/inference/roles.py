@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sftp_orchestrator import units
 from sftp_orchestrator.destination import clevertap
-from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.inference import headers
 from sftp_orchestrator.inference.column_type import LEAST_SHARE
 from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.traits import FINER_UNITS, Trait
+from sftp_orchestrator.prepare.type_forms import UNIX
 
 _MOSTLY = 0.5
 """A column plays a part where at least this share of its cells can."""
@@ -23,8 +24,10 @@ _REPEATING = 0.5
 """Below this share the rows belong to fewer people than there are rows."""
 _TIME_TYPE_RULES = frozenset({"type.integer"})
 """What the rules about ``ts`` say better."""
-_TIME_RULES = _TIME_TYPE_RULES | {"ts.form", "ts.milliseconds", "ts.future"}
+_UNIT_RULES = _TIME_TYPE_RULES | {"ts.milliseconds", "ts.future"}
+"""What times of a finer unit break, once the unit was told."""
 _TIME_TRAITS = Trait.SECONDS | Trait.MILLISECONDS | Trait.MICROSECONDS
+_DAY = "yyyy-MM-dd"
 _MOMENT_TRAITS = _TIME_TRAITS | Trait.DATE_LIKE
 
 
@@ -34,7 +37,7 @@ class Role:
 
     header: str
     property_name: str
-    doubt: str | None = None
+    doubts: tuple[str, ...] = ()
     explained: frozenset[str] = frozenset()
     """rules that need not be told of again"""
 
@@ -97,11 +100,11 @@ def _choose_weak_identity(evidence: Evidence, type_: FeedType) -> list[Role]:
     by_values = _find_by_values(evidence, type_)
     if by_values is None:
         return []
-    different = units.format_count(by_values.distinct)
+    different = units.format_count(min(by_values.distinct, evidence.rows))
     said = (
         f"by its values alone: always filled, about {different} different in {units.format_count(evidence.rows)} rows"
     )
-    return [Role(header=by_values.header, property_name=headers.IDENTITY, doubt=said)]
+    return [Role(header=by_values.header, property_name=headers.IDENTITY, doubts=(said,))]
 
 
 def _list_weak_names(type_: FeedType) -> tuple[str, ...]:
@@ -122,34 +125,59 @@ def choose_event_name(evidence: Evidence) -> Role | None:
         doubt = (
             f"about {units.format_count(found.distinct)} different names; an account takes {clevertap.MAX_EVENT_TYPES}"
         )
-    return Role(header=found.header, property_name=clevertap.EVENT_NAME, doubt=doubt)
+    return Role(header=found.header, property_name=clevertap.EVENT_NAME, doubts=(doubt,) if doubt else ())
 
 
 def choose_time(evidence: Evidence) -> Role | None:
-    """Return the column of epoch seconds, or of what is nearly that, which says when; None where none looks like it."""
-    found = _find(evidence, headers.TIME_NAMES, _TIME_TRAITS)
-    doubt = None
+    """Return the column of epoch seconds, or of what is nearly that, which says when; None where none looks like it.
+
+    Half of its cells are enough: no other column is surer, and without ``ts`` every event is dated wrong.
+    """
+    times = [column for column in evidence.columns if _is_time(column, _MOSTLY)]
+    found = _find_first(times, headers.TIME_NAMES)
+    asked: tuple[str, ...] = ()
     if found is None:
-        moments = [column for column in evidence.columns if _is_moment(column)]
-        seconds = [column for column in moments if column.count(_TIME_TRAITS) >= LEAST_SHARE * column.filled]
-        found, doubt = next(iter(seconds), None), "is this when the event happened?"
+        found, asked = _find_weak_time(times), ("is this when the event happened?",)
     if found is None:
         return None
     wrong_unit = _explain_unit(found)
     return Role(
         header=found.header,
         property_name=clevertap.TIME,
-        doubt=wrong_unit or doubt,
-        explained=_TIME_RULES if wrong_unit else _TIME_TYPE_RULES,
+        doubts=(wrong_unit,) if wrong_unit else (*asked, *_say_share_of_times(found)),
+        explained=_UNIT_RULES if wrong_unit else _TIME_TYPE_RULES,
     )
 
 
-def find_date_for_time(evidence: Evidence) -> str | None:
+def _is_time(column: ColumnEvidence, share: float) -> bool:
+    """Return whether so many cells can become epoch seconds, or could if divided."""
+    if column.moment_format is not None:
+        return column.filled > 0
+    return 0 < share * column.filled <= column.count(_TIME_TRAITS)
+
+
+def _find_weak_time(times: Sequence[ColumnEvidence]) -> ColumnEvidence | None:
+    """Return the first column whose name says a time; one of times throughout goes before."""
+    named = [column for column in times if headers.is_date(column.header)]
+    throughout = (column for column in named if _is_time(column, LEAST_SHARE))
+    return next(throughout, next(iter(named), None))
+
+
+def _say_share_of_times(column: ColumnEvidence) -> Iterator[str]:
+    """Yield how many rows have a time, where not all have; an empty cell is none, too."""
+    if column.moment_format == _DAY:
+        yield "a day without a time becomes midnight, UTC"
+    is_moment = column.moment_format is not None
+    fitting = column.filled if is_moment else column.count_type(DataType.DATE, UNIX)
+    if fitting < column.rows:
+        what = "have a time" if is_moment else "are epoch seconds"
+        yield f"{units.format_percent(fitting, column.rows)} of rows {what}"
+
+
+def find_date_for_time(evidence: Evidence) -> ColumnEvidence | None:
     """Return the column of dates that says when, where epoch seconds should; None where none looks like it."""
     named = _find(evidence, headers.TIME_NAMES, Trait.DATE_LIKE)
-    if named is not None:
-        return named.header
-    return next((column.header for column in evidence.columns if _is_moment(column)), None)
+    return named or next((column for column in evidence.columns if _is_moment(column)), None)
 
 
 def list_profile_roles(evidence: Evidence, taken: Iterable[str]) -> list[Role]:
@@ -168,9 +196,11 @@ def list_profile_roles(evidence: Evidence, taken: Iterable[str]) -> list[Role]:
 
 def _explain_unit(column: ColumnEvidence) -> str | None:
     for trait, unit, factor in FINER_UNITS:
-        if column.count(trait) > column.count(Trait.SECONDS):
+        fitting = column.count(trait)
+        if fitting > column.count(Trait.SECONDS):
+            what = "it is" if fitting == column.rows else f"{units.format_percent(fitting, column.rows)} of rows are"
             divided = f"the producer must divide by {units.format_count(factor)}"
-            return f"it is in {unit}, and the receiver takes epoch seconds: {divided}"
+            return f"{what} in {unit}, and the receiver takes epoch seconds: {divided}"
     return None
 
 
@@ -178,7 +208,7 @@ def _judge_identity(column: ColumnEvidence, evidence: Evidence, type_: FeedType,
     if doubt is None and type_ is FeedType.PROFILE and _is_repeating(column) and not _has_operations(evidence):
         different = units.format_count(column.distinct)
         doubt = f"about {different} different in {units.format_count(evidence.rows)} rows: it tells few of them apart"
-    return Role(header=column.header, property_name=headers.IDENTITY, doubt=doubt)
+    return Role(header=column.header, property_name=headers.IDENTITY, doubts=(doubt,) if doubt else ())
 
 
 def _find_by_values(evidence: Evidence, type_: FeedType) -> ColumnEvidence | None:

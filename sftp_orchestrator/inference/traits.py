@@ -16,10 +16,11 @@ CALENDAR_FORMATS = tuple(written for written in clevertap.DATE_FORMATS if writte
 FIRST_SECOND, LAST_SECOND = 631_152_000, 4_102_444_800
 """The years 1990 to 2100: whole numbers within are taken for epoch seconds where a name says a time."""
 _FIRST_FORMAT_BIT = 16
-_YES_NO = ("yes", "no", "y", "n", "on", "off")
+_YES_NO = ("yes", "no", "y", "n", "on", "off", "ja", "nein", "oui", "non", "si", "sim")
 _SMALLEST_SECOND_BYTES = len(str(FIRST_SECOND))
 _LONGEST_WORD_BYTES = 5
 """Of what means yes or no: ``false``."""
+_WITH_COMMA = "-?[0-9]{1,3}([.][0-9]{3})*,[0-9]+|-?[0-9]+,[0-9]+|-?[0-9]{1,3}(,[0-9]{3})+([.][0-9]+)?"
 _MONTH = "([0-9]{1,2}|[A-Za-z]{3,9})"
 _BETWEEN = "[-/. ,]+"
 _DATE_LIKE = (
@@ -50,6 +51,8 @@ class Trait(enum.IntFlag):
     """a word that means yes or no, and is no BOOLEAN"""
     DATE_LIKE = enum.auto()
     """a date, of a documented format or not"""
+    COMMA = enum.auto()
+    """a number with a comma in it: for the fraction, or between thousands"""
 
 
 FINER_UNITS = ((Trait.MILLISECONDS, "milliseconds", 1_000), (Trait.MICROSECONDS, "microseconds", 1_000_000))
@@ -79,6 +82,7 @@ def _write_number() -> str:
     return (
         f"CASE WHEN {type_forms.is_whole(CELL)} THEN {int(Trait.FILLED)}{_add_padded()} + {_write_whole()}"
         f" WHEN {decimal} THEN {int(Trait.FILLED | Trait.FLOAT)}{_add_exponent()}{_add_time('DOUBLE')}"
+        f" WHEN {terms.matches(CELL, _WITH_COMMA)} THEN {int(Trait.FILLED | Trait.COMMA)}"
         f" WHEN {terms.matches(CELL, _DATE_LIKE)} THEN {int(Trait.FILLED | Trait.DATE_LIKE)}{_add_formats()}"
         f" ELSE {int(Trait.FILLED)} END"
     )

@@ -19,7 +19,8 @@ MAX_HEADER_BYTES = 1024 * 1024
 MAX_COLUMNS = 1000
 """Several times what the receiver takes of an event or a profile."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""How people call them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,9 @@ def parse_header(start: bytes, delimiter: str = ",") -> Header:
     """
     if not start:
         raise refuse("file.empty", "the file is empty")
-    for beginning, (called, hint) in _BINARY.items():
-        if start.startswith(beginning):
-            raise refuse("format.broken", f"it is no text, but {called}", hint=hint)
+    if (binary := find_binary(start)) is not None:
+        called, hint = binary
+        raise refuse("format.broken", f"it is no text, but {called}", hint=hint)
     if start.startswith(_UTF16):
         raise refuse("text.utf16", "the file is UTF-16", line=1, hint="save it as UTF-8, or set the feed's encoding")
     nul = start.find(b"\0")
@@ -80,6 +81,11 @@ def parse_header(start: bytes, delimiter: str = ",") -> Header:
     check_names(names)
     _check_delimiter(names, delimiter)
     return Header(names=names, header_bytes=header_bytes, newline=newline, body_start=end, delimiter=delimiter)
+
+
+def find_binary(start: bytes) -> tuple[str, str] | None:
+    """Return what a file that begins with ``start`` is, where it is no text, and what to do about it. Pure."""
+    return next((told for beginning, told in _BINARY.items() if start.startswith(beginning)), None)
 
 
 def _find_end(start: bytes, offset: int) -> int | None:
@@ -138,7 +144,7 @@ def check_names(names: Sequence[str]) -> None:
 def _check_delimiter(names: tuple[str, ...], delimiter: str) -> None:
     if len(names) > 1:
         return
-    for other, called in _DELIMITERS.items():
+    for other, called in DELIMITER_NAMES.items():
         if other in names[0] and other != delimiter:
-            hint = f"separate them by {_DELIMITERS[delimiter]}, or set the feed's delimiter: {json.dumps(other)}"
+            hint = f"separate them by {DELIMITER_NAMES[delimiter]}, or set the feed's delimiter: {json.dumps(other)}"
             raise refuse("header.delimiter", f"its columns seem to be separated by {called}", line=1, hint=hint)

@@ -13,6 +13,9 @@ from sftp_orchestrator.prepare.columns import ImportedColumn, find_property
 from sftp_orchestrator.prepare.report import Finding, show
 from sftp_orchestrator.prepare.severities import get_severity
 
+TIME_RULE = "ts.no_column"
+"""Switched off where people mean it."""
+
 
 def check_header(columns: Sequence[ImportedColumn], feed: Feed) -> list[Finding]:
     """Return what the header breaks, errors and warnings; rules that the feed switched off are left out. Pure."""
@@ -52,6 +55,8 @@ def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterat
                 "property.twice",
                 f"the column '{show(name.original)}' becomes {clevertap.EVENT_NAME}, and event_name is set",
             )
+        if find_property(columns, clevertap.TIME) is None:
+            yield TIME_RULE, f"no column becomes {clevertap.TIME}: each event counts as of when it is processed"
 
 
 def _check_counts(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:

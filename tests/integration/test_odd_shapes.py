@@ -13,7 +13,9 @@ import pytest
 from benchmarks import measuring
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.errors import DecisionNeeded
-from sftp_orchestrator.inference.evidence import Sample, gather
+from sftp_orchestrator.inference.dialect import Dialect
+from sftp_orchestrator.inference.evidence import gather
+from sftp_orchestrator.inference.samples import Sample, Workshop
 from sftp_orchestrator.prepare import duck, duplicates
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
@@ -106,7 +108,8 @@ def test_notes_of_several_lines_are_counted(tmp_path: Path) -> None:
     rows = _make_notes(4)
     path = tmp_path / "source.csv"
     _write(path, [HEADER, *rows])
-    found = gather(Sample(path=path, name="source.csv"), scratch=tmp_path, board=Board())
+    workshop, sample = Workshop(scratch=tmp_path, board=Board()), Sample(path=path, name="source.csv")
+    found = gather(sample, workshop.unpack(sample, Dialect()), workshop)
     assert [(column.rows, column.filled) for column in found.columns] == [
         (len(rows), sum(bool(row[place]) for row in rows)) for place in range(4)
     ]

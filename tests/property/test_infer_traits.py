@@ -88,6 +88,10 @@ def test_what_is_seen_of_numbers() -> None:
         "1700000000000": Trait.MILLISECONDS,
         "1700000000000000": Trait.MICROSECONDS,
         "no": Trait.YES_NO,
+        "nein": Trait.YES_NO,
+        "1,5": Trait.COMMA,
+        "-1.234.567,89": Trait.COMMA,
+        "1,234.50": Trait.COMMA,
     }
     assert all(traits & trait for trait, (traits, *_) in zip(seen.values(), _ask(list(seen)), strict=True))
     special = sum(set(seen.values()))

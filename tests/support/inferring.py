@@ -10,9 +10,9 @@ import yaml
 
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.inference.evidence import Sample
 from sftp_orchestrator.inference.infer import infer
 from sftp_orchestrator.inference.rendering import render
+from sftp_orchestrator.inference.samples import Sample
 from sftp_orchestrator.progress import Board
 from tests.support.configuration import get_values, write_key_files
 

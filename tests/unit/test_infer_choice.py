@@ -8,6 +8,7 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.inference import headers
 from sftp_orchestrator.inference.choice import propose
+from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.evidence import ColumnEvidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 from sftp_orchestrator.inference.traits import Trait
@@ -33,7 +34,7 @@ ISO = date("yyyy-MM-dd")
 
 
 def _propose(*columns: ColumnEvidence) -> Proposal:
-    return propose(make_evidence(*columns), ["purchases_2026-01-02.csv"])
+    return propose(make_evidence(*columns), ["purchases_2026-01-02.csv"], Dialect())
 
 
 def _find(proposal: Proposal, header: str) -> ProposedColumn:
@@ -91,6 +92,12 @@ def test_who_is_found_by_name_then_by_values(
     (chosen,) = [column for column in found.columns if column.property_name == "identity"]
     assert (chosen.header, bool(chosen.doubts)) == (identity, is_doubtful)
     assert found.findings == ()
+
+
+def test_no_more_are_different_than_there_are() -> None:
+    """The count is about right, and above the rows it would look wrong."""
+    (column,) = _propose(make_column("reference", distinct=105)).columns
+    assert "about 100 different in 100 rows" in column.doubts[0]
 
 
 def test_an_id_of_an_event_is_not_who() -> None:
@@ -151,11 +158,45 @@ def test_a_date_cannot_be_ts(header: str) -> None:
     assert (found.type, found.date_format) == ("DATE", "yyyy-MM-dd")
     assert found.property_name != "ts"
     assert "a date cannot be ts" in found.doubts[0]
+    assert "have the producer add a column of them, in UTC, as 'ts'" in found.doubts[0]
+
+
+@pytest.mark.parametrize("header", ["time_stamp", "created_at"])
+@pytest.mark.parametrize("stray", [TEXT, EMPTY, MILLISECONDS])
+@pytest.mark.parametrize(("strays", "share"), [(1, "99.0 %"), (5, "95.0 %"), (40, "60.0 %")])
+def test_strays_among_epoch_seconds_do_not_cost_the_time(header: str, stray: int, strays: int, share: str) -> None:
+    """A column whose name says a time is ``ts`` where most cells are epoch seconds, with the share of rows that are."""
+    found = _find(_propose(NAME, make_column(header, {SECONDS: 100 - strays, stray: strays}), USER), header)
+    assert (found.property_name, found.type) == ("ts", "INTEGER")
+    assert f"{share} of rows are epoch seconds" in found.doubts
+    assert not any("a date cannot be ts" in doubt for doubt in found.doubts)
+
+
+def test_milliseconds_are_named_with_their_share() -> None:
+    """A stray among milliseconds hides their unit no more than it does that of seconds."""
+    found = _find(_propose(NAME, make_column("created_at", {MILLISECONDS: 90, TEXT: 10}), USER), "created_at")
+    assert found.property_name == "ts"
+    assert found.doubts[0].startswith("90.0 % of rows are in milliseconds, and the receiver takes epoch seconds")
+    assert "ts.form" not in found.explained
+
+
+def test_of_two_times_the_one_that_is_so_throughout_is_taken() -> None:
+    """A column with many strays gives way to one behind it that has few."""
+    columns = (make_column("created_at", {SECONDS: 60, TEXT: 40}), make_column("sold_at", SECONDS))
+    assert _map(_propose(NAME, *columns, USER))["sold_at"] == "ts"
+
+
+def test_dates_mixed_with_epoch_times_are_told_as_such() -> None:
+    """Neither a date nor seconds: the reason is the mixture."""
+    found = _find(_propose(NAME, make_column("created_at", {ISO: 60, SECONDS: 40}), USER), "created_at")
+    assert found.type == "STRING"
+    assert found.doubts[0].startswith("it cannot be ts, which takes epoch seconds alone: some cells are dates")
 
 
 def test_events_without_any_time_are_told_so() -> None:
     """Without ts an event counts as of when it is processed."""
-    assert "no column gives ts" in _propose(NAME, USER).doubts[0]
+    (finding,) = _propose(NAME, USER).findings
+    assert (finding.rule, finding.severity) == ("ts.no_column", "warning")
 
 
 def test_too_many_event_names_are_doubtful() -> None:

@@ -31,12 +31,17 @@ class _Column:
     name: str
     text: str
     """SQL over ``source``"""
+    moment_format: str | None = None
+    """of a column of moments: the ``date_format`` that keeps most of them"""
 
 
-def write_table(path: Path, target: Path, content: Content, feed: Feed, *, cancelled: Callable[[], bool]) -> None:
+def write_table(
+    path: Path, target: Path, content: Content, feed: Feed, *, cancelled: Callable[[], bool]
+) -> dict[str, str]:
     """Write a Parquet file or JSON lines to ``target`` as CSV with a header, commas and LF; rows keep their order.
 
-    Moments become what the feed's columns ask for: epoch seconds for ``ts`` and UNIX, else the ``date_format``.
+    Moments become what the feed's columns ask for: epoch seconds for ``ts`` and UNIX, else the ``date_format``. Return
+    the columns that hold such, each with the format that keeps most of them.
 
     Raises:
         Refused: it is damaged, or holds what CSV cannot: nested or binary values.
@@ -57,6 +62,7 @@ def write_table(path: Path, target: Path, content: Content, feed: Feed, *, cance
         texts = ", ".join(column.text for column in columns)
         query = f"SELECT {texts} FROM {source}"  # noqa: S608 - names are quoted
         copy_to_csv(connection, query, [column.name for column in columns], target, [str(path)])
+    return {column.name: column.moment_format for column in columns if column.moment_format is not None}
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, path: str, feed: Feed) -> tuple[str, list[_Column]]:
@@ -64,7 +70,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: str, feed: Feed) 
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}", [path]).fetchall()  # noqa: S608 - no input in it
     imported = list_columns([name for name, *_ in described], feed)
     return source, [
-        _Column(name=column.original, text=_get_text(column, kind))
+        _Column(name=column.original, text=_get_text(column, kind), moment_format=_get_moment_format(kind))
         for column, (_, kind, *_) in zip(imported, described, strict=True)
     ]
 
@@ -82,6 +88,12 @@ def _get_text(column: ImportedColumn, kind: str) -> str:
     if column.type is DataType.DATE and column.date_format is not None:
         return f"strftime({name}::TIMESTAMP, {terms.quote(terms.get_strptime(column.date_format))})"
     return f"{name}::VARCHAR"
+
+
+def _get_moment_format(kind: str) -> str | None:
+    if kind == "DATE":
+        return "yyyy-MM-dd"
+    return "yyyy-MM-dd'T'HH:mm:ss" if kind.startswith(_MOMENTS) else None
 
 
 def _read_json(connection: duckdb.DuckDBPyConnection, path: str, _feed: Feed) -> tuple[str, list[_Column]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sftp_orchestrator.config.model import Encoding, Feed
@@ -28,6 +29,8 @@ class Text:
     delimiter: str
     original: Original | None
     """of what it was made; None where it is the file itself"""
+    moments: Mapping[str, str] = field(default_factory=dict)
+    """columns of a table that hold moments, which become what the feed asks for; with the format that keeps most"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +58,12 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch) -> 
     before = get_fingerprint(path)
     source = HashedFile(path, watch)
     target = outlet / _UNPACKED_NAME
+    moments: Mapping[str, str] = {}
     try:
         if format_.content is Content.TEXT:
             write_text(source, target, format_.compression, encoding)
         else:
-            _write_table(path, source, target, format_, feed, watch)
+            moments = _write_table(path, source, target, format_, feed, watch)
         digest = source.finish()
     except Refused as refused:
         _require_same(path, before, refused)
@@ -67,7 +71,8 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch) -> 
     finally:
         source.close()
     _require_same(path, before, None)
-    return Text(path=target, delimiter=delimiter, original=Original(fingerprint=before, sha256=digest))
+    original = Original(fingerprint=before, sha256=digest)
+    return Text(path=target, delimiter=delimiter, original=original, moments=moments)
 
 
 def _require_same(path: Path, before: Fingerprint, refused: Refused | None) -> None:
@@ -87,7 +92,9 @@ def _is_ours(path: Path, format_: Format, feed: Feed) -> bool:
     return is_returned(header, feed) and is_utf8(path)
 
 
-def _write_table(path: Path, source: HashedFile, target: Path, format_: Format, feed: Feed, watch: Watch) -> None:
+def _write_table(
+    path: Path, source: HashedFile, target: Path, format_: Format, feed: Feed, watch: Watch
+) -> dict[str, str]:
     inflated = target.with_name(_INFLATED_NAME)
     if format_.compression is Compression.NONE:
         source.finish()
@@ -95,6 +102,6 @@ def _write_table(path: Path, source: HashedFile, target: Path, format_: Format, 
         write_text(source, inflated, format_.compression, Encoding.UTF_8)
     try:
         table = path if format_.compression is Compression.NONE else inflated
-        write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
+        return write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
     finally:
         inflated.unlink(missing_ok=True)

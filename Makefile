@@ -6,7 +6,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-quick check format lint types imports lock clean system-packages system-packages-test
+.PHONY: help demo test bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -31,16 +31,19 @@ system-packages:
 system-packages-test:
 	@scripts/require-system-packages gpg sshd postgresql zstd
 
+system-packages-bench:
+	@scripts/require-system-packages gpg sshd sftp rclone lftp
+
 demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)
 
 test: $(BUILT) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(BUILT) ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
+bench: $(BUILT) system-packages-bench ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: $(BUILT) ## the same with small files, in less than two minutes
+bench-quick: $(BUILT) system-packages-bench ## the same with small files, in less than two minutes
 	$(BIN)/python -m benchmarks --quick --rounds 2 $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the house format

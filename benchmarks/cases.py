@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from benchmarks import inspection
+from benchmarks import delivery, inspection
 
-CASES = MappingProxyType({case.name: case for case in (*inspection.CASES,)})
+CASES = MappingProxyType({case.name: case for case in (*inspection.CASES, *delivery.CASES)})

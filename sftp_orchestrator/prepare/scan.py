@@ -7,6 +7,7 @@ file is what it is refused for.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections import deque
@@ -99,8 +100,9 @@ def scan(
         found = _Pass(path, header, pool, screening or Screening(), stopped)
         try:
             offset = 0
-            # A file that grows as fast as it is read would have no end.
-            while offset <= before.size and (chunk := os.pread(descriptor, chunk_bytes, offset)):
+            # A byte more than there should be is asked for, and no more: a file that grows as fast as it is read would
+            # have no end, and a short one needs no memory that it does not fill.
+            while chunk := os.pread(descriptor, min(chunk_bytes, before.size + 1 - offset), offset):
                 found.take(offset, chunk)
                 offset += len(chunk)
                 watch.advance(len(chunk))
@@ -130,11 +132,17 @@ def _opened(path: Path) -> Iterator[int]:
         raise LocalFault("read", str(path), error.strerror or str(error)) from error
 
 
+@functools.cache
+def _keep_freed_memory() -> None:
+    # A large block given back tells glibc's malloc to keep what the looks at pieces give back. By itself it hands every
+    # one to the system, and clearing the pages of the next takes longer than all else. Once is enough:
+    # a second such block would be taken from what is kept, and be cleared.
+    bytearray(_LARGEST_BLOCK)
+
+
 @contextmanager
 def _open_pool() -> Iterator[ThreadPoolExecutor]:
-    # A large block given back tells glibc's malloc to keep what the looks at pieces give back. By itself it hands every
-    # one to the system, and clearing the pages of the next takes longer than all that is done with them.
-    bytearray(_LARGEST_BLOCK)
+    _keep_freed_memory()
     pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="scan")
     try:
         yield pool

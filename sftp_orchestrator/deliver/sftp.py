@@ -148,6 +148,10 @@ class SftpRemote:
         try:
             async with self.asking("rename", f"{old} to {new}"):
                 await self.client.rename(self.receiver.get_path(old), self.receiver.get_path(new))
+        except errors.ReceiverRefused as error:
+            # Whatever code it has for this: "permission denied" and "no such file" are as common as "unsupported".
+            hint = f"if it does not let us rename, set destinations.{self.receiver.name}.rename: false"
+            raise errors.ReceiverRefused(error.operation, error.subject, error.cause, hint=hint) from error
         except errors.Unreachable:
             raise
         except errors.Transient as error:

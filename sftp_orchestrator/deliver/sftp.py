@@ -18,12 +18,10 @@ from sftp_orchestrator.deliver.login import LET_GO_SECONDS, let_go, open_session
 from sftp_orchestrator.deliver.reading import BlockReader
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.deliver.remote import Content, Progress
-from sftp_orchestrator.deliver.writing import Writing
+from sftp_orchestrator.deliver.writing import SAFE_WRITE_BYTES, Writing
 
 MOST_WRITE_BYTES = 255 * 1024
 """OpenSSH's own limit: its largest packet of 256 KiB less room for the head (``limits@openssh.com``)."""
-SAFE_WRITE_BYTES = 32 * 1024
-"""What every server must take where it names no limit (draft-ietf-secsh-filexfer-02, section 3)."""
 BLOCK_BYTES = 1 * 1024 * 1024
 """Read from the local file at a time: large enough that the change of threads costs nothing."""
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from sftp_orchestrator import errors
-from sftp_orchestrator.deliver.sftp import MOST_WRITE_BYTES, SAFE_WRITE_BYTES
+from sftp_orchestrator.deliver.sftp import MOST_WRITE_BYTES
+from sftp_orchestrator.deliver.writing import SAFE_WRITE_BYTES
 from tests.support.receivers import Receiver
 from tests.support.remotes import Bytes, Kind, Note, Running, connected
 from tests.support.tables import Table

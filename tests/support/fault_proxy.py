@@ -188,18 +188,6 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-def trickle(bytes_per_second: float) -> Callable[[], Pace]:
-    """Return paces that let so many bytes a second through."""
-
-    def make() -> Pace:
-        async def wait(size: int) -> None:
-            await asyncio.sleep(size / bytes_per_second)
-
-        return wait
-
-    return make
-
-
 def delay(seconds: float, jitter_seconds: float, seed: int) -> Callable[[], Pace]:
     """Return paces of a line with a way of ``seconds`` ± ``jitter_seconds``, by chance from ``seed``."""
     chance = random.Random(seed)  # noqa: S311 - nothing is kept secret by it

@@ -6,7 +6,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
+.PHONY: help demo test tables bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -29,7 +29,7 @@ system-packages:
 	@scripts/require-system-packages gpg
 
 system-packages-test:
-	@scripts/require-system-packages gpg sshd postgresql zstd
+	@scripts/require-system-packages gpg sshd postgresql zstd proftpd rclone
 
 system-packages-bench:
 	@scripts/require-system-packages gpg sshd sftp rclone lftp
@@ -39,6 +39,10 @@ demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiv
 
 test: $(BUILT) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
+
+tables: $(BUILT) system-packages-test ## write what the tests see of receivers and faults into the docs
+	$(BIN)/python -m pytest --write-tables tests/contract/test_remote_contract.py tests/contract/test_delivery_contract.py \
+	    tests/integration/test_line_faults.py
 
 bench: $(BUILT) system-packages-bench ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -121,6 +121,7 @@ class Daemon:
         Returns the sources that cannot go on by the configuration as it is now.
         """
         await threads.call(self._intake.recover, self._stop)
+        await asyncio.to_thread(self._runner.pauses.heed_changes)
         unfinished = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_OPEN)
         held = [source for source in unfinished if await asyncio.to_thread(self._stations.preparation.align, source)]
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):

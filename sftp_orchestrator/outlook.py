@@ -12,7 +12,7 @@ from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacement
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Run, Source
+from sftp_orchestrator.ledger.records import Pause, Run, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.schedule import Ticks, get_next_due
 from sftp_orchestrator.workspace import Workspace
@@ -43,6 +43,8 @@ class Outlook:
     following_at: datetime.datetime | None = None
     """the schedule's first tick that is still to come"""
     replacements: Replacements = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
+    """by destination, those whose last run failed as a whole"""
 
     @property
     def is_attended(self) -> bool:
@@ -99,6 +101,7 @@ def look_out(
         due=due,
         following_at=get_next_due(line, configuration.zone, after=now) if due else None,
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
+        pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
     )
 
 
@@ -117,6 +120,9 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
         return f"waits for the schedule, {describe_start(start, outlook.at)}"
     if blocked is None and not outlook.is_attended and source.reason is None:
         return NOBODY
+    pause = outlook.pauses.get(source.destination)
+    if blocked is None and source.reason is None and pause is not None and pause.until > outlook.at:
+        return f"waits for {source.destination}, {_describe_next_try(pause, outlook)}: {pause.reason}"
     return blocked
 
 
@@ -124,6 +130,19 @@ def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:
     """Return when a run starts, for people. Pure."""
     said = units.format_moment(start, now)
     return f"next at {said}" if start > now else f"due since {said}"
+
+
+def describe_pause(pause: Pause, outlook: Outlook) -> str:
+    """Return that a destination fails, since when, and when it is tried next, for people. Pure."""
+    since = units.format_moment(pause.since, outlook.at)
+    times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
+    return f"{pause.destination} failed {times}, since {since}; {_describe_next_try(pause, outlook)}: {pause.reason}"
+
+
+def _describe_next_try(pause: Pause, outlook: Outlook) -> str:
+    if outlook.has_daemon and pause.until > outlook.at:
+        return f"tried again at {pause.until:%Y-%m-%d %H:%M:%S} UTC"
+    return "tried again with the next run"
 
 
 def describe_run(run: Run, outlook: Outlook) -> str:

@@ -77,6 +77,16 @@ class Overview:
                 "pid": holder.pid if holder is not None else None,
                 "host": holder.host if holder is not None else None,
             },
+            "failing_destinations": [
+                {
+                    "destination": pause.destination,
+                    "failures": pause.failures,
+                    "since": to_text(pause.since),
+                    "retry_at": to_text(pause.until),
+                    "reason": pause.reason,
+                }
+                for pause in self.outlook.pauses.values()
+            ],
             "next_delivery_at": to_text(self.outlook.next_delivery_at),
             "last_delivery_at": to_text(self.last_delivery[1] if self.last_delivery is not None else None),
             "last_run": run_to_json(run) if run is not None else None,

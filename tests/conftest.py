@@ -3,11 +3,13 @@
 import signal
 
 pytest_plugins = [
+    # First: pytest must be told of a module before another one imports it.
+    "tests.support.ports",
+    "tests.support.tables",
     "tests.support.asynchronous",
     "tests.support.intakes",
     "tests.support.ledgers",
     "tests.support.openssh",
-    "tests.support.ports",
     "tests.support.remotes",
 ]
 

@@ -11,7 +11,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
-from sftp_orchestrator.outlook import describe_start
+from sftp_orchestrator.outlook import describe_pause, describe_start
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview
 from sftp_orchestrator.views import COMMAND, WITHOUT_ROWS, SourceView, spell_out, summarize_parts
 
@@ -86,6 +86,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     said = ", ".join(f"{count} {what}" for what, count in told.items() if count)
     lines = [f"{said or 'Nothing waits'}. {describe_delivered(overview)}"]
     outlook = overview.outlook
+    lines += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
     if outlook.has_daemon and outlook.next_delivery_at is not None:

@@ -55,7 +55,6 @@ _STATUS_RULES = (
         types=(asyncssh.SFTPOpUnsupported,),
         failure=errors.ReceiverRefused,
         cause="the receiver does not support this operation",
-        hint="if it is a rename, set destinations.{name}.rename: false",
     ),
     _Rule(
         types=(asyncssh.SFTPFileAlreadyExists, asyncssh.SFTPFileIsADirectory, asyncssh.SFTPInvalidFilename),

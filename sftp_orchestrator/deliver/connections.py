@@ -62,6 +62,8 @@ class ConnectionPool:
         self._connect = connector
         self._clock = clock
         self._connecting = False
+        self.was_reached = False
+        """whether a connection was made at any time"""
         self._open: set[SftpRemote] = set()
         self._idle: list[_Grant] = []
         self._queue: deque[asyncio.Future[_Grant]] = deque()
@@ -150,6 +152,7 @@ class ConnectionPool:
             self._shrink(error)
             return None
         else:
+            self.was_reached = True
             self._open.add(remote)
             return remote
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def load_credentials(destination: Destination, name: str) -> Credentials:
         ConfigurationError: one is missing, unreadable or malformed, or the passphrase does not fit.
     """
     return Credentials(key=_load_key(destination, name), host_keys=load_host_keys(destination, name))
+
+
+def get_signature(destination: Destination, name: str) -> str:
+    """Return what tells whether address, user, key or pins of ``destination`` changed. Blocking; may be repeated.
+
+    Raises:
+        ConfigurationError: as ``load_credentials``.
+    """
+    ours = get_fingerprint(load_credentials(destination, name).key)
+    known = destination.known_hosts.read_bytes() if destination.known_hosts is not None else b""
+    facts = (destination.host, destination.port, destination.username, destination.host_keys, known, ours)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def require_credentials(configuration: Configuration) -> None:

@@ -9,7 +9,8 @@ What a step of a lane raises is told apart by its type alone (``errors.py`` has 
     │   ├── DecisionNeeded             is held
     │   ├── SourceFault                waits, and is tried again
     │   └── IllegalMove                is what the ledger says: somebody decided meanwhile
-    └── any other                  ends the destination's share: the line, the receiver or the ledger stood in the way
+    └── any other                  ends the destination's share: the line, the receiver or the ledger stood in the way;
+                                   of an upload that ``may_be_of_one_file``, after what precedes it was delivered
 
 A failure becomes a ``SourceFault``, with the same words, where it turns out to be one source's own: what comes of
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from sftp_orchestrator.deliver.faults import SOURCE_FAILURES
+from sftp_orchestrator.deliver.faults import SOURCE_FAILURES, may_be_of_one_file
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import Part, Source
 
@@ -50,6 +50,7 @@ class Lane:
         self._steps = steps
         self._width = width
         self._dropped: dict[str, Failure] = {}
+        self._is_ending = False
         self._under_way: Counter[str] = Counter()
         self._passed_over: list[str] = []
         # One job waits beside those under way; more would only prepare pieces long before their turn.
@@ -80,12 +81,24 @@ class Lane:
             await self._to_upload.put(None)
 
     async def _upload_all(self) -> None:
-        while (job := await self._to_upload.get()) is not None:
+        while (job := await self._to_upload.get()) is not None and not self._is_ending:
             part: Part | None = None
-            if job.source.id not in self._dropped:
-                async with self._working_on(job.source):
-                    part = await self._steps.upload(job.source, job.part)
-            job.uploaded.set_result(part)
+            try:
+                if job.source.id not in self._dropped:
+                    async with self._working_on(job.source):
+                        part = await self._steps.upload(job.source, job.part)
+            except Failure as error:
+                if not may_be_of_one_file(error):
+                    raise
+                self._end_at(job, error)
+            else:
+                job.uploaded.set_result(part)
+
+    def _end_at(self, job: _Job, error: Failure) -> None:
+        """Begin no further upload; what precedes ``job`` in the order is delivered before its turn raises ``error``."""
+        self._is_ending = True
+        job.uploaded.set_exception(error)
+        job.uploaded.exception()  # The lane may end before its turn: asyncio need not complain that nobody asked.
 
     async def _publish_all(self) -> None:
         while (item := await self._to_publish.get()) is not None:

@@ -31,7 +31,10 @@ HOST_KEY_ALGORITHMS = (
 """Asked for after the pinned kinds. A server that changed to another kind then shows its key, and a person can compare;
 otherwise it hangs up, which looks like a cut line."""
 KEEPALIVE_SECONDS = 30
-"""Shorter than the idle limit of any firewall we know of; three unanswered ones end the connection."""
+"""Shorter than the idle limit of any firewall we know of."""
+MOST_KEEPALIVES = 1000
+"""Unanswered ones that end a connection. They keep it open, and do not judge it: on a slow line they wait behind
+megabytes of data, and each operation has a deadline of its own."""
 LET_GO_SECONDS = 5
 """For what is a courtesy: saying good-bye, closing a handle after a failure."""
 
@@ -137,6 +140,7 @@ def _get_options(
             compression_algs=["none"],
             login_timeout=receiver.timeout_seconds,
             keepalive_interval=KEEPALIVE_SECONDS,
+            keepalive_count_max=MOST_KEEPALIVES,
         )
     except (ValueError, OSError) as error:
         # asyncssh wants a name for the local user, which it does not use, and fails where the user id has none.

@@ -1,4 +1,8 @@
-"""When to try again: exponential back-off with full jitter, decided here, waited for elsewhere."""
+"""When to try again, decided here and waited for elsewhere.
+
+Exponential back-off with full jitter; but for who is not let in: that is asked once an interval, for a storm of refused
+logins gets a whole range of addresses banned.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from sftp_orchestrator.errors import SourceChanged, Transient
+from sftp_orchestrator.errors import Failure, SessionRefused, SourceChanged, Transient
 
 _LOG = structlog.get_logger()
 T = TypeVar("T")
@@ -21,6 +25,10 @@ STEP_CAP_SECONDS = 30.0
 RUN_BASE_SECONDS = 30.0
 """First wait before a run that failed as a whole; a receiver that is down stays so for minutes."""
 RUN_CAP_SECONDS = 900.0
+PROBE_SECONDS = 900.0
+"""Between two logins at a receiver that does not let us in: fewer than any ban that we know of counts."""
+PROBE_JITTER = 0.1
+"""Up to so much longer, by chance: many hosts do not come together."""
 
 
 def get_delay_seconds(attempt: int, *, base: float, cap: float, random_unit: float) -> float:
@@ -29,6 +37,13 @@ def get_delay_seconds(attempt: int, *, base: float, cap: float, random_unit: flo
     Full jitter: anywhere between nothing and the exponential bound, so that many clients do not come back together.
     """
     return float(min(cap, base * 2 ** min(attempt - 1, 32)) * random_unit)
+
+
+def get_pause_seconds(failure: Failure, failures: int, *, random_unit: float) -> float:
+    """Return how long to leave a destination alone after ``failure``, the last of ``failures`` in a row. Pure."""
+    if isinstance(failure, SessionRefused):
+        return PROBE_SECONDS * (1 + PROBE_JITTER * random_unit)
+    return get_delay_seconds(failures, base=RUN_BASE_SECONDS, cap=RUN_CAP_SECONDS, random_unit=random_unit)
 
 
 @dataclass(frozen=True, kw_only=True)

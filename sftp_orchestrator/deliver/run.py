@@ -15,7 +15,8 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.delivery import Delivery, Stations
 from sftp_orchestrator.deliver.faults import note_drop
-from sftp_orchestrator.deliver.retry import RUN_BASE_SECONDS, RUN_CAP_SECONDS, Retrying, get_delay_seconds
+from sftp_orchestrator.deliver.pauses import DestinationPauses
+from sftp_orchestrator.deliver.retry import Retrying
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN
@@ -54,21 +55,17 @@ class Verdict:
 
 
 @dataclass(kw_only=True)
-class _Pause:
-    """A destination that failed as a whole is left alone for a while; a hint in memory, gone with a restart."""
-
-    failures: int
-    until: datetime.datetime
-
-
-@dataclass(kw_only=True)
 class Runner:
     """Starts runs, one at a time, and remembers which destination is to be left alone for how long."""
 
     configuration: Configuration
     stations: Stations
     chance: Callable[[], float] = field(default=random.random)
-    _pauses: dict[str, _Pause] = field(default_factory=dict)
+    pauses: DestinationPauses = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Learn which destinations failed in an earlier life; blocking, raises ``LocalFault``."""
+        self.pauses = DestinationPauses(self.configuration, self.stations.ledger)
 
     async def run(self, trigger: str, due: Sequence[Source] | None = None) -> Verdict:
         """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for."""
@@ -113,18 +110,18 @@ class Runner:
         now = _now()
         if source.is_wanted:
             return True
-        pause = self._pauses.get(source.destination)
-        return (pause is None or pause.until <= now) and (source.retry_at is None or source.retry_at <= now)
+        return self.pauses.is_over(source.destination, now) and (source.retry_at is None or source.retry_at <= now)
 
     async def _deliver_to(self, name: str, sources: list[Source]) -> Failure | None:
         """Deliver to one destination; return what ended its share early, None where nothing did."""
+        if not any(source.is_wanted for source in sources) and (refusal := self.pauses.find_refusal(name, _now())):
+            return refusal
         try:
             failures = await self._find_failures(name, sources)
         except Exception as error:  # noqa: BLE001 - logged with its traceback; a defect must not end the others' shares
             _LOG.error("destination_crashed", destination=name, exc_info=True)
             failures = [LocalFault("deliver", f"to {name}", _name_crash(error), hint="a defect: see the log")]
         if not failures:
-            self._pauses.pop(name, None)
             return None
         worst = max(failures, key=get_exit_code)
         await self._pause(name, worst, sources)
@@ -144,6 +141,9 @@ class Runner:
             # One more than data files go up at a time: a manifest must not wait behind gigabytes.
             async with ConnectionPool(destination, name, destination.connections + 1) as pool:
                 await Delivery(name, destination, stations, pool, retrying).deliver(sources)
+            if pool.was_reached:
+                with contextlib.suppress(LocalFault):  # as in _pause
+                    await self.pauses.end(name)
         except* Failure as group:
             failures = list(_flatten(group))
         else:
@@ -151,17 +151,10 @@ class Runner:
         return failures
 
     async def _pause(self, name: str, failure: Failure, sources: Sequence[Source]) -> None:
-        before = self._pauses.get(name)
-        count = before.failures + 1 if before else 1
-        delay = get_delay_seconds(count, base=RUN_BASE_SECONDS, cap=RUN_CAP_SECONDS, random_unit=self.chance())
-        until = _now() + datetime.timedelta(seconds=delay)
-        self._pauses[name] = _Pause(failures=count, until=until)
-        _LOG.error(
-            "destination_failed", destination=name, error=str(failure), failures=count, retry_at=until.isoformat()
-        )
-        reasons = dict.fromkeys((source.id for source in sources), str(failure))
         # Where the ledger itself is the trouble, the verdict asks it next, and says so to whoever started the run.
         with contextlib.suppress(LocalFault):
+            until = await self.pauses.begin(name, failure, self.chance)
+            reasons = dict.fromkeys((source.id for source in sources), str(failure))
             await asyncio.to_thread(self.stations.ledger.sources.note_waits, reasons, retry_at=until)
 
     async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:

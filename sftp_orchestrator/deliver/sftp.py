@@ -18,12 +18,10 @@ from sftp_orchestrator.deliver.login import LET_GO_SECONDS, let_go, open_session
 from sftp_orchestrator.deliver.reading import BlockReader
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.deliver.remote import Content, Progress
-from sftp_orchestrator.deliver.writing import Writing
+from sftp_orchestrator.deliver.writing import SAFE_WRITE_BYTES, Writing
 
 MOST_WRITE_BYTES = 255 * 1024
 """OpenSSH's own limit: its largest packet of 256 KiB less room for the head (``limits@openssh.com``)."""
-SAFE_WRITE_BYTES = 32 * 1024
-"""What every server must take where it names no limit (draft-ietf-secsh-filexfer-02, section 3)."""
 BLOCK_BYTES = 1 * 1024 * 1024
 """Read from the local file at a time: large enough that the change of threads costs nothing."""
 
@@ -148,6 +146,10 @@ class SftpRemote:
         try:
             async with self.asking("rename", f"{old} to {new}"):
                 await self.client.rename(self.receiver.get_path(old), self.receiver.get_path(new))
+        except errors.ReceiverRefused as error:
+            # Whatever code it has for this: "permission denied" and "no such file" are as common as "unsupported".
+            hint = f"if it does not let us rename, set destinations.{self.receiver.name}.rename: false"
+            raise errors.ReceiverRefused(error.operation, error.subject, error.cause, hint=hint) from error
         except errors.Unreachable:
             raise
         except errors.Transient as error:

@@ -10,6 +10,8 @@ import asyncssh
 from sftp_orchestrator.deliver.reading import BlockReader
 from sftp_orchestrator.deliver.remote import Progress
 
+SAFE_WRITE_BYTES = 32 * 1024
+"""What every server must take where it names no limit (draft-ietf-secsh-filexfer-02, section 3)."""
 IN_FLIGHT_BYTES = 4 * 1024 * 1024
 """Twice the 2 MiB window that OpenSSH gives a channel: more would only wait in our memory."""
 FEWEST_IN_FLIGHT = 16
@@ -18,13 +20,18 @@ MOST_IN_FLIGHT = 64
 
 
 class Writing:
-    """Sends what a reader gives to an open remote file. Used once."""
+    """Sends what a reader gives to an open remote file. Used once.
+
+    It begins with small writes: on a line of 1 KB/s a large one would not be acknowledged within the deadline, and the
+    line would pass for dead.
+    """
 
     def __init__(
         self, file: asyncssh.SFTPClientFile, *, write_bytes: int, silence_seconds: float, progress: Progress | None
     ) -> None:
         self._file = file
-        self._write_bytes = write_bytes
+        self._most_bytes = write_bytes
+        self._write_bytes = min(write_bytes, SAFE_WRITE_BYTES)
         self._silence_seconds = silence_seconds
         self._progress = progress
         self._limit = min(max(IN_FLIGHT_BYTES // write_bytes, FEWEST_IN_FLIGHT), MOST_IN_FLIGHT)
@@ -45,10 +52,11 @@ class Writing:
         try:
             while block := await reader.next_block():
                 view = memoryview(block)
-                for start in range(0, len(view), self._write_bytes):
+                while view:
                     if len(self._in_flight) >= self._limit:
                         await self._await_oldest()
-                    self._begin(view[start : start + self._write_bytes])
+                    data, view = view[: self._write_bytes], view[self._write_bytes :]
+                    self._begin(data)
             while self._in_flight:
                 await self._await_oldest()
         finally:
@@ -62,10 +70,14 @@ class Writing:
         self._sent += len(data)
 
     async def _write(self, data: memoryview, offset: int) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         await self._file.write(data, offset)  # type: ignore[type-var] # any buffer will do for a binary file
         self.acknowledged_bytes += len(data)
+        if may_grow(len(data), loop.time() - began, self._most_bytes, silence_seconds=self._silence_seconds):
+            self._write_bytes = self._most_bytes
         if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._silence_seconds)
+            self._deadline.reschedule(loop.time() + self._silence_seconds)
         if self._progress is not None:
             self._progress(len(data))
 
@@ -76,3 +88,11 @@ class Writing:
         finally:
             self._deadline = None
         self._in_flight.popleft()
+
+
+def may_grow(size: int, seconds: float, most_bytes: int, *, silence_seconds: float) -> bool:
+    """Return whether a write of ``most_bytes`` can be answered in time where one of ``size`` took ``seconds``. Pure.
+
+    Only within half of ``silence_seconds``: the line may become slower.
+    """
+    return seconds * most_bytes / size <= silence_seconds / 2

@@ -14,6 +14,7 @@ from sftp_orchestrator.ledger.leftovers import Leftovers
 from sftp_orchestrator.ledger.moves import Clock
 from sftp_orchestrator.ledger.outcomes import Outcomes
 from sftp_orchestrator.ledger.parts import Parts
+from sftp_orchestrator.ledger.pauses import Pauses
 from sftp_orchestrator.ledger.properties import Properties
 from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.runs import Runs
@@ -38,6 +39,7 @@ class Ledger:
         self.runs = Runs(engine, clock)
         self.discards = Discards(engine, clock)
         self.leftovers = Leftovers(engine)
+        self.pauses = Pauses(engine)
         self.properties = Properties(engine)
         self.outcomes = Outcomes(engine)
 

@@ -187,6 +187,25 @@ class Leftover:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pause:
+    """A destination whose last runs failed as a whole."""
+
+    destination: str
+    failures: int
+    """runs in a row"""
+    refusals: int
+    """how many of these, the last ones, because it did not let us in"""
+    since: datetime.datetime
+    """when the first of them failed"""
+    until: datetime.datetime
+    """not tried again by itself before this"""
+    reason: str
+    """of the last failure"""
+    signature: str
+    """of address and keys that it was tried with"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """One line of the history."""
 

@@ -143,6 +143,19 @@ LEFTOVER = sa.Table(
     comment="data that may lie at a receiver and belongs to no part any more: to be removed there",
 )
 
+PAUSE = sa.Table(
+    "pause",
+    METADATA,
+    sa.Column("destination", sa.String(40), primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("refusals", sa.Integer, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("signature", sa.String(64), nullable=False),
+    comment="destinations whose last runs failed as a whole, and until when each is left alone",
+)
+
 HISTORY = sa.Table(
     "history",
     METADATA,

@@ -45,6 +45,10 @@ class Inbox:
             self._listener(entry)
         return entry
 
+    def is_open(self, name: str) -> bool:
+        """Return whether a session has ``name`` open for writing."""
+        return any(upload.name == name for upload in self._uploads)
+
     def note_opened(self, name: str) -> Upload:
         """Note that ``name`` was opened for writing."""
         upload = Upload(name=name)

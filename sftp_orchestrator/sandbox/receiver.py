@@ -20,13 +20,14 @@ import asyncssh
 from sftp_orchestrator import errors
 from sftp_orchestrator.sandbox import keys
 from sftp_orchestrator.sandbox.activity import ActivityLog, Event, Listener
+from sftp_orchestrator.sandbox.drop_box import choose_server
 from sftp_orchestrator.sandbox.history import Arrival, History
 from sftp_orchestrator.sandbox.inbox import Inbox
 from sftp_orchestrator.sandbox.judging import Case, Clock, Judge, ManifestIgnored, Verdict, describe, open_manifest
 from sftp_orchestrator.sandbox.openpgp import Decryptor, open_home
 from sftp_orchestrator.sandbox.refusals import Ignored
 from sftp_orchestrator.sandbox.settings import Paths, Settings
-from sftp_orchestrator.sandbox.sftp import InboxServer, Login
+from sftp_orchestrator.sandbox.sftp import Login
 from sftp_orchestrator.sandbox.snippet import DEFAULT_USERNAME, Access
 from sftp_orchestrator.sandbox.table import Stopped
 
@@ -191,9 +192,16 @@ class Sandbox:
         connections: set[asyncssh.SSHServerConnection] = set()
         acceptor = await asyncssh.listen(
             sock=listening,
-            server_factory=partial(Login, inbox, connections, self.settings.username, self._read_authorized_keys),
+            server_factory=partial(
+                Login,
+                inbox,
+                connections,
+                self.settings.username,
+                self._read_authorized_keys,
+                most_connections=self.settings.traits.most_connections,
+            ),
             server_host_keys=[host_key],
-            sftp_factory=partial(InboxServer, inbox=inbox),
+            sftp_factory=partial(choose_server(self.settings.traits), inbox=inbox),
             allow_pty=False,
             gss_host=None,
         )

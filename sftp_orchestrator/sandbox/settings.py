@@ -27,6 +27,12 @@ class Traits:
     """A data file and its manifest vanish as soon as they are taken."""
     remembers_cut_manifests: bool = False
     """A manifest whose upload was cut and that was of no use counts as a use of its name."""
+    hides_uploads: bool = False
+    """For its sender a file is gone as soon as it is closed."""
+    write_only: bool = False
+    """Files may be written, and nothing else: permission denied."""
+    most_connections: int | None = None
+    """Further connections are hung up on; None = any number."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,17 +26,23 @@ class Login(asyncssh.SSHServer):
         connections: set[asyncssh.SSHServerConnection],
         username: str | None,
         read_authorized_keys: Callable[[], asyncssh.SSHAuthorizedKeys],
+        *,
+        most_connections: int | None = None,
     ) -> None:
         self._inbox = inbox
         self._connections = connections
         self._username = username
         self._read_authorized_keys = read_authorized_keys
+        self._most_connections = most_connections
         self._connection: asyncssh.SSHServerConnection
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Keep the connection, so that it can be ended with the sandbox."""
+        """Keep the connection, so that it can be ended with the sandbox; hang up on one too many."""
         self._connection = conn
+        is_one_too_many = self._most_connections is not None and len(self._connections) >= self._most_connections
         self._connections.add(conn)
+        if is_one_too_many:
+            conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "too many connections")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncssh calls it so
         """Forget the connection."""
@@ -66,7 +72,7 @@ class InboxServer(asyncssh.SFTPServer):
         """Open a file; note it where it is for writing."""
         opened = super().open(path, pflags, attrs)
         if pflags & _WRITES:
-            self._uploads[opened] = self._inbox.note_opened(_get_name(path))
+            self._uploads[opened] = self._inbox.note_opened(get_name(path))
         return opened
 
     def close(self, file_obj: object) -> None:
@@ -95,14 +101,14 @@ class InboxServer(asyncssh.SFTPServer):
     def remove(self, path: bytes) -> None:
         """Remove a file and note it."""
         super().remove(path)
-        self._inbox.note(Event.REMOVED, name=_get_name(path), by="sender")
+        self._inbox.note(Event.REMOVED, name=get_name(path), by="sender")
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
         """Rename a file and note it."""
         if self._get_path(oldpath).is_dir():
             raise asyncssh.SFTPOpUnsupported("only files can be renamed")
         super().rename(oldpath, newpath)
-        self._inbox.note_renamed(_get_name(oldpath), _get_name(newpath))
+        self._inbox.note_renamed(get_name(oldpath), get_name(newpath))
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
         """Rename a file; it is no more than ``rename``, for nothing is ever overwritten."""
@@ -120,6 +126,6 @@ class InboxServer(asyncssh.SFTPServer):
         return Path(os.fsdecode(self.map_path(path)))
 
 
-def _get_name(path: bytes) -> str:
+def get_name(path: bytes) -> str:
     """Return ``path`` as it is called from the login folder, with ``/`` between folders."""
     return os.fsdecode(posixpath.normpath(posixpath.join(b"/", path)).lstrip(b"/"))

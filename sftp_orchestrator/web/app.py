@@ -21,7 +21,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.outlook import describe_run, describe_start
+from sftp_orchestrator.outlook import describe_pause, describe_run, describe_start
 from sftp_orchestrator.overview import Overview, describe_delivered
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import COMMAND, SourceView, spell_out, summarize_parts
@@ -125,6 +125,7 @@ def _list_facts(overview: Overview) -> list[str]:
     """Return what to know where nothing waits, too: the last run, and the next. Pure."""
     outlook = overview.outlook
     facts = [f"Delivers to {', '.join(overview.receivers)}."]
+    facts += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)
         facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")

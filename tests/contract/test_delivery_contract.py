@@ -30,6 +30,8 @@ from tests.support.paramiko_server import (
     run_paramiko,
 )
 from tests.support.receivers import Receiver
+from tests.support.remotes import KINDS, Kind, Note
+from tests.support.tables import Table
 
 LIMIT = 20_000
 ROWS = 1_500
@@ -100,24 +102,58 @@ def _check_arrived(root: Path, dropped: dict[str, bytes], ring: KeyRing | None =
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
 async def test_everything_arrives_once_and_whole(
-    tmp_path: Path, receiver: Receiver, keyring: KeyRing, *, encrypted: bool
+    tmp_path: Path, receiver: Receiver, kind: Kind, note: Note, keyring: KeyRing, *, encrypted: bool
 ) -> None:
     """Data and manifests lie there under final names, and the parts, joined, are the files that were dropped."""
-    configuration = _make(tmp_path, receiver, keyring.export() if encrypted else None)
+    verify = "required" if kind.shows else "best_effort"
+    configuration = _make(tmp_path, receiver, keyring.export() if encrypted else None, verify=verify)
     dropped = _drop(configuration.staging)
     verdict, sources = await _run(configuration)
     assert verdict.exit_code is ExitCode.DONE, verdict
     assert {source.state for source in sources} == {SourceState.ARCHIVED}
     _check_arrived(receiver.root, dropped, keyring if encrypted else None)
+    note("encrypted" if encrypted else "plain", "delivered")
 
 
-async def test_with_rename_only_final_names_remain(tmp_path: Path, receiver: Receiver) -> None:
-    """With ``rename: true`` everything is put under a temporary name first, also where an earlier try left its own."""
-    configuration = _make(tmp_path, receiver, rename=True)
+async def test_with_rename_only_final_names_remain(tmp_path: Path, receiver: Receiver, kind: Kind, note: Note) -> None:
+    """With ``rename: true`` everything is put under a temporary name first; where that cannot be, a person is told."""
+    configuration = _make(tmp_path, receiver, rename=True, verify="required" if kind.shows else "best_effort")
     dropped = _drop(configuration.staging)
-    verdict, _ = await _run(configuration)
-    assert verdict.exit_code is ExitCode.DONE, verdict
-    _check_arrived(receiver.root, dropped)
+    verdict, sources = await _run(configuration)
+    if kind.renames:
+        assert verdict.exit_code is ExitCode.DONE, verdict
+        _check_arrived(receiver.root, dropped)
+        note("`rename: true`", "delivered")
+        return
+    _check_refused(receiver.root, verdict, sources, setting="rename: false")
+    note("`rename: true`", "refused")
+
+
+async def test_what_is_not_shown_is_not_published(tmp_path: Path, receiver: Receiver, kind: Kind, note: Note) -> None:
+    """``verify: required``: delivered where every size is shown, else no manifest leaves, and the setting is named."""
+    configuration = _make(tmp_path, receiver, verify="required", attempts=1)
+    dropped = _drop(configuration.staging)
+    verdict, sources = await _run(configuration)
+    if kind.shows:
+        assert verdict.exit_code is ExitCode.DONE, verdict
+        _check_arrived(receiver.root, dropped)
+        note("`verify: required`", "delivered")
+        return
+    _check_refused(receiver.root, verdict, sources, setting="verify: best_effort")
+    note("`verify: required`", "refused")
+
+
+def _check_refused(root: Path, verdict: Verdict, sources: list[Source], *, setting: str) -> None:
+    """Nothing is published, and the first in the order says why and which setting to change."""
+    assert verdict.exit_code is ExitCode.RECEIVER
+    assert setting in str(verdict.failures[0])
+    assert [setting in (source.reason or "") for source in sources if source.name == "customers.csv"] == [True]
+    assert not list(root.glob("*.manifest"))
+
+
+def test_the_table_has_every_receiver_and_no_other(receivers_table: Table) -> None:
+    """The page lists the receivers that this suite runs against, in its order."""
+    assert list(receivers_table.read()[1]) == [kind.title for kind in KINDS.values()]
 
 
 async def test_a_receiver_that_cannot_rename_is_told(tmp_path: Path) -> None:

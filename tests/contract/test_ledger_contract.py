@@ -18,6 +18,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
+from tests.support.records import make_pause
 
 
 def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -> Source:  # noqa: A002 - the field's name
@@ -389,7 +390,8 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
     ledger.sources.note_wait("waits", "why", retry_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     ledger.sources.retry("wanted", by="anna")
     with ledger_engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE leftover"))
+        for table in ("leftover", "pause"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
         for column in ("failures", "wanted_at"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0007'"))
@@ -482,3 +484,33 @@ def test_the_database_itself_refuses_a_state_that_does_not_exist(ledger_engine: 
     )
     known = SourceState if table == "source" else PartState
     assert set(re.findall(r"'([a-z]+)'", str(constraint["sqltext"]))) == {state.value for state in known}
+
+
+# Destinations that are left alone.
+
+
+def test_a_destination_has_one_pause_until_it_is_forgotten(ledger: Ledger) -> None:
+    """The last one noted counts, of each destination; forgetting may be repeated."""
+    first, second, other = make_pause(), make_pause(failures=3), make_pause(destination="other")
+    for pause in (first, other, second):
+        ledger.pauses.note(pause)
+    assert ledger.pauses.list_all() == [other, second]
+    ledger.pauses.forget("production")
+    ledger.pauses.forget("production")
+    assert ledger.pauses.list_all() == [other]
+
+
+def test_a_pause_that_is_cut_short_frees_what_waited_for_its_end(ledger: Ledger) -> None:
+    """What waits for a time of its own, or for a person, goes on waiting."""
+    pause, now = make_pause(), datetime.datetime(2026, 1, 1, 0, 0, 30, tzinfo=datetime.UTC)
+    later = pause.until + datetime.timedelta(hours=1)
+    for source_id, retry_at in (("paused", pause.until), ("own", later), ("held", pause.until)):
+        _claim(ledger, source_id)
+        ledger.sources.note_wait(source_id, "why", retry_at=retry_at)
+    ledger.sources.hold("held", "a person must decide")
+    before = ledger.sources.get("held")
+    ledger.pauses.note(pause)
+    ledger.pauses.cut_short(pause, now)
+    assert ledger.pauses.list_all() == []
+    assert [ledger.sources.get(source_id).retry_at for source_id in ("paused", "own")] == [now, later]
+    assert ledger.sources.get("held") == before

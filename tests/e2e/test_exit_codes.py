@@ -264,7 +264,8 @@ async def test_a_persons_retry_does_not_wait_for_the_pause_after_a_failed_run(tm
 
 
 async def _get_pause_end(service: Service, failures: int) -> datetime:
-    failed = await service.wait_for("destination_failed", failures=failures)
+    event = "destination_failed" if failures == 1 else "destination_still_fails"
+    failed = await service.wait_for(event, failures=failures)
     return datetime.fromisoformat(failed["retry_at"])
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import asyncssh
 import pytest
 
 from sftp_orchestrator import errors
-from sftp_orchestrator.deliver.sftp import SAFE_WRITE_BYTES, connect
-from tests.support.openssh import OpenSSH, make_key, read_public_key, run_openssh
+from sftp_orchestrator.deliver import login
+from sftp_orchestrator.deliver.sftp import connect
+from sftp_orchestrator.deliver.writing import SAFE_WRITE_BYTES
+from tests.support.asyncssh_server import FullDisk, run_asyncssh
+from tests.support.fault_proxy import FaultProxy, Pace
+from tests.support.openssh import OpenSSH, run_openssh
 from tests.support.paramiko_server import (
     BrokenDisk,
     HangsUpOnClose,
@@ -22,7 +24,6 @@ from tests.support.paramiko_server import (
     SilentOnClose,
     run_paramiko,
 )
-from tests.support.receivers import make_destination
 from tests.support.relay import Relay, SilentRelay
 from tests.support.remotes import Bytes, connected
 
@@ -46,11 +47,12 @@ async def test_only_what_every_receiver_takes_is_asked_for(tmp_path: Path) -> No
 
 
 async def test_writes_are_as_large_as_the_server_allows(openssh: OpenSSH) -> None:
-    """OpenSSH says 255 KiB, and that is what one write carries."""
+    """OpenSSH says 255 KiB, and that is what one write carries, once a small one was acknowledged quickly."""
     counts: list[int] = []
     async with connected(openssh.get_destination()) as remote:
         await remote.put("a.csv", Bytes(LARGE), counts.append)
-    assert set(counts[:-1]) == {255 * 1024}
+    assert counts[0] == SAFE_WRITE_BYTES
+    assert counts.count(255 * 1024) > len(LARGE) // (255 * 1024) // 2
 
 
 async def test_new_session_keys_in_mid_upload(tmp_path: Path) -> None:
@@ -90,6 +92,31 @@ async def test_silence_is_noticed(openssh: OpenSSH) -> None:
             assert not remote.is_usable
         assert loop.time() - began < SHORT_SECONDS, "closing a dead line must not wait for it"
     assert all(stream.closed for stream in content.streams)
+
+
+async def test_a_slow_line_is_not_silence(openssh: OpenSSH, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 KB/s, told as 80 KB/s by a deadline and keepalives that are as much shorter: small writes are acknowledged."""
+    monkeypatch.setattr(login, "KEEPALIVE_SECONDS", 0.4)
+    bytes_per_second = 80_000
+    silence_seconds = 60 * 1_000 / bytes_per_second
+    data = LARGE[: int(bytes_per_second * silence_seconds * 5)]
+    slow = asyncio.Event()
+
+    def make_pace() -> Pace:
+        async def wait(size: int) -> None:
+            if slow.is_set():
+                await asyncio.sleep(size / bytes_per_second)
+
+        return wait
+
+    async with (
+        FaultProxy(openssh.port, make_pace=make_pace, chunk_bytes=1024) as proxy,
+        connected(openssh.get_destination(port=proxy.port)) as remote,
+    ):
+        remote.receiver = dataclasses.replace(remote.receiver, timeout_seconds=silence_seconds)
+        slow.set()
+        await remote.put("a.csv", Bytes(data))
+    assert (openssh.root / "a.csv").read_bytes() == data
 
 
 async def test_a_slow_upload_is_not_silence(tmp_path: Path) -> None:
@@ -180,42 +207,10 @@ async def test_content_that_cannot_be_read_is_our_fault(openssh: OpenSSH, tmp_pa
         assert remote.is_usable
 
 
-class FullDisk(asyncssh.SFTPServer):
-    """Fault: takes no byte, and says when asked that no space is left."""
-
-    def write(self, file_obj: object, offset: int, data: bytes) -> int:  # noqa: ARG002, D102 - asyncssh's
-        raise asyncssh.SFTPNoSpaceOnFilesystem("no space left on device")
-
-    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:  # noqa: ARG002, D102 - the same
-        return asyncssh.SFTPVFSAttrs(bsize=4096, frsize=4096, blocks=1, bavail=0)
-
-
-@asynccontextmanager
-async def run_full_disk(folder: Path) -> AsyncIterator[tuple[int, Path, str]]:
-    """Run a receiver without space; give its port, our key and its host key."""
-    private_key, host_key = make_key(folder / "id_ed25519"), make_key(folder / "host_ed25519")
-    (folder / "root").mkdir()
-    server = await asyncssh.listen(
-        "127.0.0.1",
-        0,
-        server_host_keys=[str(host_key)],
-        authorized_client_keys=str(private_key) + ".pub",
-        sftp_factory=lambda channel: FullDisk(channel, chroot=bytes(folder / "root")),
-    )
-    try:
-        yield server.get_port(), private_key, read_public_key(host_key)
-    finally:
-        server.close()
-        await server.wait_closed()
-
-
 async def test_a_full_receiver_is_permanent(tmp_path: Path) -> None:
     """Version 3 says no more than "failure" when space is out: the free space is asked for, and a person is told."""
-    async with run_full_disk(tmp_path) as (port, private_key, host_key):
-        destination = make_destination(
-            {}, port=port, username="u", private_key={"file": private_key}, host_key=host_key
-        )
-        remote = await connect(destination, "production")
+    async with run_asyncssh(tmp_path, FullDisk) as server:
+        remote = await connect(server.get_destination(), "production")
         with pytest.raises(errors.ReceiverRefused, match=r"no space left on the receiver \(0 bytes free, 3 needed\)"):
             await remote.put("a.csv", Bytes(b"abc"))
         assert remote.is_usable

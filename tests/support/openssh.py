@@ -6,9 +6,7 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,11 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.config.model import Destination
+from tests.support.listening import find_program, run_listener
 from tests.support.receivers import make_destination
 
-START_SECONDS = 20
-STARTS = 5
-"""Between choosing a free port and listening on it somebody else may take it."""
-SPARSE = ("-P", "setstat,fsetstat,lsetstat,posix-rename,fsync,hardlink,expand-path,copy-data")
-"""Denies what not every receiver has, so that using it fails a test."""
+DENYING = ("-P", "setstat,fsetstat,lsetstat,rename,posix-rename,fsync,hardlink,expand-path,copy-data")
+"""Denies what a service in front of an object store does not have, so that using it fails a test."""
 _PRIVILEGE_SEPARATION = Path("/run/sshd")
 
 
@@ -48,10 +44,6 @@ class OpenSSH:
             private_key={"file": self.private_key},
             host_key=self.host_key,
         )
-
-
-class _PortTaken(Exception):  # noqa: N818 - it is no error, the next port will do
-    pass
 
 
 def make_key(path: Path, *, algorithm: str = "ed25519", passphrase: str = "") -> Path:
@@ -88,20 +80,23 @@ def run_openssh(
         _PRIVILEGE_SEPARATION.mkdir(exist_ok=True, mode=0o755)
     settings = [f"HostKey {key}" for key in host_keys]
     settings += [*lines, *_get_settings(folder, ["internal-sftp", *sftp_arguments, "-d", str(root)])]
-    process, port = _start(folder, settings)
-    try:
+    configuration = folder / "sshd_config"
+
+    def get_command(port: int) -> list[str]:
+        configuration.write_text("\n".join([f"Port {port}", *settings, ""]))
+        # sshd starts itself anew for each connection, and wants to be called by its absolute path for it.
+        return [find_program("sshd"), "-D", "-e", "-f", str(configuration)]
+
+    with run_listener(get_command, says=b"Server listening", log=folder / "sshd.log") as listener:
         yield OpenSSH(
             root=root,
             folder=folder,
-            port=port,
+            port=listener.port,
             username=getpass.getuser(),
             private_key=private_key,
             host_key=read_public_key(host_keys[0]),
-            pid=process.pid,
+            pid=listener.pid,
         )
-    finally:
-        process.terminate()
-        process.wait(timeout=START_SECONDS)
 
 
 def _get_settings(folder: Path, sftp_server: Sequence[str]) -> list[str]:
@@ -117,51 +112,6 @@ def _get_settings(folder: Path, sftp_server: Sequence[str]) -> list[str]:
         "KbdInteractiveAuthentication no",
         "LogLevel VERBOSE",
     ]
-
-
-def _find_sshd() -> str:
-    # sshd starts itself anew for each connection, and wants to be called by its absolute path for it.
-    found = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        msg = "these tests need sshd: make test installs it"
-        raise FileNotFoundError(msg)
-    return found
-
-
-def _start(folder: Path, settings: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
-    for _ in range(STARTS):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        configuration = folder / "sshd_config"
-        configuration.write_text("\n".join([f"Port {port}", *settings, ""]))
-        with contextlib.suppress(_PortTaken):
-            return _start_once(folder, configuration), port
-    msg = f"no port was free: {(folder / 'sshd.log').read_text()}"
-    raise RuntimeError(msg)
-
-
-def _start_once(folder: Path, configuration: Path) -> subprocess.Popen[bytes]:
-    """Start sshd and return when it says that it listens; its words go on into ``sshd.log``."""
-    command = [_find_sshd(), "-D", "-e", "-f", str(configuration)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-    listens = threading.Event()
-
-    def read() -> None:
-        assert process.stderr is not None
-        with process.stderr, (folder / "sshd.log").open("ab", buffering=0) as log:
-            for line in process.stderr:
-                log.write(line)
-                if line.startswith(b"Server listening"):
-                    listens.set()
-        listens.set()
-
-    threading.Thread(target=read, daemon=True).start()
-    if not listens.wait(START_SECONDS) or process.poll() is not None:
-        process.kill()
-        process.wait()
-        raise _PortTaken
-    return process
 
 
 @pytest.fixture

@@ -44,6 +44,8 @@ class Record:
 
     logins: list[str] = field(default_factory=list)
     """one entry for each login that went on to open a session"""
+    offered_keys: int = 0
+    """how often a key was offered; only where a subclass counts"""
     requests: list[str] = field(default_factory=list)
     """names of SFTP requests, as ``write``, in order"""
     open_flags: list[int] = field(default_factory=list)

@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Part, PendingProfiles, Source
+from sftp_orchestrator.ledger.records import Part, Pause, PendingProfiles, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 _AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -77,3 +77,17 @@ def make_part(**changes: Any) -> Part:
         "delivered_at": None,
     }
     return Part(**{**fields, **changes})
+
+
+def make_pause(**changes: Any) -> Pause:
+    """Return the pause of a destination that failed twice, with ``changes``."""
+    fields: dict[str, Any] = {
+        "destination": "production",
+        "failures": 2,
+        "refusals": 0,
+        "since": _AT,
+        "until": _AT + datetime.timedelta(minutes=1),
+        "reason": "connect to production: connection lost",
+        "signature": "",
+    }
+    return Pause(**{**fields, **changes})

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import paramiko
 
+from sftp_orchestrator.config.model import Destination
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.judging import Clock
 from sftp_orchestrator.sandbox.receiver import Sandbox
-from sftp_orchestrator.sandbox.settings import CURVE_25519, Paths, Settings
+from sftp_orchestrator.sandbox.settings import CURVE_25519, Paths, Settings, Traits
+from sftp_orchestrator.sandbox.snippet import Access
 from tests.support.paramiko_client import open_client, put
+from tests.support.receivers import make_destination
 
 Result = TypeVar("Result")
 EVENTS = b"evtName,ts,identity\nSold,1700000000,a\nSold,1700000001,b\n"
@@ -74,3 +80,51 @@ def encrypt(paths: Paths, content: bytes, scratch: Path) -> bytes:
     key = ["--recipient-file", str(paths.openpgp_public_key)]
     command = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--armor", "--encrypt", *key]
     return subprocess.run(command, input=content, check=True, capture_output=True).stdout
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxReceiver:
+    """A sandbox that runs in a thread of its own, as one of the receivers that tests deliver to."""
+
+    root: Path
+    """its login folder"""
+    activity: Path
+    access: Access
+    host_key: str
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return self.access.port
+
+    def get_destination(self, **overrides: Any) -> Destination:
+        """Return the configuration that reaches it, with ``overrides``."""
+        return make_destination(
+            overrides,
+            port=self.port,
+            username=self.access.username,
+            private_key={"file": self.access.private_key},
+            host_key=self.host_key,
+        )
+
+
+@contextlib.contextmanager
+def run_sandbox(folder: Path, **traits: Any) -> Iterator[SandboxReceiver]:
+    """Run a sandbox with ``traits`` for the time of the context with its files in ``folder``, which need not exist."""
+    sandbox = make_sandbox(folder, traits=Traits(**traits))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sandbox")
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result()
+        yield SandboxReceiver(
+            root=sandbox.paths.inbox,
+            activity=sandbox.paths.activity,
+            access=sandbox.access,
+            host_key=sandbox.host_public_key,
+        )
+    finally:
+        asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -35,6 +35,7 @@ from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import Written, write_configuration
+from tests.support.records import make_pause
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sftp_orchestrator"
@@ -314,7 +315,7 @@ def _fresh_log() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, _fresh_log: None) -> Place:
-    """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, one run ended."""
+    """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, a run, a pause."""
     place = Place(written=write_configuration(tmp_path, {"feeds": {"purchases": {"max_bad_rows": 0.5}}}))
     staging = place.configuration.staging
     workspace = Workspace(root=place.configuration.workspace)
@@ -331,6 +332,7 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
         ledger.sources.hold(last.id, "its settings changed")
         ledger.discards.discard(last.id, by="anna")
         ledger.runs.finish(ledger.runs.start("once"), verdict="done", delivered=1, not_delivered=1)
+        ledger.pauses.note(make_pause())
     (staging / "purchases_3.csv").write_text(rows, encoding="utf-8")
     (staging / "other.csv").write_text(rows, encoding="utf-8")
     return place

@@ -10,7 +10,15 @@ import pytest
 import structlog.testing
 
 from sftp_orchestrator.deliver.lane import Lane, Steps
-from sftp_orchestrator.errors import DecisionNeeded, Failure, SourceChanged, SourceFault, Unreachable
+from sftp_orchestrator.errors import (
+    DecisionNeeded,
+    Failure,
+    ReceiverRefused,
+    SourceChanged,
+    SourceFault,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
 from tests.support.records import make_part, make_source
@@ -149,6 +157,29 @@ async def test_a_lost_line_ends_the_lane() -> None:
         await journal.run("a", "b")
     assert caught.group_contains(Unreachable)
     assert not [line for line in journal.lines if line.startswith("aside")]
+
+
+@pytest.mark.parametrize(
+    "error", [Transient("upload", "b", "a failure"), ReceiverRefused("upload", "b", "permission denied")]
+)
+async def test_a_file_that_is_not_taken_holds_up_only_what_comes_after_it(error: Failure) -> None:
+    """What precedes it in the order is delivered first, though it takes longer; then the lane ends."""
+    failed = asyncio.Event()
+
+    async def upload(source: Source, part: Part) -> None:
+        if (source.id, part.number) == ("b", 1):
+            failed.set()
+            raise error
+        if source.id == "a":
+            await failed.wait()
+            await asyncio.sleep(0.01)
+
+    journal = _Journal(parts=2, upload=upload)
+    with pytest.raises(ExceptionGroup) as caught:
+        await journal.run("a", "b", "c", "d", width=3)
+    assert caught.group_contains(type(error))
+    assert [line for line in journal.lines if not line.startswith("up")] == ["out a1", "out a2", "done a"]
+    assert not [line for line in journal.lines if line.startswith(("up c", "up d"))]
 
 
 @pytest.mark.parametrize("name", ["a", "b"])

@@ -12,8 +12,8 @@ from sftp_orchestrator.deliver.order import Backlog, decide_gate
 from sftp_orchestrator.intake.lock import Holder
 from sftp_orchestrator.ledger.records import Run
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
-from sftp_orchestrator.outlook import NOBODY, Outlook, describe_run, explain_wait
-from tests.support.records import make_pending, make_source
+from sftp_orchestrator.outlook import NOBODY, Outlook, describe_pause, describe_run, explain_wait
+from tests.support.records import make_pause, make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, 22, 30, tzinfo=datetime.UTC)
 TICK = datetime.datetime(2026, 1, 3, 2, tzinfo=datetime.UTC)
@@ -133,3 +133,26 @@ def test_a_gate_that_calls_a_person_comes_before_time() -> None:
     assert explain_wait(events, moving, _make_outlook()) == SOON
     assert explain_wait(events, moving, _make_outlook(due_at=None)) == moving.explain()
     assert explain_wait(events, moving, _make_outlook(holder=None)) == moving.explain()
+
+
+def test_what_arrives_at_a_destination_that_fails_waits_for_its_next_try() -> None:
+    """It is told when that is, and why; what has a reason of its own keeps it, and a person's turn comes first."""
+    pause = make_pause(until=NOW + HOUR)
+    paused = _make_outlook(due_at=None, pauses={"production": pause})
+    said = "waits for production, tried again at 2026-01-02 23:30:00 UTC: connect to production: connection lost"
+    assert explain_wait(make_source(), None, paused) == said
+    assert explain_wait(make_source(destination="other"), None, paused) is None
+    assert explain_wait(make_source(reason="its own"), None, paused) is None
+    over = _make_outlook(due_at=None, pauses={"production": make_pause(until=NOW)})
+    assert explain_wait(make_source(), None, over) is None
+    assert explain_wait(make_source(), None, _make_outlook(holder=None, pauses={"production": pause})) == NOBODY
+
+
+def test_a_destination_that_fails_says_since_when_and_when_it_is_tried_next() -> None:
+    """Without a daemon nobody tries it by itself."""
+    pause = make_pause(since=NOW - HOUR, until=NOW + HOUR)
+    why = "connect to production: connection lost"
+    since = "production failed 2 times in a row, since 21:30 UTC (1 h ago)"
+    attended, alone = _make_outlook(), _make_outlook(holder=None)
+    assert describe_pause(pause, attended) == f"{since}; tried again at 2026-01-02 23:30:00 UTC: {why}"
+    assert describe_pause(pause, alone) == f"{since}; tried again with the next run: {why}"

@@ -9,6 +9,8 @@ from sftp_orchestrator.prepare.rows._native import PADDING_BYTES, Reader, find_c
 
 PADDING = b"\n" * PADDING_BYTES
 """Behind the bytes of every piece, so that a cell can be read some words at a time wherever it stands."""
+STOPPED_ROW_BYTES = 12
+"""Of a packed row: which one of the piece, counted from 0, its start and its end."""
 _SAMPLE_BYTES = 4096
 """Of text that is not UTF-8, enough to guess what it is."""
 
@@ -65,10 +67,15 @@ class PieceFacts:
     """the first of them"""
     stopped_by: tuple[int, ...]
     """numbers of the screens that stopped rows"""
-    stopped: tuple[tuple[int, bytes], ...]
-    """rows that a screen stopped: which one of the piece, counted from 0, and its bytes"""
+    stopped: bytes
+    """rows that a screen stopped, packed as ``number_rows`` takes them: there may be many"""
     names: tuple[bytes, ...]
-    """different names of events, the first thousand"""
+    """different names of events that are not too long, the first thousand"""
+
+    @property
+    def stopped_count(self) -> int:
+        """How many rows a screen stopped."""
+        return len(self.stopped) // STOPPED_ROW_BYTES
 
 
 class Cutter:
@@ -118,7 +125,7 @@ def look(piece: Piece, reader: Reader, header: Header) -> PieceFacts:
         ragged_count=ragged_count,
         ragged=tuple(RaggedRow(at=at, fields=fields) for at, fields in ragged),
         stopped_by=tuple(stopped_by),
-        stopped=tuple((row, content[start:end]) for row, start, end in stopped),
+        stopped=stopped,
         names=tuple(names),
     )
 

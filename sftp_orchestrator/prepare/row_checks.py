@@ -31,7 +31,7 @@ TYPE_RULES = {
     DataType.DATE: "type.date",
 }
 """Which rule a cell breaks that is not of its column's type."""
-_WHOLE_TYPES = {DataType.INTEGER: (32, 10), DataType.LONG: (64, 18)}
+_WHOLE_TYPES = {DataType.INTEGER: (32, 10), DataType.LONG: (64, 19)}
 """How many bits they have, and how many digits are surely read."""
 _ANY_LONG = screens.AnyLong(max_bytes=min(clevertap.MAX_VALUE_CHARACTERS, clevertap.MAX_IDENTITY_CHARACTERS))
 """One for all limits of length: few rows are near any."""
@@ -245,7 +245,9 @@ def _get_type_screen(column: ImportedColumn, columns: Sequence[ImportedColumn]) 
     if column.type is DataType.BOOLEAN:
         return screens.OneOf(position=position, values=type_forms.BOOLEANS, ignore_case=True)
     texts = tuple(other.position for other in columns if _is_plain_text(other))
-    return screens.Prefix(positions=texts, text=type_forms.EPOCH_TEXT_START)
+    lowest, highest = type_forms.EPOCH_TEXT_SECONDS
+    start, digits = type_forms.EPOCH_TEXT_START, type_forms.EPOCH_TEXT_DIGITS
+    return screens.EpochText(positions=texts, text=start, digits=digits, lowest=lowest, highest=highest)
 
 
 def _check_listed(rule: str, column: ImportedColumn, values: Sequence[str], *, ignore_case: bool) -> _Draft:

@@ -33,6 +33,7 @@ from sftp_orchestrator.prepare.pieces import (
 )
 from sftp_orchestrator.prepare.record_index import RecordIndex
 from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, refuse, tally
+from sftp_orchestrator.prepare.rows._native import number_rows
 from sftp_orchestrator.prepare.screening import Screening
 from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.stopped import StoppedRows
@@ -274,7 +275,8 @@ class _Pass:
         if facts.rows and self._known.blank_from is not None:
             raise self._refuse(refuse_form("row.blank", at=0), self._known.blank_from)
         if self._stopped is not None and facts.stopped:
-            self._stopped.add((self._known.rows + 1 + row, record) for row, record in facts.stopped)
+            first, delimiter = self._known.rows + 1, ord(self._header.delimiter)
+            self._stopped.add(number_rows(piece.content, facts.stopped, first, delimiter), facts.stopped_count)
         self._known.add(piece, facts)
 
     def _refuse(self, broken: Broken, offset: int) -> Refused:
@@ -329,7 +331,7 @@ class _Known:
         times = [time for time in (self.earliest, facts.earliest) if time is not None]
         self.earliest = min(times, default=None)
         self.longest = max(self.longest, facts.longest)
-        self.stopped += len(facts.stopped)
+        self.stopped += facts.stopped_count
         self.stopped_by.update(facts.stopped_by)
         if len(self.names) < MAX_COUNTED_NAMES:
             self.names.update(facts.names)

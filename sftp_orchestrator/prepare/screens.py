@@ -138,15 +138,19 @@ class Decimal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prefix:
-    """Stops rows in which any of these columns begins with a text."""
+class EpochText:
+    """Stops rows in which any of these columns begins with a text, and goes on with no whole number within a span."""
 
     positions: tuple[int, ...]
     text: str
+    digits: int
+    lowest: int
+    highest: int
 
     def describe(self) -> Spec:
         """See ``Screen``."""
-        return {"kind": "prefix", "positions": self.positions, "values": _encode((self.text,), ignore_case=False)}
+        span = {"digits": self.digits, "lowest": self.lowest, "highest": self.highest}
+        return {"kind": "prefix", "positions": self.positions, "values": (self.text.encode(),), **span}
 
 
 @dataclass(frozen=True, kw_only=True)

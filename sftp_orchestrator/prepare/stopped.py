@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -23,7 +23,6 @@ class StoppedRows:
 
     def __init__(self, folder: Path, header: Header) -> None:
         self._folder = folder
-        self._delimiter = header.delimiter.encode()
         # DuckDB takes the first line break that it sees for that of all rows, be it within quotes: so one goes before.
         self._header = make_plain_header(header, "number")
         self._file: IO[bytes] | None = None
@@ -38,8 +37,8 @@ class StoppedRows:
             with files.as_local_fault("write", str(self._folder), hint=_HINT):
                 self._file.close()
 
-    def add(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        """Add rows with their numbers; each must end with its line break.
+    def add(self, numbered: bytes, rows: int) -> None:
+        """Add so many rows, each with its number and a delimiter before it, and its line break.
 
         Raises:
             LocalFault: the disk is full, or the folder not ours.
@@ -47,11 +46,10 @@ class StoppedRows:
         with files.as_local_fault("write", str(self._folder), hint=_HINT):
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the context
-            for number, record in rows:
-                if not self._batches or self._size - self._batches[-1].start >= _BATCH_BYTES:
-                    self._batches.append(_Batch(start=self._size))
-                self._size += self._file.write(b"%d%b%b" % (number, self._delimiter, record))
-                self._batches[-1].rows += 1
+            if not self._batches or self._size - self._batches[-1].start + len(numbered) > _BATCH_BYTES:
+                self._batches.append(_Batch(start=self._size))
+            self._size += self._file.write(numbered)
+            self._batches[-1].rows += rows
 
     def list_batches(self) -> Iterator[tuple[Path, int]]:
         """Yield a file with some of the rows, and how many; each is there until the next, and for this process alone.

@@ -21,9 +21,10 @@ USUAL_SECONDS = -2_208_988_800, 5_000_000_000
 
 _WHOLE = "-?[0-9]+"
 _DECIMAL = "-?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
-_EPOCH_TEXT = r"\$D_-?[0-9]{1,12}"
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+EPOCH_TEXT_DIGITS = 12
+EPOCH_TEXT_SECONDS = -62_135_596_800, 253_402_300_799
 """The years 1 to 9999: a later one is milliseconds, and no date."""
+_EPOCH_TEXT = rf"\$D_-?[0-9]{{1,{EPOCH_TEXT_DIGITS}}}"
 _USUAL_YEARS = "1900 AND 2125"
 
 
@@ -74,7 +75,7 @@ def _is_text(cell: str) -> str:
 
 
 def _is_second(number: str) -> str:
-    return f"coalesce(TRY_CAST({number} AS BIGINT) BETWEEN {_FIRST_SECOND} AND {_LAST_SECOND}, false)"
+    return f"coalesce(TRY_CAST({number} AS BIGINT) BETWEEN {EPOCH_TEXT_SECONDS[0]} AND {EPOCH_TEXT_SECONDS[1]}, false)"
 
 
 def _read_date(cell: str, date_format: str) -> str:

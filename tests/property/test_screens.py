@@ -64,7 +64,7 @@ GOOD = {
     "google": ("g1", ""),
     "Items": ("",),
     "whole": ("0", "-1", "007", "2147483647", "-2147483648", ""),
-    "long": ("0", "-1", "000000000012", "999999999999999999", "-999999999999999999", ""),
+    "long": ("0", "-1", "000000000012", "9223372036854775807", "-9223372036854775807", ""),
     "decimal": ("0", "-1.5", "12.50", "0.30000000000000004", "-123456789012345.12345", ""),
     "flag": ("true", "FALSE", "True", "1", "0", ""),
     "Email": ("a@b.de", "first.last+tag@mail.example.com", "x" * 40 + "@example.org", ""),
@@ -73,7 +73,7 @@ GOOD = {
     "Married": ("Y", "n", "true", "0"),
     "Education": ("Graduate", "college", "SCHOOL"),
     "MSG-sms": ("true", "0"),
-    "hobby": ("chess", "Fußball, draußen", 'say "hi"', "two\nlines", "$5", "x" * 512),
+    "hobby": ("chess", "Fußball, draußen", 'say "hi"', "two\nlines", "$5", "$D_1700000000", "$D_-5", "x" * 512),
     "hobby.operation": ("$add", "$remove", "$set", "$delete", ""),
 }
 _MOMENTS = ("28/02/2024", "31/12/2024", "30/04/1999", "31/01/1900", "01/10/2099")
@@ -126,7 +126,7 @@ def find_stopped(kind: str, checks: Sequence[Check], body: bytes, newline: str) 
         screening = Screening([check.screen])
         seen = look(piece, screening.make_reader(header), header)
         assert screening.name(seen.stopped_by) == (frozenset({check.screen}) if seen.stopped else frozenset())
-        found.append({row + 1 for row, _ in seen.stopped})
+        found.append({row + 1 for row in memoryview(seen.stopped).cast("I")[::3]})
     return found
 
 
@@ -135,7 +135,11 @@ def find_broken(kind: str, checks: Sequence[Check], body: bytes, newline: str) -
     header = _parse_header(kind, newline)
     starts = [0, *memoryview(find_record_ends(body, 0)).cast("q").tolist()]
     with tempfile.TemporaryDirectory() as name, StoppedRows(Path(name), header) as rows:
-        rows.add((number, body[start:end]) for number, (start, end) in enumerate(itertools.pairwise(starts), 1))
+        ends = itertools.pairwise(starts)
+        rows.add(
+            b"".join(b"%d,%b" % (number, body[start:end]) for number, (start, end) in enumerate(ends, 1)),
+            len(starts) - 1,
+        )
         with open_duckdb("rows", "reader.failed", folder=Path(name), cancelled=lambda: False) as connection:
             examination = Examination(connection, checks)
             for path, count in rows.list_batches():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import struct
+from array import array
 
 import pytest
+from hypothesis import given, strategies
 
 from sftp_orchestrator.prepare.pieces import PADDING
 from sftp_orchestrator.prepare.rows import _native
@@ -126,7 +130,7 @@ def _make_reader(*screens: Spec, names: Spec | None = None, width: int = 2) -> _
     [
         {"kind": "unheard of"},
         {"kind": "long", "position": 2},
-        {"kind": "whole", "position": 0, "digits": 19},
+        {"kind": "whole", "position": 0, "digits": 20},
         {"kind": "whole", "position": 0, "digits": 9, "lowest": 1 << 63},
         {"kind": "nobody", "positions": (0, 2)},
         {"kind": "one_of", "position": 0, "values": (b"",)},
@@ -156,5 +160,26 @@ def test_names_beyond_the_thousandth_are_judged_too() -> None:
     reader = _make_reader(names={"position": 0, "max_bytes": 512, "allowed": bytes(set(range(256)) - {ord("%")})})
     seen = reader.look(content + PADDING, len(content), 0)
     assert len(seen) > 2
-    assert [row for row, _, _ in seen[8]] == [3000, 3001]
+    assert memoryview(seen[8]).cast("I")[::3].tolist() == [3000, 3001]
     assert seen[9] == names[:1024]
+
+
+@given(
+    records=strategies.lists(strategies.binary(max_size=30), max_size=30),
+    first=strategies.integers(0, 10**18),
+    chance=strategies.randoms(use_true_random=False),
+)
+def test_rows_are_numbered_as_they_stand(records: list[bytes], first: int, chance: random.Random) -> None:
+    """Each row that was picked comes with its number in the file before it, byte for byte."""
+    ends = list(itertools.accumulate(map(len, records), initial=0))
+    picked = [row for row in range(len(records)) if chance.random() < 0.5]
+    packed = array("I", itertools.chain.from_iterable((row, ends[row], ends[row + 1]) for row in picked))
+    numbered = _native.number_rows(b"".join(records), memoryview(packed), first, ord(";"))
+    assert numbered == b"".join(b"%d;%b" % (first + row, records[row]) for row in picked)
+
+
+@pytest.mark.parametrize("packed", [(0, 2, 1), (0, 0, 7), (0, 0)])
+def test_no_row_outside_of_the_content_is_numbered(packed: tuple[int, ...]) -> None:
+    """Rows that do not lie in the content are an error."""
+    with pytest.raises(ValueError, match="no rows"):
+        _native.number_rows(b"123456", memoryview(array("I", packed)), 1, ord(","))

@@ -3,16 +3,12 @@
  * JSON per Second*, 2019). What quotes themselves must look like is checked from the same masks, so that any strict
  * parser sees the same rows. */
 
+#include "blocks.h"
 #include "rows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-#define BLOCK 64
 _Static_assert(BLOCK <= PADDING, "a block may reach behind the last record");
 
 /* One bit for each of 64 bytes, the first one lowest. */
@@ -20,90 +16,6 @@ typedef struct {
     uint64_t quotes, delimiters, breaks;
     uint64_t returns, nuls, above_ascii; /* seldom any */
 } Masks;
-
-#if defined(__SSE2__)
-
-typedef struct {
-    __m128i quarters[4];
-} Bytes;
-
-static inline Bytes load(const uint8_t *p)
-{
-    Bytes bytes;
-    for (int quarter = 0; quarter < 4; quarter++) {
-        bytes.quarters[quarter] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * quarter));
-    }
-    return bytes;
-}
-
-static inline uint64_t match(const Bytes *bytes, uint8_t byte)
-{
-    __m128i wanted = _mm_set1_epi8((char)byte);
-    uint64_t mask = 0;
-    for (int quarter = 0; quarter < 4; quarter++) {
-        int found = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes->quarters[quarter], wanted));
-        mask |= (uint64_t)(uint32_t)found << (16 * quarter);
-    }
-    return mask;
-}
-
-static inline uint64_t match_above_ascii(const Bytes *bytes)
-{
-    uint64_t mask = 0;
-    for (int quarter = 0; quarter < 4; quarter++) {
-        mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(bytes->quarters[quarter]) << (16 * quarter);
-    }
-    return mask;
-}
-
-/* Whether there is a CR, a NUL or a byte above ASCII: asked for all at once, for most blocks have none. */
-static inline bool has_rare(const Bytes *bytes)
-{
-    __m128i found = _mm_setzero_si128();
-    for (int quarter = 0; quarter < 4; quarter++) {
-        __m128i part = bytes->quarters[quarter];
-        __m128i is_zero = _mm_cmpeq_epi8(part, _mm_setzero_si128());
-        __m128i is_return = _mm_cmpeq_epi8(part, _mm_set1_epi8('\r'));
-        found = _mm_or_si128(found, _mm_or_si128(part, _mm_or_si128(is_zero, is_return)));
-    }
-    return _mm_movemask_epi8(found) != 0;
-}
-
-#else
-
-typedef struct {
-    const uint8_t *start;
-} Bytes;
-
-static inline Bytes load(const uint8_t *p)
-{
-    return (Bytes){p};
-}
-
-static inline uint64_t match(const Bytes *bytes, uint8_t byte)
-{
-    uint64_t mask = 0;
-    for (int at = 0; at < BLOCK; at++) {
-        mask |= (uint64_t)(bytes->start[at] == byte) << at;
-    }
-    return mask;
-}
-
-static inline uint64_t match_above_ascii(const Bytes *bytes)
-{
-    uint64_t mask = 0;
-    for (int at = 0; at < BLOCK; at++) {
-        mask |= (uint64_t)(bytes->start[at] >> 7) << at;
-    }
-    return mask;
-}
-
-static inline bool has_rare(const Bytes *bytes)
-{
-    return match_above_ascii(bytes) | match(bytes, '\0') | match(bytes, '\r');
-}
-
-#endif
 
 static inline Masks read_masks(const uint8_t *p, uint8_t delimiter, uint64_t valid)
 {
@@ -119,34 +31,6 @@ static inline Masks read_masks(const uint8_t *p, uint8_t delimiter, uint64_t val
         masks.above_ascii = match_above_ascii(&bytes) & valid;
     }
     return masks;
-}
-
-/* Returns for each bit whether an odd number of bits is set up to it. */
-static inline uint64_t prefix_xor(uint64_t mask)
-{
-    for (int shift = 1; shift < BLOCK; shift *= 2) {
-        mask ^= mask << shift;
-    }
-    return mask;
-}
-
-/* Without the processor's own instruction, which not every one has, that is faster than the compiler's call. */
-static inline size_t count_bits(uint64_t mask)
-{
-    mask -= (mask >> 1) & UINT64_C(0x5555555555555555);
-    mask = (mask & UINT64_C(0x3333333333333333)) + ((mask >> 2) & UINT64_C(0x3333333333333333));
-    mask = (mask + (mask >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
-    return (size_t)((mask * UINT64_C(0x0101010101010101)) >> (BLOCK - 8));
-}
-
-static inline size_t first_bit(uint64_t mask)
-{
-    return (size_t)__builtin_ctzll(mask);
-}
-
-static inline size_t last_bit(uint64_t mask)
-{
-    return (size_t)(BLOCK - 1 - __builtin_clzll(mask));
 }
 
 /* What is carried from block to block. */
@@ -425,86 +309,4 @@ void free_form(Form *form)
 {
     free(form->separators);
     free(form->own_ends);
-}
-
-/* Calls for what is outside of quotes alone, and needs no form: where records end. */
-
-typedef struct {
-    uint64_t inside;
-    uint64_t ends;
-} Ends;
-
-static inline Ends walk_ends(const uint8_t *content, size_t size, size_t at, uint64_t inside)
-{
-    uint8_t last[BLOCK] = {0};
-    const uint8_t *start = content + at;
-    if (size - at < BLOCK) {
-        memcpy(last, start, size - at);
-        start = last;
-    }
-    Bytes bytes = load(start);
-    uint64_t within = prefix_xor(match(&bytes, '"')) ^ inside;
-    return (Ends){.inside = (uint64_t)((int64_t)within >> (BLOCK - 1)), .ends = match(&bytes, '\n') & ~within};
-}
-
-static size_t count_quotes(const uint8_t *content, size_t size)
-{
-    size_t count = 0, at = 0;
-    /* In small numbers, of which the compiler makes sixteen sums at once. */
-    for (; at + 2 * BLOCK <= size; at += 2 * BLOCK) {
-        uint8_t some = 0;
-        for (size_t byte = 0; byte < (size_t)2 * BLOCK; byte++) {
-            some = (uint8_t)(some + (content[at + byte] == '"'));
-        }
-        count += some;
-    }
-    for (; at < size; at++) {
-        count += content[at] == '"';
-    }
-    return count;
-}
-
-static size_t find_last_break(const uint8_t *content, size_t size)
-{
-    while (size > 0 && content[size - 1] != '\n') {
-        size--;
-    }
-    return size;
-}
-
-size_t find_cut(const uint8_t *content, size_t size, bool *is_inside)
-{
-    bool was_inside = *is_inside;
-    *is_inside ^= count_quotes(content, size) & 1;
-    size_t cut = find_last_break(content, size);
-    if (cut == 0 || *is_inside == (count_quotes(content + cut, size - cut) & 1)) {
-        return cut;
-    }
-    /* The last line break is within quotes: the one before it that is not is looked for. */
-    uint64_t inside = was_inside ? UINT64_MAX : 0;
-    cut = 0;
-    for (size_t at = 0; at < size; at += BLOCK) {
-        Ends found = walk_ends(content, size, at, inside);
-        inside = found.inside;
-        if (found.ends) {
-            cut = at + last_bit(found.ends) + 1;
-        }
-    }
-    return cut;
-}
-
-size_t find_record_ends(const uint8_t *content, size_t size, int64_t offset, int64_t *ends, size_t capacity)
-{
-    uint64_t inside = 0;
-    size_t count = 0;
-    for (size_t at = 0; at < size; at += BLOCK) {
-        Ends found = walk_ends(content, size, at, inside);
-        inside = found.inside;
-        for (uint64_t left = found.ends; left; left &= left - 1, count++) {
-            if (count < capacity) {
-                ends[count] = offset + (int64_t)(at + first_bit(left) + 1);
-            }
-        }
-    }
-    return count;
 }

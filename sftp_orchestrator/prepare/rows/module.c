@@ -6,6 +6,7 @@
 #include "module.h"
 #include "order.h"
 #include "rows.h"
+#include "stopped.h"
 
 /* Returns how many rows a buffer holds, or -1 with an exception set where it is none of rows. */
 static Py_ssize_t count_rows(const Py_buffer *rows)
@@ -41,7 +42,7 @@ static PyObject *module_find_rows(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "the delimiter must be ASCII, and places fit into 32 bits");
         goto done;
     }
-    Text text = {.content = content.buf,
+    Body text = {.content = content.buf,
                  .size = (size_t)content.len,
                  .time_column = (size_t)time_column,
                  .delimiter = (uint8_t)delimiter};
@@ -176,7 +177,41 @@ static PyObject *module_find_record_ends(PyObject *module, PyObject *arguments)
     return found;
 }
 
+PyDoc_STRVAR(number_rows_doc, "number_rows(content, rows, first, delimiter, /)\n--\n\n"
+                              "Return rows as a `Reader` gave them, each with its number and a delimiter before it; the\n"
+                              "first row of the content has the number first.");
+
+static PyObject *module_number_rows(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer content, given;
+    long long first;
+    unsigned char delimiter;
+    if (!PyArg_ParseTuple(arguments, "y*y*Lb", &content, &given, &first, &delimiter)) {
+        return NULL;
+    }
+    PyObject *found = NULL;
+    const StoppedRow *rows = given.buf;
+    size_t count = (size_t)given.len / sizeof *rows;
+    if (first < 0 || (size_t)given.len % sizeof *rows || !are_within_content(rows, count, (size_t)content.len)) {
+        PyErr_SetString(PyExc_ValueError, "these are no rows of the content");
+    } else {
+        Numbering numbering = {.content = content.buf, .first = (uint64_t)first, .delimiter = delimiter};
+        found = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)measure_numbered(&numbering, rows, count));
+        if (found != NULL) {
+            uint8_t *target = (uint8_t *)PyBytes_AsString(found);
+            Py_BEGIN_ALLOW_THREADS
+            write_numbered(&numbering, rows, count, target);
+            Py_END_ALLOW_THREADS
+        }
+    }
+    PyBuffer_Release(&content);
+    PyBuffer_Release(&given);
+    return found;
+}
+
 static PyMethodDef methods[] = {
+    {"number_rows", module_number_rows, METH_VARARGS, number_rows_doc},
     {"find_cut", module_find_cut, METH_VARARGS, find_cut_doc},
     {"find_record_ends", module_find_record_ends, METH_VARARGS, find_record_ends_doc},
     {"find_rows", module_find_rows, METH_VARARGS, find_rows_doc},

@@ -4,7 +4,7 @@
 
 #define FACTOR UINT64_C(0x9E3779B97F4A7C15)
 
-static inline uint64_t hash_text(Text text)
+static inline uint64_t hash_text(Cell text)
 {
     uint64_t hash = text.size;
     for (uint32_t at = 0; at < text.size; at += WORD_BYTES) {
@@ -14,15 +14,19 @@ static inline uint64_t hash_text(Text text)
     return hash * FACTOR;
 }
 
-static inline bool is_same(const Name *known, Text name, uint64_t hash)
+static inline bool is_same(const Name *known, Cell name, uint64_t hash)
 {
     return known->hash == hash && known->name.size == name.size
            && memcmp(known->name.start, name.start, name.size) == 0;
 }
 
-/* Judges a name; one that there is no place left for is judged each time that it is seen. */
-static bool judge(Names *names, const Screen *screen, Text name)
+/* Judges a name; one that there is no place left for is judged each time that it is seen, and so is one that is too long
+ * to be remembered. */
+static bool judge(Names *names, const Screen *screen, Cell name)
 {
+    if (name.size > screen->max_bytes) {
+        return is_suspicious_name(screen, name);
+    }
     uint64_t hash = hash_text(name);
     size_t slot = hash >> 32 & (NAME_SLOTS - 1);
     for (; names->slots[slot]; slot = (slot + 1) & (NAME_SLOTS - 1)) {

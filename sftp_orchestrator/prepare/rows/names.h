@@ -9,7 +9,7 @@
 #define NAME_SLOTS (4 * MAX_NAMES)
 
 typedef struct {
-    Text name;
+    Cell name;
     uint64_t hash;
     bool is_suspicious;
 } Name;

@@ -23,11 +23,11 @@ typedef struct {
     size_t size;
     size_t time_column;
     uint8_t delimiter;
-} Text;
+} Body;
 
 /* Finds the records that end within a text, `capacity` of them at most. Returns how many; `*longest` is the bytes of the
  * longest. Their places are counted from `base`, the place of the text in a larger one. */
-size_t find_rows(const Text *text, uint32_t base, Row *rows, size_t capacity, size_t *longest);
+size_t find_rows(const Body *text, uint32_t base, Row *rows, size_t capacity, size_t *longest);
 
 /* Orders rows by time, equal times as they come; `spare` has room for as many. Returns whether they were in order. */
 bool sort_rows(Row *rows, Row *spare, size_t count);

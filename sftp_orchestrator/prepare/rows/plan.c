@@ -109,7 +109,7 @@ static int take_value(Screen *screen, PyObject *item, Py_ssize_t at)
         return -1;
     }
     memcpy(copy, bytes, (size_t)size);
-    Text text = {.start = copy, .size = (uint32_t)size};
+    Cell text = {.start = copy, .size = (uint32_t)size};
     screen->values[screen->value_count++] = (Value){.text = text, .word = load_word(copy)};
     screen->value_sizes |= size < 64 ? UINT64_C(1) << size : 0;
     screen->longest_value = (uint32_t)size > screen->longest_value ? (uint32_t)size : screen->longest_value;
@@ -191,7 +191,7 @@ int read_screen(PyObject *spec, const Shape *shape, Screen *screen)
     *screen = (Screen){.width = shape->width, .is_crlf = shape->is_crlf, .lowest = INT64_MIN, .highest = INT64_MAX};
     if (read_count(spec, "position", shape->width - 1, &screen->position) < 0
         || read_count(spec, "max_bytes", UINT32_MAX, &screen->max_bytes) < 0
-        || read_count(spec, "digits", 18, &screen->digits) < 0
+        || read_count(spec, "digits", 19, &screen->digits) < 0
         || read_number(spec, "lowest", INT64_MIN, INT64_MAX, &screen->lowest) < 0
         || read_number(spec, "highest", INT64_MIN, INT64_MAX, &screen->highest) < 0
         || read_items(spec, "positions", take_position, screen) < 0

@@ -5,6 +5,7 @@
 
 #include "module.h"
 #include "plan.h"
+#include "stopped.h"
 
 #include <string.h>
 
@@ -155,17 +156,25 @@ static int list_ragged(const Found *found, uint32_t width, PyObject *list)
     return 0;
 }
 
-static int list_stopped(const Found *found, PyObject *list)
+/* Returns the rows that were stopped, packed: there may be many. */
+static PyObject *pack_stopped(const Found *found)
 {
-    for (size_t row = 0; found->stopped_count && row < found->form.row_count; row++) {
-        if (found->is_stopped[row]
-            && append(list, Py_BuildValue("(nnn)", (Py_ssize_t)row, (Py_ssize_t)get_start(&found->form, row),
-                                          (Py_ssize_t)get_end(&found->form, row) + 1))
-                   < 0) {
-            return -1;
+    PyObject *packed = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(found->stopped_count * sizeof(StoppedRow)));
+    if (packed == NULL) {
+        return NULL;
+    }
+    StoppedRow *next = (StoppedRow *)(void *)PyBytes_AsString(packed);
+    const Form *form = &found->form;
+    for (size_t row = 0; found->stopped_count && row < form->row_count; row++) {
+        if (found->is_stopped[row]) {
+            *next++ = (StoppedRow){
+                .row = (uint32_t)row,
+                .start = (uint32_t)get_start(form, row),
+                .end = (uint32_t)get_end(form, row) + 1,
+            };
         }
     }
-    return 0;
+    return packed;
 }
 
 static int list_stopped_by(const Found *found, const Plan *plan, PyObject *list)
@@ -181,7 +190,7 @@ static int list_stopped_by(const Found *found, const Plan *plan, PyObject *list)
 static int list_names(const Found *found, PyObject *list)
 {
     for (uint32_t number = 0; found->names != NULL && number < found->names->count; number++) {
-        Text name = found->names->names[number].name;
+        Cell name = found->names->names[number].name;
         if (append(list, PyBytes_FromStringAndSize((const char *)name.start, (Py_ssize_t)name.size)) < 0) {
             return -1;
         }
@@ -192,10 +201,10 @@ static int list_names(const Found *found, PyObject *list)
 static PyObject *describe(const Plan *plan, const Piece *piece, const Found *found)
 {
     const Form *form = &found->form;
-    PyObject *ragged = PyList_New(0), *stopped = PyList_New(0), *stopped_by = PyList_New(0), *names = PyList_New(0);
+    PyObject *ragged = PyList_New(0), *stopped = pack_stopped(found), *stopped_by = PyList_New(0), *names = PyList_New(0);
     PyObject *earliest = NULL, *described = NULL;
     if (ragged && stopped && stopped_by && names && (form->is_regular || list_ragged(found, plan->shape.width, ragged) == 0)
-        && list_stopped(found, stopped) == 0 && list_stopped_by(found, plan, stopped_by) == 0
+        && list_stopped_by(found, plan, stopped_by) == 0
         && list_names(found, names) == 0) {
         size_t filled = form->row_count ? get_end(form, form->row_count - 1) + 1 : 0;
         /* What was added belongs to the last record of the piece alone. */
@@ -218,7 +227,7 @@ PyDoc_STRVAR(look_doc,
              "Look at records as a whole, ``size`` bytes with PADDING behind; ``added`` of them are not in the file.\n\n"
              "Return (rule, place) for the first rule of form that is broken; else (records, rows, filled bytes, longest\n"
              "record, earliest time or None, ragged rows, the first of them as (start, fields), numbers of the screens\n"
-             "that stopped rows, these rows as (number, start, end), the names of events).");
+             "that stopped rows, these rows packed for number_rows, the names of events).");
 
 static PyObject *Reader_look(PyObject *self, PyObject *arguments)
 {

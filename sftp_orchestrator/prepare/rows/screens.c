@@ -25,12 +25,12 @@ static size_t measure_space(const uint8_t *p)
     }
 }
 
-static bool begins_with_space(Text cell)
+static bool begins_with_space(Cell cell)
 {
     return cell.size > 0 && measure_space(cell.start) > 0;
 }
 
-static bool ends_with_space(Text cell)
+static bool ends_with_space(Cell cell)
 {
     for (uint32_t size = 1; size <= 3 && size <= cell.size; size++) {
         if (measure_space(cell.start + cell.size - size) == size) {
@@ -40,7 +40,7 @@ static bool ends_with_space(Text cell)
     return false;
 }
 
-static inline bool is_ascii(Text cell)
+static inline bool is_ascii(Cell cell)
 {
     uint64_t all = 0;
     for (uint32_t at = 0; at < cell.size; at += WORD_BYTES) {
@@ -50,7 +50,7 @@ static inline bool is_ascii(Text cell)
 }
 
 /* Whether a letter is in it that is one of ASCII when case is ignored: the long s, or the sign of Kelvin. */
-static bool has_letter_like_ascii(Text cell)
+static bool has_letter_like_ascii(Cell cell)
 {
     for (uint32_t at = 0; at + 1 < cell.size; at++) {
         const uint8_t *p = cell.start + at;
@@ -61,7 +61,7 @@ static bool has_letter_like_ascii(Text cell)
     return false;
 }
 
-static inline bool equals(Text cell, const Value *value, uint64_t word, bool ignores_case)
+static inline bool equals(Cell cell, const Value *value, uint64_t word, bool ignores_case)
 {
     if (cell.size != value->text.size || word != value->word) {
         return false;
@@ -75,7 +75,7 @@ static inline bool equals(Text cell, const Value *value, uint64_t word, bool ign
     return true;
 }
 
-static inline bool is_a_value(const Screen *screen, Text cell, bool ignores_case)
+static inline bool is_a_value(const Screen *screen, Cell cell, bool ignores_case)
 {
     if (cell.size >= 64 || !(screen->value_sizes >> cell.size & 1)) {
         return false;
@@ -96,7 +96,7 @@ static inline bool is_a_value(const Screen *screen, Text cell, bool ignores_case
     {                                                                                                                  \
         bool any = false;                                                                                              \
         for (size_t row = first; row < last; row++) {                                                                  \
-            Text cell = get_cell(screen, form, row, screen->position);                                                 \
+            Cell cell = get_cell(screen, form, row, screen->position);                                                 \
             bool is_bad = cell.size > 0 ? IS_BAD(screen, cell) : screen->stops_empty;                                                       \
             is_stopped[row] |= is_bad;                                                                                 \
             any |= is_bad;                                                                                             \
@@ -105,13 +105,13 @@ static inline bool is_a_value(const Screen *screen, Text cell, bool ignores_case
     }
 
 /* Whether a cell is a value when letters like those of ASCII are taken for these: each has three bytes at most. */
-static inline bool may_be_a_value(const Screen *screen, Text cell)
+static inline bool may_be_a_value(const Screen *screen, Cell cell)
 {
     return is_a_value(screen, cell, true)
            || (cell.size <= 3 * screen->longest_value && !is_ascii(cell) && has_letter_like_ascii(cell));
 }
 
-static inline bool is_like_reserved(const Screen *screen, Text cell)
+static inline bool is_like_reserved(const Screen *screen, Cell cell)
 {
     if (measure_space(cell.start) || (cell.start[cell.size - 1] >= 0x80 && ends_with_space(cell))
         || cell.start[cell.size - 1] <= ' ') {
@@ -120,12 +120,12 @@ static inline bool is_like_reserved(const Screen *screen, Text cell)
     return may_be_a_value(screen, cell);
 }
 
-static inline bool is_no_value(const Screen *screen, Text cell)
+static inline bool is_no_value(const Screen *screen, Cell cell)
 {
     return !is_a_value(screen, cell, screen->ignores_case);
 }
 
-static inline bool is_foreign(const Screen *screen, Text cell)
+static inline bool is_foreign(const Screen *screen, Cell cell)
 {
     if (cell.size > screen->max_bytes) {
         return true;
@@ -139,10 +139,10 @@ static inline bool is_foreign(const Screen *screen, Text cell)
 
 static const uint64_t POWERS[WORD_BYTES + 1] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
-/* Reads 1 to 18 digits. */
-static inline bool read_unsigned(Text cell, uint64_t *value)
+/* Reads 1 to 19 digits, which 64 bits without a sign hold. */
+static inline bool read_unsigned(Cell cell, uint64_t *value)
 {
-    if (cell.size == 0 || cell.size > 18) {
+    if (cell.size == 0 || cell.size > 19) {
         return false;
     }
     uint64_t found = 0;
@@ -166,18 +166,19 @@ static inline bool read_unsigned(Text cell, uint64_t *value)
     return true;
 }
 
-bool read_whole(Text cell, int64_t *value)
+bool read_whole(Cell cell, int64_t *value)
 {
     uint32_t is_negative = cell.size > 0 && cell.start[0] == '-';
     uint64_t found;
-    if (!read_unsigned((Text){.start = cell.start + is_negative, .size = cell.size - is_negative}, &found)) {
+    if (!read_unsigned((Cell){.start = cell.start + is_negative, .size = cell.size - is_negative}, &found)
+        || found > (uint64_t)INT64_MAX) {
         return false;
     }
     *value = is_negative ? -(int64_t)found : (int64_t)found;
     return true;
 }
 
-static inline bool is_time(const Screen *screen, Text cell, int64_t *seconds)
+static inline bool is_time(const Screen *screen, Cell cell, int64_t *seconds)
 {
     uint64_t number;
     if (cell.size > screen->max_bytes || !read_unsigned(cell, &number)) {
@@ -187,13 +188,13 @@ static inline bool is_time(const Screen *screen, Text cell, int64_t *seconds)
     return *seconds >= screen->lowest && *seconds <= screen->highest;
 }
 
-static inline bool is_no_time(const Screen *screen, Text cell)
+static inline bool is_no_time(const Screen *screen, Cell cell)
 {
     int64_t seconds;
     return !is_time(screen, cell, &seconds);
 }
 
-static inline bool is_not_whole(const Screen *screen, Text cell)
+static inline bool is_not_whole(const Screen *screen, Cell cell)
 {
     int64_t value;
     uint32_t is_negative = cell.start[0] == '-';
@@ -201,7 +202,7 @@ static inline bool is_not_whole(const Screen *screen, Text cell)
            || value > screen->highest;
 }
 
-static inline bool is_no_decimal(const Screen *screen, Text cell)
+static inline bool is_no_decimal(const Screen *screen, Cell cell)
 {
     uint32_t at = cell.start[0] == '-', points = 0;
     if (at == cell.size || cell.size - at > screen->max_bytes || cell.start[at] == '.'
@@ -219,15 +220,15 @@ static inline bool is_no_decimal(const Screen *screen, Text cell)
     return points > 1;
 }
 
-static inline bool is_no_phone(const Screen *screen, Text cell)
+static inline bool is_no_phone(const Screen *screen, Cell cell)
 {
     (void)screen;
     uint64_t number;
     return cell.start[0] != '+' || cell.size < 8 || cell.size > 16 || cell.start[1] == '0'
-           || !read_unsigned((Text){.start = cell.start + 1, .size = cell.size - 1}, &number);
+           || !read_unsigned((Cell){.start = cell.start + 1, .size = cell.size - 1}, &number);
 }
 
-static inline bool is_no_email(const Screen *screen, Text cell)
+static inline bool is_no_email(const Screen *screen, Cell cell)
 {
     (void)screen;
     uint32_t signs = 0, sign_at = 0;
@@ -263,7 +264,7 @@ static uint32_t read_month_name(const uint8_t *p)
     return 0;
 }
 
-static inline bool is_no_date(const Screen *screen, Text cell)
+static inline bool is_no_date(const Screen *screen, Cell cell)
 {
     /* By month; for 29 February a calendar is asked. */
     static const uint8_t DAYS[] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -294,7 +295,7 @@ STOP_CELLS(stop_phone, is_no_phone)
 STOP_CELLS(stop_email, is_no_email)
 STOP_CELLS(stop_date, is_no_date)
 
-void note_time(Earliest *earliest, Text cell)
+void note_time(Earliest *earliest, Cell cell)
 {
     int64_t seconds;
     if (read_whole(cell, &seconds) && (!earliest->is_known || seconds < earliest->seconds)) {
@@ -308,7 +309,7 @@ bool stop_time_noting(
     bool any = false;
     int64_t least = INT64_MAX;
     for (size_t row = first; row < last; row++) {
-        Text cell = get_cell(screen, form, row, screen->position);
+        Cell cell = get_cell(screen, form, row, screen->position);
         int64_t seconds;
         if (is_time(screen, cell, &seconds)) {
             least = seconds < least ? seconds : least;
@@ -348,14 +349,22 @@ bool stop_any_long(const Screen *screen, const Form *form, size_t first, size_t 
     return any;
 }
 
-static bool has_prefix(Text cell, Text prefix)
+/* Whether a cell begins with the prefix and goes on with anything but a number within the span. */
+static bool has_odd_rest(const Screen *screen, Cell cell)
 {
-    return cell.size >= prefix.size && memcmp(cell.start, prefix.start, prefix.size) == 0;
+    Cell prefix = screen->values[0].text;
+    if (cell.size < prefix.size || memcmp(cell.start, prefix.start, prefix.size) != 0) {
+        return false;
+    }
+    Cell rest = {.start = cell.start + prefix.size, .size = cell.size - prefix.size};
+    int64_t number;
+    return rest.size > screen->digits || !read_whole(rest, &number) || number < screen->lowest
+           || number > screen->highest;
 }
 
 bool stop_prefix(const Screen *screen, const Form *form, size_t first, size_t last, uint8_t *is_stopped)
 {
-    Text prefix = screen->values[0].text;
+    Cell prefix = screen->values[0].text;
     size_t start = get_start(form, first), end = get_start(form, last);
     if (memchr(form->content + start, prefix.start[0], end - start) == NULL) {
         return false;
@@ -364,7 +373,7 @@ bool stop_prefix(const Screen *screen, const Form *form, size_t first, size_t la
     for (size_t row = first; row < last; row++) {
         bool is_bad = false;
         for (uint32_t number = 0; number < screen->position_count; number++) {
-            is_bad |= has_prefix(get_cell(screen, form, row, screen->positions[number]), prefix);
+            is_bad |= has_odd_rest(screen, get_cell(screen, form, row, screen->positions[number]));
         }
         is_stopped[row] |= is_bad;
         any |= is_bad;
@@ -378,7 +387,7 @@ bool stop_nobody(const Screen *screen, const Form *form, size_t first, size_t la
     for (size_t row = first; row < last; row++) {
         bool is_nobody = true;
         for (uint32_t number = 0; number < screen->position_count; number++) {
-            Text cell = get_cell(screen, form, row, screen->positions[number]);
+            Cell cell = get_cell(screen, form, row, screen->positions[number]);
             is_nobody &= cell.size == 0 || begins_with_space(cell);
         }
         is_stopped[row] |= is_nobody;
@@ -387,7 +396,7 @@ bool stop_nobody(const Screen *screen, const Form *form, size_t first, size_t la
     return any;
 }
 
-bool is_suspicious_name(const Screen *screen, Text name)
+bool is_suspicious_name(const Screen *screen, Cell name)
 {
     if (name.size == 0 || name.size > screen->max_bytes || begins_with_space(name) || ends_with_space(name)) {
         return true;

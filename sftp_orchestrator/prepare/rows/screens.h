@@ -8,10 +8,10 @@
 typedef struct {
     const uint8_t *start;
     uint32_t size;
-} Text;
+} Cell;
 
 typedef struct {
-    Text text;
+    Cell text;
     uint64_t word;          /* its first bytes, see words.h */
 } Value;
 
@@ -63,7 +63,7 @@ typedef struct {
     int64_t seconds;
 } Earliest;
 
-void note_time(Earliest *earliest, Text cell);
+void note_time(Earliest *earliest, Cell cell);
 
 /* Does as `stop_time`, and notes the earliest on the way. */
 bool stop_time_noting(
@@ -72,7 +72,8 @@ bool stop_time_noting(
 Stop stop_whole;
 /* Stops cells that are no digits with at most one point between them, and perhaps a minus before. */
 Stop stop_decimal;
-/* Stops rows in which any of `positions` begins with the first of `values`. */
+/* Stops rows in which any of `positions` begins with the first of `values`, and goes on with anything but up to `digits`
+ * of a number within a span. */
 Stop stop_prefix;
 /* Stops cells that are not a plus and 7 to 15 digits, the first no zero. */
 Stop stop_phone;
@@ -82,10 +83,10 @@ Stop stop_email;
 Stop stop_date;
 
 /* Whether an event's name may break a rule: blank, long, with a byte that is not allowed, or one of `values`. */
-bool is_suspicious_name(const Screen *screen, Text name);
+bool is_suspicious_name(const Screen *screen, Cell name);
 
 /* Reads a cell, without the quotes around it; quotes within are still doubled. */
-static inline Text get_cell(const Screen *screen, const Form *form, size_t row, uint32_t position)
+static inline Cell get_cell(const Screen *screen, const Form *form, size_t row, uint32_t position)
 {
     const uint32_t *separators = form->separators + row * screen->width + position;
     size_t start = row || position ? separators[-1] + (size_t)1 : 0;
@@ -94,10 +95,10 @@ static inline Text get_cell(const Screen *screen, const Form *form, size_t row, 
         end--;
     }
     size_t is_quoted = end > start && form->content[start] == '"';
-    return (Text){.start = form->content + start + is_quoted, .size = (uint32_t)(end - start - 2 * is_quoted)};
+    return (Cell){.start = form->content + start + is_quoted, .size = (uint32_t)(end - start - 2 * is_quoted)};
 }
 
-/* Reads a whole number: perhaps a minus, and 1 to 18 digits; returns whether the cell is one. */
-bool read_whole(Text cell, int64_t *value);
+/* Reads a whole number: perhaps a minus, and up to 19 digits, within 64 bits; returns whether the cell is one. */
+bool read_whole(Cell cell, int64_t *value);
 
 #endif

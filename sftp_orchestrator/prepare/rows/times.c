@@ -77,7 +77,7 @@ static int64_t read_time(const uint8_t *cell, const uint8_t *end)
 }
 
 /* Returns the time of the record from `start` to its line break at `end`. */
-static int64_t find_time(const Text *text, const uint8_t *start, const uint8_t *end)
+static int64_t find_time(const Body *text, const uint8_t *start, const uint8_t *end)
 {
     const uint8_t *cell = start;
     for (size_t column = 0; column < text->time_column; column++) {
@@ -98,7 +98,7 @@ static int64_t find_time(const Text *text, const uint8_t *start, const uint8_t *
     return read_time(cell, behind);
 }
 
-size_t find_rows(const Text *text, uint32_t base, Row *rows, size_t capacity, size_t *longest)
+size_t find_rows(const Body *text, uint32_t base, Row *rows, size_t capacity, size_t *longest)
 {
     const uint8_t *end = text->content + text->size;
     const uint8_t *start = text->content;

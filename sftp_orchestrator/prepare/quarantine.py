@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -55,7 +55,8 @@ def forget_refused_rows(source: Source, workspace: Workspace) -> None:
 def move_in(path: Path, folder: Path) -> None:
     """Move a file into a folder, durably; nothing happens where it is gone already."""
     if path.exists():
-        path.rename(folder / path.name)
+        with failpoints.around("quarantine.rename_rows"):
+            path.rename(folder / path.name)
         files.fsync_directory(folder)
 
 
@@ -66,7 +67,8 @@ def move_original(source: Source, workspace: Workspace) -> None:
         if original.exists():
             folder = workspace.get_quarantine(source.id)
             files.make_folder(folder, FOLDER_MODE)
-            original.rename(folder / source.file_name)
+            with failpoints.around("quarantine.rename"):
+                original.rename(folder / source.file_name)
             files.fsync_directory(folder)
         remove_tree(workspace.get_folder(source.id))
 
@@ -86,7 +88,8 @@ def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
             # Before the move: whoever finds it in its place compares it with what is noted.
             ledger.sources.note_correction(source.id, size=status.st_size, mtime_ns=status.st_mtime_ns)
             files.make_folder(original.parent, FOLDER_MODE)
-            quarantined.rename(original)
+            with failpoints.around("quarantine.bring_back"):
+                quarantined.rename(original)
             files.fsync_directory(original.parent)
             remove_tree(workspace.get_quarantine(source.id))
     if not original.exists():

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,15 +123,21 @@ def make_folder(path: Path, mode: int) -> None:
     fsync_directory(path.parent)
 
 
+def get_unfinished(path: Path) -> Path:
+    """Return where what becomes ``path`` is written: hidden, so that nobody takes it up. Pure."""
+    return path.with_name(f".{path.name}.unfinished")
+
+
 def write_durably(path: Path, content: bytes, mode: int = WORK_MODE) -> None:
-    """Write ``path`` so that after a crash it is there in full, or as it was before. May be repeated.
+    """Write ``path`` so that after a crash it is there in full, or as it was before. May be repeated, by one at a time.
 
     Raises:
         OSError: the disk is full or the folder not ours; nothing is left behind.
     """
-    # Hidden, so that nobody takes it up; with a name of its own, so that two writers do not share it.
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    unfinished = get_unfinished(path)
     try:
+        # Of a try before this one that was cut off nothing is kept, neither its bytes nor its mode.
+        unfinished.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             with failpoints.around("files.write"):

@@ -124,15 +124,16 @@ def remove_tree(folder: Path) -> None:
     """Remove a folder of ours with everything in it; may be repeated, a missing one is fine."""
     for parent, folders, others in os.walk(folder, topdown=False):
         for name in others:
-            _unlink(Path(parent, name))
+            remove_file(Path(parent, name))
         for name in folders:
             child = Path(parent, name)
-            _unlink(child) if child.is_symlink() else _rmdir(child)
+            remove_file(child) if child.is_symlink() else _rmdir(child)
     if folder.exists():
         _rmdir(folder)
 
 
-def _unlink(path: Path) -> None:
+def remove_file(path: Path) -> None:
+    """Remove a file of ours; may be repeated, a missing one is fine."""
     with failpoints.around("files.unlink"):
         path.unlink(missing_ok=True)
 

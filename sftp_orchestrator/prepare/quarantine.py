@@ -11,7 +11,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
-from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_file, remove_tree
 
 REPORT_NAME = "report.json"
 
@@ -46,10 +46,20 @@ def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> N
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
 
 
-def forget_refused_rows(source: Source, workspace: Workspace) -> None:
-    """Remove what an earlier inspection kept of a source that is read again; may be repeated. Raises ``LocalFault``."""
+def forget_findings(source: Source, workspace: Workspace) -> None:
+    """Remove what an earlier inspection kept of a source that is read again; may be repeated. Raises ``LocalFault``.
+
+    Its original lies in the workspace; in its quarantine there is at most what one wrote that was cut off, and what a
+    person put there, which stays.
+    """
+    folder = workspace.get_quarantine(source.id)
     with _faults(source):
         remove_tree(workspace.get_rejected(source.id))
+        if folder.exists():
+            for path in (files.get_unfinished(folder / REPORT_NAME), folder / REPORT_NAME, folder / FAILED_ROWS_NAME):
+                remove_file(path)
+            if not any(folder.iterdir()):
+                remove_tree(folder)
 
 
 def move_in(path: Path, folder: Path) -> None:

@@ -100,6 +100,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.forget_leftover", Fault.LEDGER, "data without a manifest is forgotten"),
     Step("ledger.go_on", Fault.LEDGER, "a person lets a source go on: `retry`, `release`"),
     Step("ledger.history", Fault.LEDGER, "a move gets its line of history, in the transaction of the move"),
+    Step("ledger.migrate", Fault.LEDGER, "the ledger's tables are made or changed, in one transaction"),
     Step("ledger.note_correction", Fault.LEDGER, "a file that a person may have put right is noted as it is"),
     Step("ledger.part.delivered", Fault.LEDGER, "a part becomes `delivered`"),
     Step("ledger.part.planned", Fault.LEDGER, "a part becomes `planned` again: its encrypted piece is gone"),

@@ -6,7 +6,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tables bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
+.PHONY: help demo test torture tables bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiv
 
 test: $(BUILT) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
+
+torture: $(BUILT) system-packages ## kill the daemon at random moments, and check what arrived (ARGS="--rounds 200 --seed N")
+	$(BIN)/python -m tests.torture $(ARGS)
 
 tables: $(BUILT) system-packages-test ## write what the tests see of receivers and faults into the docs
 	$(BIN)/python -m pytest --write-tables tests/contract/test_remote_contract.py tests/contract/test_delivery_contract.py \

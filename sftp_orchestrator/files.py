@@ -6,12 +6,12 @@ import contextlib
 import ctypes
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import LocalFault
 
 WORK_MODE = 0o600
@@ -57,16 +57,28 @@ def fsync_directory(path: Path) -> None:
     """Make the names in a folder durable, which a file's own fsync does not (fsync(2)). May be repeated."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        fsync_opened_directory(descriptor)
     finally:
         os.close(descriptor)
+
+
+def fsync_opened_directory(descriptor: int) -> None:
+    """Do as ``fsync_directory`` for a folder that is open. May be repeated."""
+    with failpoints.around("files.fsync_folder"):
+        os.fsync(descriptor)
+
+
+def fsync(descriptor: int) -> None:
+    """Make what was written to an open file durable. May be repeated."""
+    with failpoints.around("files.fsync"):
+        os.fsync(descriptor)
 
 
 def fsync_file(path: Path) -> None:
     """Make what was written to a file durable, by whoever it was written. May be repeated."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -80,13 +92,14 @@ def flush_file(path: Path, advance: Callable[[int], bool]) -> bool:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         size = os.fstat(descriptor).st_size
-        for start in range(0, size, _SLICE_BYTES):
-            count = min(_SLICE_BYTES, size - start)
-            _write_out(descriptor, start, count)
-            if not advance(count) and start + count < size:
-                return False
-        # The slices leave out the size, and the disk's own cache.
-        os.fdatasync(descriptor)
+        with failpoints.around("files.flush"):
+            for start in range(0, size, _SLICE_BYTES):
+                count = min(_SLICE_BYTES, size - start)
+                _write_out(descriptor, start, count)
+                if not advance(count) and start + count < size:
+                    return False
+            # The slices leave out the size, and the disk's own cache.
+            os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
     return True
@@ -105,25 +118,34 @@ def make_folder(path: Path, mode: int) -> None:
     """Make a folder, and those above it that are missing, so that no power cut takes it away. May be repeated."""
     if not path.parent.is_dir():
         make_folder(path.parent, mode)
-    path.mkdir(mode=mode, exist_ok=True)
+    with failpoints.around("files.make_folder"):
+        path.mkdir(mode=mode, exist_ok=True)
     fsync_directory(path.parent)
 
 
+def get_unfinished(path: Path) -> Path:
+    """Return where what becomes ``path`` is written: hidden, so that nobody takes it up. Pure."""
+    return path.with_name(f".{path.name}.unfinished")
+
+
 def write_durably(path: Path, content: bytes, mode: int = WORK_MODE) -> None:
-    """Write ``path`` so that after a crash it is there in full, or as it was before. May be repeated.
+    """Write ``path`` so that after a crash it is there in full, or as it was before. May be repeated, by one at a time.
 
     Raises:
         OSError: the disk is full or the folder not ours; nothing is left behind.
     """
-    # Hidden, so that nobody takes it up; with a name of its own, so that two writers do not share it.
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    unfinished = get_unfinished(path)
     try:
+        # Of a try before this one that was cut off nothing is kept, neither its bytes nor its mode.
+        unfinished.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(descriptor)
-        unfinished.rename(path)
+            with failpoints.around("files.write"):
+                stream.write(content)
+                stream.flush()
+            fsync(descriptor)
+        with failpoints.around("files.rename"):
+            unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
     fsync_directory(path.parent)
@@ -149,7 +171,8 @@ def written_durably(path: Path, *, advance: Callable[[int], None]) -> Iterator[B
         with os.fdopen(os.open(unfinished, flags, WORK_MODE), "wb") as out:
             yield out
         flush_file(unfinished, go_on)
-        unfinished.rename(path)
+        with failpoints.around("files.rename_rows"):
+            unfinished.rename(path)
         fsync_directory(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)

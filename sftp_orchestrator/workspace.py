@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import LocalFault
 
 FOLDER_MODE = 0o700
@@ -124,11 +124,22 @@ def remove_tree(folder: Path) -> None:
     """Remove a folder of ours with everything in it; may be repeated, a missing one is fine."""
     for parent, folders, others in os.walk(folder, topdown=False):
         for name in others:
-            Path(parent, name).unlink(missing_ok=True)
+            remove_file(Path(parent, name))
         for name in folders:
             child = Path(parent, name)
-            child.unlink() if child.is_symlink() else child.rmdir()
+            remove_file(child) if child.is_symlink() else _rmdir(child)
     if folder.exists():
+        _rmdir(folder)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file of ours; may be repeated, a missing one is fine."""
+    with failpoints.around("files.unlink"):
+        path.unlink(missing_ok=True)
+
+
+def _rmdir(folder: Path) -> None:
+    with failpoints.around("files.rmdir"):
         folder.rmdir()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from sftp_orchestrator import __version__, logs
+from sftp_orchestrator import __version__, failpoints, logs
 from sftp_orchestrator.cli import (
     check,
     config,
@@ -55,6 +56,7 @@ def prepare(
 ) -> None:
     """Deliver CSV files to CleverTap's SFTP import: checked, split, encrypted and in order."""
     logs.configure(debug=debug)
+    failpoints.arm(os.environ)
 
 
 def _add(name: str, function: Callable[..., int | None]) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -128,7 +128,8 @@ def move_in(original: Path, folder: Path, name: str) -> None:
         return
     files.make_folder(folder.parent, FOLDER_MODE)
     files.make_folder(folder, FOLDER_MODE)
-    original.rename(folder / name)
+    with failpoints.around("archive.rename"):
+        original.rename(folder / name)
     files.fsync_directory(folder)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.config.model import Destination
 from sftp_orchestrator.deliver import order
 from sftp_orchestrator.deliver.archive import Archive
@@ -234,14 +235,15 @@ class Delivery:
         label = _label(source, part)
         self._board.begin(label, Phase.UPLOAD, content.size)
         async with self._pool.lend() as remote:
-            await upload(
-                remote,
-                part.data_name,
-                content,
-                verify=self._destination.verify,
-                rename=self._destination.rename,
-                progress=lambda count: self._board.advance(label, count),
-            )
+            with failpoints.around("upload.data"):
+                await upload(
+                    remote,
+                    part.data_name,
+                    content,
+                    verify=self._destination.verify,
+                    rename=self._destination.rename,
+                    progress=lambda count: self._board.advance(label, count),
+                )
 
     async def _publish(self, source: Source, part: Part) -> None:
         """Publish a manifest; within a run, its data is sent again once at most, and once under new names."""

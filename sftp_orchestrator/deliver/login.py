@@ -7,7 +7,7 @@ import contextlib
 
 import asyncssh
 
-from sftp_orchestrator import errors
+from sftp_orchestrator import errors, failpoints
 from sftp_orchestrator.deliver.classify import FOREIGN_ERRORS, classify
 from sftp_orchestrator.deliver.credentials import Credentials, get_fingerprint
 from sftp_orchestrator.deliver.receiver import Receiver
@@ -58,8 +58,9 @@ async def open_session(
     try:
         async with asyncio.timeout(receiver.timeout_seconds), contextlib.AsyncExitStack() as stack:
             options = _get_options(receiver, credentials, witness)
-            connection = await asyncssh.connect(receiver.host, receiver.port, config=None, options=options)
-            stack.push_async_callback(let_go, connection, abruptly=True)
+            with failpoints.around("remote.connect"):
+                connection = await asyncssh.connect(receiver.host, receiver.port, config=None, options=options)
+                stack.push_async_callback(let_go, connection, abruptly=True)
             client = await connection.start_sftp_client(sftp_version=3)
             stack.pop_all()
             return connection, client

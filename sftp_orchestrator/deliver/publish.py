@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import structlog
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.config.model import Destination, Verify
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.door import require_fit
@@ -107,7 +108,8 @@ class Publisher:
     async def _put(self, remote: Remote, part: Part) -> None:
         try:
             # A clean close says that it is there; its size is not asked for, as a receiver may take it away at once.
-            await put(remote, part.manifest_name, BytesContent(part.manifest), rename=self._destination.rename)
+            with failpoints.around("publish.manifest"):
+                await put(remote, part.manifest_name, BytesContent(part.manifest), rename=self._destination.rename)
         except Failure as error:
             _LOG.warning("publish_interrupted", source=part.source_id, part=part.number, error=str(error))
             raise

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import asyncssh
 import structlog
 
-from sftp_orchestrator import errors
+from sftp_orchestrator import errors, failpoints
 from sftp_orchestrator.config.model import Destination
 from sftp_orchestrator.deliver import internals
 from sftp_orchestrator.deliver.classify import FOREIGN_ERRORS, classify
@@ -111,7 +111,8 @@ class SftpRemote:
             file = await self._open(name)
             writing = Writing(file, write_bytes=write_bytes, silence_seconds=silence_seconds, progress=progress)
             try:
-                await writing.send(reader)
+                with failpoints.around("remote.write"):
+                    await writing.send(reader)
             except (asyncssh.SFTPError, errors.Failure) as error:
                 await self._abandon(file)
                 await self._require_space(error, reader.size - writing.acknowledged_bytes)
@@ -123,7 +124,8 @@ class SftpRemote:
         """Return the size in bytes of the file ``name``, None where it is missing. May be repeated."""
         async with self.asking("look for", name):
             try:
-                attributes = await self.client.stat(self.receiver.get_path(name))
+                with failpoints.around("remote.size"):
+                    attributes = await self.client.stat(self.receiver.get_path(name))
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 return None
             return attributes.size
@@ -132,7 +134,8 @@ class SftpRemote:
         """Remove the file ``name``; return whether it was there. May be repeated."""
         async with self.asking("remove", name):
             try:
-                await self.client.remove(self.receiver.get_path(name))
+                with failpoints.around("remote.remove"):
+                    await self.client.remove(self.receiver.get_path(name))
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 return False
             return True
@@ -145,7 +148,8 @@ class SftpRemote:
         """
         try:
             async with self.asking("rename", f"{old} to {new}"):
-                await self.client.rename(self.receiver.get_path(old), self.receiver.get_path(new))
+                with failpoints.around("remote.rename"):
+                    await self.client.rename(self.receiver.get_path(old), self.receiver.get_path(new))
         except errors.ReceiverRefused as error:
             # Whatever code it has for this: "permission denied" and "no such file" are as common as "unsupported".
             hint = f"if it does not let us rename, set destinations.{self.receiver.name}.rename: false"
@@ -215,13 +219,15 @@ class SftpRemote:
     async def _open(self, name: str) -> asyncssh.SFTPClientFile:
         async with asyncio.timeout(self.receiver.timeout_seconds):
             # Without a block size of its own asyncssh sends what we give it as one request, and in no task of its own.
-            return await self.client.open(self.receiver.get_path(name), "wb", block_size=0)
+            with failpoints.around("remote.open"):
+                return await self.client.open(self.receiver.get_path(name), "wb", block_size=0)
 
     async def _close_file(self, file: asyncssh.SFTPClientFile) -> None:
         if internals.has_ended(self.client):
             raise asyncssh.SFTPConnectionLost("before the file was closed")
         async with asyncio.timeout(self.receiver.timeout_seconds):
-            await file.close()
+            with failpoints.around("remote.close"):
+                await file.close()
 
     async def _abandon(self, file: asyncssh.SFTPClientFile) -> None:
         """Close ``file`` after a failure that is known already: what this says adds nothing."""

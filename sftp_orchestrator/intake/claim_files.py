@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.intake.copying import begins_with, copy_original
 from sftp_orchestrator.intake.judging import LAST_STEPS, Found, Place, Staged, Step, is_same, judge
 from sftp_orchestrator.intake.staging import Staging, open_folder
@@ -68,13 +68,17 @@ class ClaimFiles:
         """
         folder, name = _split(claim.relative_path)
         target = self._workspace.get_source(claim.source_id)
-        with files.as_local_fault("claim", display_path(claim.relative_path), hint=HINT):
+        with (
+            files.as_local_fault("claim", display_path(claim.relative_path), hint=HINT),
+            failpoints.around("claim.make_folder"),
+        ):
             target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
         with contextlib.suppress(*_GONE), self._opened(folder) as staged:
             if not is_same(claim, os.stat(name, dir_fd=staged, follow_symlinks=False)):
                 return
             try:
-                os.rename(name, target, src_dir_fd=staged)
+                with failpoints.around("claim.rename"):
+                    os.rename(name, target, src_dir_fd=staged)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
@@ -89,7 +93,8 @@ class ClaimFiles:
             if step in LAST_STEPS:
                 return step, refusal
             if step is Step.COMMIT:
-                self._workspace.get_copied(claim.source_id).rename(self._workspace.get_removing(claim.source_id))
+                with failpoints.around("claim.rename_copied"):
+                    self._workspace.get_copied(claim.source_id).rename(self._workspace.get_removing(claim.source_id))
             elif step is Step.REMOVE:
                 refusal = self._remove_original(claim)
             elif step is Step.ADOPT:
@@ -132,7 +137,7 @@ class ClaimFiles:
         """Make durable where the files of these claims lie now, and that they are gone from staging."""
         for folder in {_split(claim.relative_path)[0] for claim in claims}:
             with contextlib.suppress(*_GONE), self._opened(folder) as staged:
-                os.fsync(staged)
+                files.fsync_opened_directory(staged)
         files.fsync_directory(self._workspace.work)
 
     def drop(self, claim: Claim) -> None:
@@ -151,8 +156,9 @@ class ClaimFiles:
             return
         with contextlib.suppress(*_GONE), self._opened(folder) as staged:
             if _identify(os.stat(marker, dir_fd=staged, follow_symlinks=False)) == claim.marker:
-                os.unlink(marker, dir_fd=staged)
-                os.fsync(staged)
+                with failpoints.around("claim.remove_marker"):
+                    os.unlink(marker, dir_fd=staged)
+                files.fsync_opened_directory(staged)
 
     # What is looked at.
 
@@ -198,7 +204,8 @@ class ClaimFiles:
             if not is_same(claim, os.stat(name, dir_fd=staged, follow_symlinks=False)):
                 return None
             try:
-                os.unlink(name, dir_fd=staged)
+                with failpoints.around("claim.remove_original"):
+                    os.unlink(name, dir_fd=staged)
             except OSError as error:
                 if error.errno in _REFUSALS:
                     return error
@@ -208,8 +215,9 @@ class ClaimFiles:
     def _adopt(self, claim: Claim) -> None:
         # The removal must be durable before the copy counts as the source: two file systems keep no order between them.
         with contextlib.suppress(*_GONE), self._opened_folder_of(claim) as staged:
-            os.fsync(staged)
-        self._workspace.get_removing(claim.source_id).rename(self._workspace.get_source(claim.source_id))
+            files.fsync_opened_directory(staged)
+        with failpoints.around("claim.rename_removing"):
+            self._workspace.get_removing(claim.source_id).rename(self._workspace.get_source(claim.source_id))
 
     def _give_back(self, claim: Claim) -> None:
         _, name = _split(claim.relative_path)
@@ -217,7 +225,8 @@ class ClaimFiles:
             with contextlib.suppress(FileNotFoundError):
                 os.stat(name, dir_fd=staged, follow_symlinks=False)
                 raise FileExistsError(errno.EEXIST, "something else lies in its place by now")
-            os.rename(self._workspace.get_source(claim.source_id), name, dst_dir_fd=staged)
+            with failpoints.around("claim.give_back"):
+                os.rename(self._workspace.get_source(claim.source_id), name, dst_dir_fd=staged)
 
     def _opened_folder_of(self, claim: Claim) -> contextlib.AbstractContextManager[int]:
         return self._opened(_split(claim.relative_path)[0])

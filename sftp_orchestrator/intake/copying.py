@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.intake.judging import is_same
 from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.workspace import Workspace
@@ -30,15 +30,17 @@ def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, 
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=staged)
     with os.fdopen(source, "rb", buffering=0) as reader, unfinished.open("xb", buffering=0) as writer:
         os.fchmod(writer.fileno(), files.WORK_MODE)
-        if not _copy_bytes(claim.size, reader.fileno(), writer.fileno(), advance):
-            return
+        with failpoints.around("claim.copy"):
+            if not _copy_bytes(claim.size, reader.fileno(), writer.fileno(), advance):
+                return
         # As a rename keeps it: whoever looks later compares with what was claimed.
         os.utime(writer.fileno(), ns=(claim.mtime_ns, claim.mtime_ns))
-        os.fsync(writer.fileno())
+        files.fsync(writer.fileno())
         by_name = os.stat(name, dir_fd=staged, follow_symlinks=False)
         if not (is_same(claim, os.fstat(reader.fileno())) and is_same(claim, by_name)):
             return
-    unfinished.rename(workspace.get_copied(claim.source_id))
+    with failpoints.around("claim.rename_copying"):
+        unfinished.rename(workspace.get_copied(claim.source_id))
 
 
 def _copy_bytes(size: int, reader: int, writer: int, advance: Callable[[int], bool]) -> bool:

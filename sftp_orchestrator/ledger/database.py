@@ -17,7 +17,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.ledger_url import SQLITE, hide_password, hide_password_in
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
@@ -231,7 +231,8 @@ def _migrate(engine: sa.Engine) -> None:
             # SQLite lets one write at a time anyhow. Whoever comes second finds nothing left to do.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+        with failpoints.around("ledger.migrate"):
+            command.upgrade(settings, "head")
 
 
 def _get_newest() -> str:

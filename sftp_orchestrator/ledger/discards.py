@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger import moves, properties
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
@@ -28,7 +29,7 @@ class Discards:
         Raises:
             ConfigurationError: it is in another state, what became of a part is not known, or there is none of this id.
         """
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.discard"), self._engine.begin() as connection:
             _require_aside(connection, source_id)
             parts = list(connection.scalars(sa.select(PART.c.state).where(PART.c.source_id == source_id)))
             _require_known(source_id, parts)

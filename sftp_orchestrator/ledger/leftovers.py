@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger.records import Leftover
 from sftp_orchestrator.ledger.states import PartState
 from sftp_orchestrator.ledger.tables import LEFTOVER, PART, SOURCE
@@ -26,7 +27,7 @@ class Leftovers:
 
     def forget(self, leftover: Leftover) -> None:
         """Note that it is gone, or will not be. May be repeated."""
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.forget_leftover"), self._engine.begin() as connection:
             connection.execute(sa.delete(LEFTOVER).where(LEFTOVER.c.data_name == leftover.data_name))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.states import PartState, SourceState, list_before, list_parts_before
 from sftp_orchestrator.ledger.tables import HISTORY, PART, SOURCE
@@ -110,11 +111,12 @@ def note(
     by: str,
 ) -> None:
     """Add a line to the history."""
-    connection.execute(
-        sa.insert(HISTORY).values(
-            at=now, source_id=source_id, part=part, before=before, after=str(after), reason=reason, by=by
+    with failpoints.around("ledger.history"):
+        connection.execute(
+            sa.insert(HISTORY).values(
+                at=now, source_id=source_id, part=part, before=before, after=str(after), reason=reason, by=by
+            )
         )
-    )
 
 
 def _get_state(connection: sa.Connection, query: sa.Select[Any]) -> str | None:

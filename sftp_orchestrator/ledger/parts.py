@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger import decisions, moves
 from sftp_orchestrator.ledger.records import Part
 from sftp_orchestrator.ledger.states import PartState, SourceState
@@ -56,7 +57,7 @@ class Parts:
     def finish_preparation(self, part: Part, *, size: int) -> None:
         """Planned → ready: ``size`` bytes can be sent. With the last part its source becomes ready."""
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.part.ready"), self._engine.begin() as connection:
             moves.move_part(connection, part.source_id, part.number, PartState.READY, now=now, size=size)
             left = sa.select(PART.c.number).where(
                 PART.c.source_id == part.source_id, PART.c.state == PartState.PLANNED.value
@@ -87,7 +88,7 @@ class Parts:
     def prepare_again(self, part: Part, reason: str) -> None:
         """ready, uploaded → planned: the encrypted piece is gone. A source that was ready is planned again."""
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.part.planned"), self._engine.begin() as connection:
             moves.move_part(
                 connection, part.source_id, part.number, PartState.PLANNED, now=now, reason=reason, size=None
             )
@@ -100,7 +101,7 @@ class Parts:
     def resolve_delivered(self, parts: Sequence[Part], *, by: str) -> None:
         """Uncertain → delivered by a person's word, in one transaction; their source goes on."""
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.part.resolved"), self._engine.begin() as connection:
             for part in parts:
                 moves.move_part(
                     connection,
@@ -118,7 +119,7 @@ class Parts:
     def resend(self, part: Part, *, data_name: str, manifest_name: str, manifest: bytes, reason: str, by: str) -> None:
         """Uncertain → planned, under names never used before; its source goes on."""
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.part.resent"), self._engine.begin() as connection:
             moves.move_part(
                 connection,
                 part.source_id,
@@ -135,7 +136,7 @@ class Parts:
             _reopen_source(connection, part.source_id, now=now, reason=reason, by=by)
 
     def _move(self, part: Part, after: PartState, *, reason: str | None = None, **values: Any) -> None:
-        with self._engine.begin() as connection:
+        with failpoints.around(f"ledger.part.{after}"), self._engine.begin() as connection:
             moves.move_part(connection, part.source_id, part.number, after, now=self._clock(), reason=reason, **values)
 
 

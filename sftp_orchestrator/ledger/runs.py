@@ -6,6 +6,7 @@ import datetime
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger import moves
 from sftp_orchestrator.ledger.records import Run
 from sftp_orchestrator.ledger.tables import RUN, TICK
@@ -20,7 +21,7 @@ class Runs:
 
     def start(self, trigger: str) -> int:
         """Note that a run starts; return its number."""
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.start_run"), self._engine.begin() as connection:
             added = connection.execute(
                 sa.insert(RUN).values(trigger=trigger, started_at=self._clock()).returning(RUN.c.number)
             )
@@ -28,7 +29,7 @@ class Runs:
 
     def finish(self, number: int, *, verdict: str, delivered: int, not_delivered: int) -> None:
         """Note how a run ended."""
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.finish_run"), self._engine.begin() as connection:
             connection.execute(
                 sa.update(RUN)
                 .where(RUN.c.number == number)

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError
@@ -39,7 +40,7 @@ class Sources:
 
     def begin_claims(self, claims: Sequence[Claim]) -> None:
         """Note the intent to claim files, in one transaction, before any is moved."""
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.begin_claims"), self._engine.begin() as connection:
             connection.execute(sa.insert(CLAIM), [vars(claim) for claim in claims])
 
     def list_claims(self) -> list[Claim]:
@@ -60,7 +61,7 @@ class Sources:
         Once for each claim; where one is not in the ledger, ``IllegalMove`` is raised and none is changed.
         """
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.finish_claims"), self._engine.begin() as connection:
             for claim in claims:
                 finish_claim(connection, claim, now=now)
         return self._select(SOURCE.c.id.in_([claim.source_id for claim in claims]))
@@ -68,7 +69,7 @@ class Sources:
     def abandon_claims(self, claims: Sequence[Claim]) -> None:
         """Forget intents whose files never became ours, in one transaction. May be repeated."""
         if claims:
-            with self._engine.begin() as connection:
+            with failpoints.around("ledger.abandon_claims"), self._engine.begin() as connection:
                 forget = sa.delete(CLAIM).where(CLAIM.c.source_id == sa.bindparam("id"))
                 connection.execute(forget, [{"id": claim.source_id} for claim in claims])
 
@@ -165,7 +166,7 @@ class Sources:
     def finish_planning(self, source_id: str, parts: Iterable[PlannedPart], *, plan_key: str) -> None:
         """Inspected → planned: the parts, their names and manifests are fixed from here on."""
         planned = list(parts)
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.source.planned"), self._engine.begin() as connection:
             moves.move_source(
                 connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0, failures=0, plan_key=plan_key
             )
@@ -185,14 +186,14 @@ class Sources:
 
     def take_sending(self, source_id: str) -> int:
         """Return the next generation of names of this source, counted from 1; each number is given once."""
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.take_sending"), self._engine.begin() as connection:
             connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(sendings=SOURCE.c.sendings + 1))
             return int(connection.execute(sa.select(SOURCE.c.sendings).where(SOURCE.c.id == source_id)).scalar_one())
 
     def finish_delivery(self, source_id: str) -> None:
         """Ready → delivered: every part's manifest is published; the register learns its properties."""
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.source.delivered"), self._engine.begin() as connection:
             left = connection.scalar(
                 sa.select(sa.func.count())
                 .select_from(PART)
@@ -223,7 +224,7 @@ class Sources:
     def reclaim(self, source_id: str, reason: str) -> None:
         """→ claimed: read it again. Only while no manifest of it has left; its parts are forgotten."""
         now = self._clock()
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.source.claimed"), self._engine.begin() as connection:
             decisions.require_nothing_left(connection, source_id)
             leftovers.forget_parts(connection, source_id)
             moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason)
@@ -254,7 +255,7 @@ class Sources:
 
     def note_correction(self, source_id: str, *, size: int, mtime_ns: int) -> None:
         """Note what a claimed file is that a person may have put right; may be repeated."""
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.note_correction"), self._engine.begin() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
@@ -315,7 +316,7 @@ class Sources:
         """
         now = self._clock()
         source = self.get(source_id)
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.accept_types"), self._engine.begin() as connection:
             for other in properties.list_contradicting(connection, source, accepted):
                 decisions.take_back(
                     connection, other, now=now, reason=f"the types of source {source_id} were accepted", by=by
@@ -327,12 +328,12 @@ class Sources:
     def _decide(self, source_id: str, *, by: str, released: bool) -> Source:
         self.get(source_id)
         reason = "released by a person" if released else "tried again by a person"
-        with self._engine.begin() as connection:
+        with failpoints.around("ledger.go_on"), self._engine.begin() as connection:
             decisions.go_on(connection, source_id, now=self._clock(), reason=reason, by=by, released=released)
         return self.get(source_id)
 
     def _move(self, source_id: str, after: SourceState, *, reason: str | None = None, **values: Any) -> None:
-        with self._engine.begin() as connection:
+        with failpoints.around(f"ledger.source.{after}"), self._engine.begin() as connection:
             moves.move_source(connection, source_id, after, now=self._clock(), reason=reason, **values)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.prepare import terms
 from sftp_orchestrator.prepare.report import refuse
@@ -97,7 +97,8 @@ def copy_to_csv(
             unfinished.touch(mode=files.WORK_MODE)
             connection.execute(f"COPY ({query}) TO {terms.quote(str(unfinished))} {options}", list(parameters))
             files.fsync_file(unfinished)
-            unfinished.rename(target)
+            with failpoints.around("table.rename"):
+                unfinished.rename(target)
             files.fsync_directory(target.parent)
         finally:
             unfinished.unlink(missing_ok=True)

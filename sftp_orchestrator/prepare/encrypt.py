@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 import gnupg
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import ConfigurationError, Failure, InputRefused, LocalFault, Transient
 from sftp_orchestrator.prepare.part_content import PartContent
 
@@ -107,13 +106,14 @@ class Encryptor:
         try:
             # gpg keeps the mode of a file that it writes over; one that it makes itself is open to others.
             unfinished.touch(mode=files.WORK_MODE)
-            self._run_gpg(content, unfinished, cancelled, progress)
+            with failpoints.around("encrypt.gpg"):
+                self._run_gpg(content, unfinished, cancelled, progress)
             size = unfinished.stat().st_size
             if size >= max_bytes:
                 raise InputRefused("encrypt", target.name, f"it has {size} bytes, the limit is {max_bytes}")
-            with unfinished.open("rb") as stream:
-                os.fsync(stream.fileno())
-            unfinished.rename(target)
+            files.fsync_file(unfinished)
+            with failpoints.around("encrypt.rename"):
+                unfinished.rename(target)
             files.fsync_directory(target.parent)
         except OSError as error:
             raise LocalFault("encrypt", target.name, error.strerror or str(error)) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -65,7 +65,8 @@ class Fingerprints:
             target.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             found.chmod(files.WORK_MODE)
             files.fsync_file(found)
-            found.rename(target)
+            with failpoints.around("fingerprints.rename"):
+                found.rename(target)
             files.fsync_directory(target.parent)
 
     def _get_path(self, source: Source) -> Path:

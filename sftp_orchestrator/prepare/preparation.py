@@ -80,7 +80,7 @@ class Preparation:
         feed, _ = planning.require_feed(self._configuration, source)
         path = await asyncio.to_thread(self._fetch, source)
         # Read by other settings, rows that were refused may be sent now: what an earlier look kept is true no more.
-        await asyncio.to_thread(quarantine.forget_refused_rows, source, self._workspace)
+        await asyncio.to_thread(quarantine.forget_findings, source, self._workspace)
         if source.state is SourceState.INSPECTED:
             await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
         async with self._inspecting:

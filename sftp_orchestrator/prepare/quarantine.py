@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
-from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
+from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_file, remove_tree
 
 REPORT_NAME = "report.json"
 
@@ -46,16 +46,27 @@ def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> N
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
 
 
-def forget_refused_rows(source: Source, workspace: Workspace) -> None:
-    """Remove what an earlier inspection kept of a source that is read again; may be repeated. Raises ``LocalFault``."""
+def forget_findings(source: Source, workspace: Workspace) -> None:
+    """Remove what an earlier inspection kept of a source that is read again; may be repeated. Raises ``LocalFault``.
+
+    Its original lies in the workspace; in its quarantine there is at most what one wrote that was cut off, and what a
+    person put there, which stays.
+    """
+    folder = workspace.get_quarantine(source.id)
     with _faults(source):
         remove_tree(workspace.get_rejected(source.id))
+        if folder.exists():
+            for path in (files.get_unfinished(folder / REPORT_NAME), folder / REPORT_NAME, folder / FAILED_ROWS_NAME):
+                remove_file(path)
+            if not any(folder.iterdir()):
+                remove_tree(folder)
 
 
 def move_in(path: Path, folder: Path) -> None:
     """Move a file into a folder, durably; nothing happens where it is gone already."""
     if path.exists():
-        path.rename(folder / path.name)
+        with failpoints.around("quarantine.rename_rows"):
+            path.rename(folder / path.name)
         files.fsync_directory(folder)
 
 
@@ -66,7 +77,8 @@ def move_original(source: Source, workspace: Workspace) -> None:
         if original.exists():
             folder = workspace.get_quarantine(source.id)
             files.make_folder(folder, FOLDER_MODE)
-            original.rename(folder / source.file_name)
+            with failpoints.around("quarantine.rename"):
+                original.rename(folder / source.file_name)
             files.fsync_directory(folder)
         remove_tree(workspace.get_folder(source.id))
 
@@ -86,7 +98,8 @@ def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
             # Before the move: whoever finds it in its place compares it with what is noted.
             ledger.sources.note_correction(source.id, size=status.st_size, mtime_ns=status.st_mtime_ns)
             files.make_folder(original.parent, FOLDER_MODE)
-            quarantined.rename(original)
+            with failpoints.around("quarantine.bring_back"):
+                quarantined.rename(original)
             files.fsync_directory(original.parent)
             remove_tree(workspace.get_quarantine(source.id))
     if not original.exists():

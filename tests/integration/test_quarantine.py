@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -84,3 +84,36 @@ def _leave_half_done(configuration: Configuration, sources: dict[str, Source]) -
         folder = configuration.workspace / "work" / source.id
         folder.mkdir(exist_ok=True)
         original.rename(folder / "source.csv")
+
+
+async def test_what_a_quarantine_wrote_that_was_not_noted_goes_when_the_file_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Report and rows are written and the move is not: by other settings it is good, and nothing says otherwise."""
+    once = {"destinations": {"production": {"attempts": 1}}}
+    bad_rows = {"feeds": {"purchases": {"max_bad_rows": 0}}}
+    strict = await asyncio.to_thread(write_configuration, tmp_path, {**once, **bad_rows})
+    (strict.configuration.staging / "purchases.csv").write_bytes(
+        b"event_name,time_stamp,user_id\nSold,1700000000,a\nSold,1700000001,\n"
+    )
+    monkeypatch.setattr(failpoints, "_armed", failpoints.parse("ledger.source.quarantined.before:error"))
+    source = (await _run(strict.configuration))["purchases.csv"]
+    folder = strict.configuration.workspace / "quarantine" / source.id
+    assert sorted(path.name for path in folder.iterdir()) == ["failed_rows.csv", "report.json"]
+    files.get_unfinished(folder / "report.json").touch()
+    bad_rows["feeds"]["purchases"]["max_bad_rows"] = 1
+    mild = await asyncio.to_thread(write_configuration, tmp_path, {**once, **bad_rows})
+    source = (await _run(mild.configuration))["purchases.csv"]
+    assert (source.state, source.refused_rows, folder.exists()) == (SourceState.READY, 1, False)
+
+
+async def test_what_a_person_put_into_quarantine_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corrected copy beside a report that was never noted is not ours to remove."""
+    written = await asyncio.to_thread(write_configuration, tmp_path)
+    (written.configuration.staging / "purchases.csv").write_bytes(BAD)
+    monkeypatch.setattr(failpoints, "_armed", failpoints.parse("ledger.source.quarantined.before:error"))
+    source = (await _run(written.configuration))["purchases.csv"]
+    folder = written.configuration.workspace / "quarantine" / source.id
+    (folder / "corrected.csv").write_bytes(BAD)
+    await _run(written.configuration)
+    assert sorted(path.name for path in folder.iterdir()) == ["corrected.csv", "purchases.csv", "report.json"]

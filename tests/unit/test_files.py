@@ -24,6 +24,16 @@ def test_write_is_whole_and_ours_alone(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["report.json"]
 
 
+def test_a_write_that_was_cut_off_leaves_nothing_once_it_is_repeated(tmp_path: Path) -> None:
+    """What a crash left of the try before is gone, and has no part in what is written, not even by its mode."""
+    path = tmp_path / "report.json"
+    files.get_unfinished(path).write_bytes(b"longer than what comes after it")
+    files.get_unfinished(path).chmod(0o644)
+    files.write_durably(path, b"one")
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("report.json", b"one")]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
     """Where the name cannot be taken the error is raised and no piece stays."""
     (tmp_path / "taken").mkdir()

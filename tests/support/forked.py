@@ -1,0 +1,113 @@
+"""The command as a process that begins with everything imported: forked from a server, it is there in no time.
+
+It is a process of its own all the same, with its own loop, threads, files and locks, and dies of SIGKILL as any does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from sftp_orchestrator import cli, failpoints
+
+DEADLINE_SECONDS = 60
+"""For a command to end; generous, for a machine that is shared."""
+_SERVER = multiprocessing.get_context("forkserver")
+# Where it cannot be imported, as from another folder, each process imports it by itself: slower, and the same.
+_SERVER.set_forkserver_preload([__name__])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """How a command ended."""
+
+    code: int
+    """negative for the signal that ended it"""
+    text: str
+    """what it printed and logged, one after the other"""
+
+
+class Recorder:
+    """Stands where an armed failpoint does, and writes down every place that is reached."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def meet(self, name: str) -> None:
+        """Note that a place was reached."""
+        with self._path.open("a", encoding="utf-8") as out:
+            out.write(f"{name}\n")
+
+
+def start(config: Path, *arguments: str, output: Path, failpoint: str = "", record: Path | None = None) -> Forked:
+    """Start a command; what it prints and logs is added to ``output``. Blocking, for a moment.
+
+    ``failpoint`` is switched on in it; ``record`` is written with every place that it reaches.
+    """
+    command = ["sftp-orchestrator", "--config", str(config), *arguments]
+    process = _SERVER.Process(target=_run, args=(command, {failpoints.VARIABLE: failpoint}, output, record))
+    process.start()
+    return Forked(process, output)
+
+
+async def call(config: Path, *arguments: str, output: Path, failpoint: str = "", record: Path | None = None) -> Answer:
+    """Run a command to its end; the arguments are those of ``start``."""
+    begun = await asyncio.to_thread(_get_size, output)
+    forked = start(config, *arguments, output=output, failpoint=failpoint, record=record)
+    code = await forked.wait()
+    return Answer(code=code, text=await asyncio.to_thread(_read_from, output, begun))
+
+
+def _get_size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _read_from(path: Path, start: int) -> str:
+    with path.open("rb") as said:
+        said.seek(start)
+        return said.read().decode()
+
+
+class Forked:
+    """A command that runs."""
+
+    def __init__(self, process: ForkServerProcess, output: Path) -> None:
+        self._process = process
+        self._output = output
+
+    async def wait(self) -> int:
+        """Return the exit code, negative for the signal that ended it."""
+        try:
+            await asyncio.to_thread(self._process.join, DEADLINE_SECONDS)
+            assert self._process.exitcode is not None, f"it does not end: {self._output.read_text()[-2000:]}"
+            return self._process.exitcode
+        finally:
+            if self._process.exitcode is None:
+                self.kill()
+                self._process.join()
+            self._process.close()
+
+    def kill(self) -> None:
+        """Send SIGKILL, to this process alone."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], output: Path, record: Path | None) -> None:
+    """Be the command, in the process that was forked for it."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+    os.environ.update(environment)
+    if record is not None:
+        failpoints._armed = Recorder(record)  # type: ignore[assignment] # it is met as a failpoint is
+    sys.argv = list(command)
+    cli.main()

@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sftp_orchestrator import files
+from sftp_orchestrator import space
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.clevertap import FeedType
 
@@ -123,7 +123,7 @@ def make(folder: Path, recipe: Recipe, *, progress: Callable[[int], None] = lamb
     path = folder / recipe.name
     if path.exists():
         return path
-    files.require_space(folder, recipe.size)
+    space.require_space(folder, recipe.size)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         _write(unfinished, recipe, progress)

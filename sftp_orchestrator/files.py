@@ -1,4 +1,4 @@
-"""Local files: what a file was when it was looked at, space on the disk, and writes that survive a power cut."""
+"""Local files: what a file was when it was looked at, and writes that survive a power cut."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from sftp_orchestrator.errors import LocalFault
 
 WORK_MODE = 0o600
 """Work files hold people's data: nobody else reads them."""
-SPARE_BYTES = 64 * 1024 * 1024
-"""Kept free beside what a step needs: the ledger must be able to note that the disk is full."""
 
 _SLICE_BYTES = 64 * 1024 * 1024
 """Brought to the disk at once: on a slow one a second or two."""
@@ -185,16 +183,3 @@ def as_local_fault(operation: str, subject: str, *, hint: str) -> Iterator[None]
         yield
     except OSError as error:
         raise LocalFault(operation, subject, error.strerror or str(error), hint=hint) from error
-
-
-def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raise ``LocalFault`` unless ``folder`` can take ``needed_bytes`` and ``SPARE_BYTES`` stay free."""
-    status = os.statvfs(folder)
-    free = status.f_bavail * status.f_frsize
-    if free < needed_bytes + SPARE_BYTES:
-        raise LocalFault(
-            "reserve space in",
-            str(folder),
-            f"{free:,} bytes are free, {needed_bytes:,} and {SPARE_BYTES:,} to spare are needed",
-            hint="make room there; it goes on by itself",
-        )

@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.support.ports",
     "tests.support.tables",
     "tests.support.asynchronous",
+    "tests.support.disks",
     "tests.support.intakes",
     "tests.support.ledgers",
     "tests.support.openssh",

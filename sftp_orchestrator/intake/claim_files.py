@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sftp_orchestrator import failpoints, files
+from sftp_orchestrator import failpoints, files, space
 from sftp_orchestrator.intake.copying import begins_with, copy_original
 from sftp_orchestrator.intake.judging import LAST_STEPS, Found, Place, Staged, Step, is_same, judge
 from sftp_orchestrator.intake.staging import Staging, open_folder
@@ -82,8 +82,11 @@ class ClaimFiles:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                with self._supervision.show(display_path(claim.relative_path), claim.size) as advance:
-                    copy_original(claim, staged, name, self._workspace, advance)
+                with (
+                    space.reserve(self._workspace.work, claim.size) as held,
+                    self._supervision.show(display_path(claim.relative_path), claim.size) as advance,
+                ):
+                    copy_original(claim, staged, name, self._workspace, held.watch(advance))
 
     def settle(self, claim: Claim) -> tuple[Step, OSError | None]:
         """Look, judge and act until one of ``LAST_STEPS`` is reached; return it, and why the original had to stay."""

@@ -22,10 +22,8 @@ def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, 
     meanwhile, or ``advance`` said no; what was copied by then is for the caller to remove. May be repeated after that.
 
     Raises:
-        LocalFault: the workspace lacks the space.
         OSError: the file cannot be read (``FileNotFoundError``: it vanished), or the copy cannot be written.
     """
-    files.require_space(workspace.work, claim.size)
     unfinished = workspace.get_copying(claim.source_id)
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=staged)
     with os.fdopen(source, "rb", buffering=0) as reader, unfinished.open("xb", buffering=0) as writer:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.config.model import BadRows, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
@@ -172,7 +172,8 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     stripped = job.outlet / STRIPPED_NAME
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
         original = reading.read()
-        leave_out_description(reading, stripped)
+        with space.reserve(job.outlet, original.fingerprint.size):
+            leave_out_description(reading, stripped)
     if text.original is not None:
         text.path.unlink()
     made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)
@@ -206,7 +207,8 @@ def _inspect(job: _Job, text: Text) -> Inspection:
             left_out = _find_repeated(job, reading, scanned, columns, left_out)
         is_written = bool(left_out.conditions) or must_rewrite(header, columns, job.feed)
         if is_written:
-            _write_good(job, reading, scanned, columns, left_out)
+            with space.reserve(job.outlet, scanned.fingerprint.size):
+                _write_good(job, reading, scanned, columns, left_out)
     if job.feed.sort_by_time and time_column is not None:
         unsorted = _describe_good(job, scanned, left_out) if is_written else _describe_whole(text.path, scanned)
         is_written |= sort_by_time(unsorted, time_column, job.good_rows, watch=job.watch.without_progress())
@@ -291,8 +293,6 @@ def _write_good(
 ) -> None:
     """Write what is sent, and the refused rows: byte for byte where rows are left out and nothing else is asked for."""
     is_rewritten = bool(left_out.duplicates) or must_rewrite(reading.header, columns, job.feed)
-    with files.as_local_fault("write", str(job.good_rows), hint="the workspace must be writable"):
-        files.require_space(job.outlet, scanned.fingerprint.size)
     if left_out.examination is not None:
         good = None if is_rewritten else job.good_rows
         _reject(job, reading, scanned, left_out.examination, left_out.refused, good=good)

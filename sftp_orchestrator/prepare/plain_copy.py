@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.prepare.nameless import get_descriptor_path, make_plain_header
 from sftp_orchestrator.prepare.scan import Scan
 from sftp_orchestrator.prepare.stopping import Watch
@@ -39,10 +39,9 @@ def copy_plainly(path: Path, scan: Scan, *, folder: Path, watch: Watch) -> Itera
         Stopped: ``watch`` said so.
     """
     with files.as_local_fault("write", str(folder), hint=_HINT):
-        files.require_space(folder, scan.fingerprint.size)
         target = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below; it is open while others read it
     with target:
-        with files.as_local_fault("write", str(folder), hint=_HINT):
+        with space.reserve(folder, scan.fingerprint.size), files.as_local_fault("write", str(folder), hint=_HINT):
             target.write(make_plain_header(scan.header))
             _copy(path, scan, target, watch)
             target.flush()

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from sftp_orchestrator import files, threads
+from sftp_orchestrator import files, space, threads
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
@@ -25,6 +25,7 @@ from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.part_content import FileContent, PartContent
+from sftp_orchestrator.prepare.split import get_encrypted_bound
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace
@@ -337,18 +338,18 @@ class Preparation:
         content = self._make_plain_content(source, part)
         destination = self._configuration.destinations[source.destination]
         spool = self._workspace.get_spool(source.id, part.number)
-        files.require_space(spool.parent, content.size)
-        self._board.begin(label, Phase.ENCRYPT, content.size)
-        try:
-            return encryptor.encrypt(
-                content,
-                spool,
-                max_bytes=destination.limits.encrypted_bytes,
-                cancelled=stop,
-                progress=lambda count: self._board.advance(label, count),
-            )
-        finally:
-            self._board.end(label)
+        with space.reserve(spool.parent, get_encrypted_bound(content.size)) as held:
+            self._board.begin(label, Phase.ENCRYPT, content.size)
+            try:
+                return encryptor.encrypt(
+                    content,
+                    spool,
+                    max_bytes=destination.limits.encrypted_bytes,
+                    cancelled=stop,
+                    progress=held.watch(lambda count: self._board.advance(label, count)),
+                )
+            finally:
+                self._board.end(label)
 
     def _make_plain_content(self, source: Source, part: Part) -> PartContent:
         path = self._workspace.get_source(source.id)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import duckdb
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.errors import DecisionNeeded, SourceChanged
 from sftp_orchestrator.prepare.duck import open_duckdb
 from sftp_orchestrator.prepare.examine import Examination
@@ -152,8 +152,7 @@ class Reading:
 
     def _require_space(self) -> None:
         """Raise where it was the disk that ran out, not the memory: later there may be more of it."""
-        with files.as_local_fault("inspect", self.path.name, hint="the workspace must have space for the file"):
-            files.require_space(self._outlet, self._get_scan().fingerprint.size)
+        space.require_space(self._outlet, self._get_scan().fingerprint.size)
 
     def _explain_memory(self) -> DecisionNeeded:
         found = self._get_scan()

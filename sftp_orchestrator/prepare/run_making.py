@@ -5,10 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
-from sftp_orchestrator import files
+from sftp_orchestrator import space
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.prepare.rows import _native
 from sftp_orchestrator.prepare.runs import BREAK_BYTES, ROW_BYTES, Layout, Run, Window
@@ -18,9 +17,9 @@ from sftp_orchestrator.prepare.stopping import Watch
 class RunFile:
     """Runs in a file without a name, made with the first of them: it is gone when it is closed, and with us."""
 
-    def __init__(self, folder: Path, *, needed_bytes: int) -> None:
-        """``needed_bytes`` is what ``folder`` must take of all that is written until it is closed."""
-        self._folder = folder
+    def __init__(self, held: space.Reservation, *, needed_bytes: int) -> None:
+        """``needed_bytes`` is what the folder of ``held`` must take of all that is written until it is closed."""
+        self._held = held
         self._needed_bytes = needed_bytes
         self._file: IO[bytes] | None = None
         self._size = 0
@@ -33,8 +32,8 @@ class RunFile:
             OSError: the disk became full, or the folder is not ours.
         """
         if self._file is None:
-            files.require_space(self._folder, self._needed_bytes)
-            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - see close
+            self._held.require(self._needed_bytes)
+            self._file = tempfile.TemporaryFile(dir=self._held.folder, buffering=0)  # noqa: SIM115 - see close
         start = self._size
         for piece in pieces:
             self._write(self._file, piece)
@@ -50,6 +49,7 @@ class RunFile:
         while piece:
             count = file.write(piece)
             self._size += count
+            self._held.note_written(count)
             piece = piece[count:]
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.prepare.header import Header
@@ -96,6 +96,8 @@ class _Sort:
         self._memory = memory
         self._watch = watch
         self._opened = opened
+        self._held = opened.enter_context(space.reserve(target.parent, 0))
+        """for runs and what becomes of them, as far as it is not written yet"""
 
     def run(self) -> bool:
         """Return whether the target was written."""
@@ -105,7 +107,7 @@ class _Sort:
         if made.is_in_order:
             return False
         last = self._merge_to_few(made, runs)
-        files.require_space(self._target.parent, made.bytes)
+        self._held.require(made.bytes)
         with files.written_durably(self._target, advance=lambda _: self._watch.advance(0)) as out:
             out.write(self._source.header.header_bytes)
             size = sum(map(out.write, self._merge(last, made.longest)))
@@ -130,7 +132,7 @@ class _Sort:
         return merge(runs, self._layout, block_bytes=block_bytes, watch=self._watch)
 
     def _open_run_file(self) -> RunFile:
-        file = RunFile(self._target.parent, needed_bytes=2 * (self._body.end - self._body.start))
+        file = RunFile(self._held, needed_bytes=2 * (self._body.end - self._body.start))
         self._opened.callback(file.close)
         return file
 

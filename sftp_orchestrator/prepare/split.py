@@ -33,6 +33,11 @@ def get_plain_limit(encrypted_bytes: int) -> int:
     return max(1, math.floor((encrypted_bytes - ENVELOPE_BYTES) / ARMOR_FACTOR))
 
 
+def get_encrypted_bound(plain_bytes: int) -> int:
+    """Return what an encrypted part has at most, whatever its plaintext of ``plain_bytes`` is. Pure."""
+    return math.ceil(plain_bytes * ARMOR_FACTOR) + ENVELOPE_BYTES
+
+
 def split(scan: Scan, path: Path, *, max_bytes: int, tells_lines: bool = True) -> tuple[ByteRange, ...]:
     """Return the parts of a scanned file, in order; each with the header stays strictly below ``max_bytes``.
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from benchmarks import measuring
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.prepare import inspect as inspecting
@@ -103,7 +103,7 @@ def test_a_file_that_is_in_order_is_sent_as_it_is(
 ) -> None:
     """Clean files are never rewritten, and to be looked at for their order costs a pass and no space."""
     monkeypatch.setattr(inspecting, "sort_by_time", functools.partial(sorting.sort_by_time, memory=memory))
-    monkeypatch.setattr(files, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(space, "SPARE_BYTES", 1 << 60)
     rows = [["Sold", str(1_700_000_000 + n // 3), f"u{n}", NOTES[n % 6]] for n in range(100)]
     content = _render([HEADER, *rows, ["Sold", "", "u", ""]]).removesuffix(b"\n")
     found = _inspect(tmp_path, content, _make_feed())
@@ -311,7 +311,7 @@ def test_a_disk_that_becomes_full_is_a_fault_of_this_machine(
 def test_space_is_asked_for_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs and what becomes of them need twice the file."""
     path = _write_numbers(tmp_path)
-    monkeypatch.setattr(files, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(space, "SPARE_BYTES", 1 << 60)
     with pytest.raises(LocalFault, match=f"{2 * (path.stat().st_size - 5):,} and"):
         _sort(path)
 

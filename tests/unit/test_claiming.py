@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.intake.supervision import Supervision
@@ -261,7 +261,7 @@ def test_a_copy_that_finds_no_space_is_not_begun(far_place: Place, monkeypatch: 
     """The ledger and the deliveries need the rest of the disk: the scan fails and nothing is written."""
     far_place.drop("purchases.csv")
     with far_place.start() as intake, monkeypatch.context() as patch:
-        patch.setattr(files, "SPARE_BYTES", 2**62)
+        patch.setattr(space, "SPARE_BYTES", 2**62)
         with pytest.raises(LocalFault, match="make room there"):
             intake.scan()
     far_place.check()

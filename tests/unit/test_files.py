@@ -1,4 +1,4 @@
-"""Local files: durable writes, fingerprints, space."""
+"""Local files: durable writes, fingerprints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sftp_orchestrator import files
-from sftp_orchestrator.errors import LocalFault
 
 
 def test_write_is_whole_and_ours_alone(tmp_path: Path) -> None:
@@ -55,13 +54,6 @@ def test_fingerprint_tells_a_change(tmp_path: Path) -> None:
         assert files.get_fingerprint(descriptor) != before
     finally:
         os.close(descriptor)
-
-
-def test_missing_space_is_said(tmp_path: Path) -> None:
-    """Space that is not there is refused before anything is written."""
-    files.require_space(tmp_path, 1)
-    with pytest.raises(LocalFault, match="bytes are free"):
-        files.require_space(tmp_path, 1 << 60)
 
 
 def test_a_file_is_brought_to_the_disk_slice_by_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

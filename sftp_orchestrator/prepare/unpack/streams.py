@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from sftp_orchestrator import files
+from sftp_orchestrator import files, space
 from sftp_orchestrator.config.model import Encoding
 from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.stopping import Watch
@@ -128,8 +128,9 @@ def open_written(path: Path) -> Iterator[BinaryIO]:
     It is not made durable: what is sent of it is, by whoever finds that it is sent.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with files.as_local_fault("write", str(path), hint="the workspace must be writable, with space for the file"):
-        stream = _Spacious(os.open(path, flags, files.WORK_MODE), path.parent)
+    hint = "the workspace must be writable, with space for the file"
+    with space.reserve(path.parent, 0) as held, files.as_local_fault("write", str(path), hint=hint):
+        stream = _Spacious(os.open(path, flags, files.WORK_MODE), held)
         try:
             with io.BufferedWriter(stream, CHUNK_BYTES) as out:
                 yield out
@@ -139,20 +140,18 @@ def open_written(path: Path) -> Iterator[BinaryIO]:
 
 
 class _Spacious(io.FileIO):
-    """A file that asks from time to time whether the disk has room for more."""
+    """A file that reserves room for more from time to time."""
 
-    def __init__(self, descriptor: int, folder: Path) -> None:
+    def __init__(self, descriptor: int, held: space.Reservation) -> None:
         super().__init__(descriptor, "wb")
-        self._folder = folder
-        self._unasked = _SPACE_EVERY_BYTES
+        self._held = held
 
     def write(self, data: object) -> int:
         """Write; raises ``LocalFault`` before the disk is full."""
-        if self._unasked >= _SPACE_EVERY_BYTES:
-            files.require_space(self._folder, _SPACE_EVERY_BYTES)
-            self._unasked = 0
+        if not self._held.held_bytes:
+            self._held.require(_SPACE_EVERY_BYTES)
         count = super().write(data)  # type: ignore[arg-type] # any buffer, as RawIOBase has it
-        self._unasked += count or 0
+        self._held.note_written(count or 0)
         return count or 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sftp_orchestrator import space
 from sftp_orchestrator.config.model import Encoding, Feed
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
@@ -102,6 +103,8 @@ def _write_table(
         write_text(source, inflated, format_.compression, Encoding.UTF_8)
     try:
         table = path if format_.compression is Compression.NONE else inflated
-        return write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
+        # What DuckDB makes of it is known only at its end: as many bytes at least, as a rule.
+        with space.reserve(target.parent, table.stat().st_size):
+            return write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
     finally:
         inflated.unlink(missing_ok=True)

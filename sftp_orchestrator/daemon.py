@@ -114,6 +114,7 @@ class Daemon:
         self._pulse = Pulse()
         self._scans = Scans()
         self._tidying = asyncio.Lock()
+        self._tidied_on: datetime.date | None = None
 
     async def recover(self) -> list[Source]:
         """Finish what a stop or crash left half done on this machine; the receiver is asked by the run itself.
@@ -142,7 +143,12 @@ class Daemon:
             scan = await self._scan()
         verdict = await self._runner.run("once")
         await self._tidy()
-        return dataclasses.replace(verdict, not_delivered=(*verdict.not_delivered, *held), left_alone=scan.left_alone)
+        return dataclasses.replace(
+            verdict,
+            not_delivered=(*verdict.not_delivered, *held),
+            left_alone=scan.left_alone,
+            failures=(*verdict.failures, *([scan.pause.to_failure()] if scan.pause is not None else [])),
+        )
 
     async def run(self) -> None:
         """Take in and deliver until cancelled."""
@@ -203,6 +209,7 @@ class Daemon:
                 for dispatcher in dispatchers:
                     dispatcher.note(scan)
                 wait = min(rescan_seconds, scan.wait_seconds if scan.wait_seconds is not None else rescan_seconds)
+            await self._tidy_daily()
             # The pause bounds how often we look, however many hints inotify gives.
             await asyncio.sleep(min(SCAN_PAUSE_SECONDS, wait))
             with contextlib.suppress(TimeoutError):
@@ -223,12 +230,24 @@ class Daemon:
             self._scans.end(is_whole=is_whole)
         return scan
 
+    async def _tidy_daily(self) -> None:
+        """Tidy on a day without runs, too: where the intake is paused none may come, and this is what makes room."""
+        if self._tidied_on == self._get_today():
+            return
+        try:
+            await self._tidy()
+        except LocalFault as error:
+            _LOG.error("tidy_failed", error=str(error))
+
     async def _tidy(self) -> None:
+        self._tidied_on = today = self._get_today()
         # Several destinations may have done so at the same time, and no original can be put away twice.
         async with self._tidying:
             await asyncio.to_thread(self._stations.archive.put_away_all)
-            today = _now().astimezone(self._configuration.zone).date()
             await asyncio.to_thread(self._stations.archive.remove_expired, today)
+
+    def _get_today(self) -> datetime.date:
+        return _now().astimezone(self._configuration.zone).date()
 
 
 async def serve(

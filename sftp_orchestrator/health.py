@@ -7,13 +7,13 @@ import datetime
 import errno
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sftp_orchestrator import units
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.findings import InvalidConfiguration, KeyPath
 from sftp_orchestrator.config.model import Column, Configuration, Destination, Verify
@@ -23,6 +23,8 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, get_exit_code
+from sftp_orchestrator.intake import pausing
+from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.columns import get_mapping
@@ -229,10 +231,25 @@ def _check_times(configuration: Configuration) -> Iterator[Result]:
 
 def _check_space(configuration: Configuration) -> Iterator[Result]:
     try:
-        free = shutil.disk_usage(configuration.workspace).free
-    except OSError:
+        room = pausing.look(configuration)
+    except LocalFault as failure:
+        yield Result(subject="space", said=str(failure), failure=failure)
         return
-    yield Result(subject="space", said=f"{free / 1e9:.1f} GB free", is_warning=free < SPACE_WARNING_BYTES)
+    yield _judge_space(room)
+    if room.staging_free_bytes is not None:
+        said = f"{units.format_bytes(room.staging_free_bytes)} free, for producers to write to"
+        few = room.staging_free_bytes < SPACE_WARNING_BYTES
+        yield Result(subject="space in staging", said=said, is_warning=few)
+
+
+def _judge_space(room: Room) -> Result:
+    """Say how much is free, and what follows. Pure."""
+    if room.is_paused:
+        return Result(subject="space", said=f"make room: {room.describe()}", is_warning=True)
+    said = f"{units.format_bytes(room.free_bytes)} free"
+    if room.pause_below_bytes:
+        said += f"; the intake pauses below {units.format_bytes(room.pause_below_bytes)}"
+    return Result(subject="space", said=said, is_warning=room.free_bytes < SPACE_WARNING_BYTES)
 
 
 def _check_keys(configuration: Configuration, workspace: Workspace, told: Container[KeyPath]) -> Iterator[Result]:

@@ -17,7 +17,9 @@ from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
+from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Part, RowsLeftOut, Run, Source, display_path
@@ -51,6 +53,8 @@ class Overview:
     last_delivery: tuple[Source, datetime.datetime] | None
     receivers: tuple[str, ...]
     """name and address of each"""
+    room: Room
+    """on the workspace's disk, and whether the intake is paused for want of it"""
     rows_left_out: Mapping[str, RowsLeftOut] = field(default_factory=dict)
     """of everything that was delivered, by feed; 0 for every other feed of the configuration"""
 
@@ -87,6 +91,13 @@ class Overview:
                 }
                 for pause in self.outlook.pauses.values()
             ],
+            "space": {
+                "free_bytes": self.room.free_bytes,
+                "staging_free_bytes": self.room.staging_free_bytes,
+                "intake_paused": self.room.is_paused,
+                "pause_below_bytes": self.room.pause_below_bytes,
+                "resume_at_bytes": self.room.resume_at_bytes,
+            },
             "next_delivery_at": to_text(self.outlook.next_delivery_at),
             "last_delivery_at": to_text(self.last_delivery[1] if self.last_delivery is not None else None),
             "last_run": run_to_json(run) if run is not None else None,
@@ -119,6 +130,7 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
         with_refused_rows=tuple(_advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
         outlook=outlook,
         last_delivery=ledger.outcomes.find_last_delivery(),
+        room=pausing.look(configuration),
         receivers=tuple(f"{name} ({one.host}:{one.port})" for name, one in configuration.destinations.items()),
         # A feed without such rows counts 0: what first shows as 20 would look like no rise to a monitor.
         rows_left_out={**dict.fromkeys(configuration.feeds, NONE_LEFT_OUT), **ledger.outcomes.count_rows_left_out()},

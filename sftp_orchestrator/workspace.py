@@ -75,6 +75,11 @@ class Workspace:
         """Held by the process that owns the workspace."""
         return self.root / "lock"
 
+    @property
+    def pause(self) -> Path:
+        """There for as long as the intake is paused."""
+        return self.root / "intake-paused"
+
     def get_folder(self, source_id: str) -> Path:
         """Return the folder in which a source's files lie while it is on its way."""
         return self.work / source_id

@@ -24,7 +24,8 @@ _DECISION = {
 BY_COMMAND = {
     "run": {
         ExitCode.DONE: "stopped by SIGTERM; with --once, all is delivered or there was nothing to do",
-        ExitCode.NOT_ALL_DELIVERED: "something was quarantined or held, or waits; or this machine stood in the way",
+        ExitCode.NOT_ALL_DELIVERED: "something was quarantined or held, or waits; or this machine stood in the way,"
+        " such as by a full disk",
         ExitCode.USAGE: f"a key cannot be used; {_USAGE}",
         ExitCode.RECEIVER: "with --once, a receiver could not be reached or refused us",
         ExitCode.INTERRUPTED: "stopped by SIGINT; with --once, also by SIGTERM",

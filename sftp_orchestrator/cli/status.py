@@ -91,6 +91,8 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
         lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
     if outlook.has_daemon and outlook.next_delivery_at is not None:
         lines.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")
+    if overview.room.is_paused:
+        lines.append(f"Make room: {overview.room.describe()}.")
     if outlook.holder is not None and outlook.holder.is_pass:
         lines.append(f"A pass of run --once is at work: {outlook.holder}.")
     if not outlook.is_attended:

@@ -15,11 +15,13 @@ from pathlib import PurePosixPath
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from sftp_orchestrator.config import cron, examples, ledger_url
+from sftp_orchestrator.config import cron, examples
+from sftp_orchestrator.config.keeping import Archive, Ledger, Space
 from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
+from sftp_orchestrator.config.section import Section
 from sftp_orchestrator.destination.clevertap import (
     DATE_FORMATS,
     ENCRYPTED_LIMIT_BYTES,
@@ -71,21 +73,7 @@ FilePattern = Annotated[str, AfterValidator(_require_relative)]
 """A shell pattern of files below staging."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Ledger(_Model):
-    """Where the ledger lives."""
-
-    # A database's URL can hold a password: it is never echoed.
-    url: Annotated[str, AfterValidator(ledger_url.require_url)] = Field(
-        default=ledger_url.SQLITE, json_schema_extra={"writeOnly": True}
-    )
-    """sqlite = <workspace>/ledger.db; or postgresql://user@host/db"""
-
-
-class Intake(_Model):
+class Intake(Section):
     """When a file in staging is complete."""
 
     settle_seconds: float = Field(default=10, ge=0)
@@ -112,7 +100,7 @@ class Intake(_Model):
         return marker
 
 
-class Encryption(_Model):
+class Encryption(Section):
     """The OpenPGP key that CleverTap decrypts with."""
 
     public_key: SecretReference = Field(examples=[examples.ENCRYPTION["public_key"]])
@@ -121,7 +109,7 @@ class Encryption(_Model):
     """the UUID CleverTap issued, not the PGP fingerprint"""
 
 
-class Limits(_Model):
+class Limits(Section):
     """Sizes a data file must stay below."""
 
     plain_bytes: int = Field(default=PLAIN_LIMIT_BYTES, gt=0, le=PLAIN_LIMIT_BYTES)
@@ -147,7 +135,7 @@ class BlockedProfiles(enum.StrEnum):
     CONTINUE = "continue"
 
 
-class Destination(_Model):
+class Destination(Section):
     """One receiver and how to reach it."""
 
     host: str = Field(min_length=1, pattern=_HOST, examples=[examples.DESTINATION["host"]])
@@ -195,7 +183,7 @@ class Destination(_Model):
         return self
 
 
-class Schedule(_Model):
+class Schedule(Section):
     """When deliveries start."""
 
     deliver: str = Field(default=ON_ARRIVAL, examples=["0 2 * * *"])
@@ -214,7 +202,7 @@ class Schedule(_Model):
         return deliver
 
 
-class Web(_Model):
+class Web(Section):
     """The status page and the probes."""
 
     listen: str | None = Field(default="127.0.0.1:8765", pattern=_LISTEN)
@@ -227,13 +215,6 @@ class Web(_Model):
             msg = "must end in a port of 0 to 65535"
             raise ValueError(msg)
         return listen
-
-
-class Archive(_Model):
-    """What happens to originals that were delivered, or discarded by a person."""
-
-    keep_days: int | None = Field(default=30, ge=0)
-    """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
 
 
 class BadRows(enum.StrEnum):
@@ -259,7 +240,7 @@ class Encoding(enum.StrEnum):
     UTF_16 = "utf-16"
 
 
-class Deduplicate(_Model):
+class Deduplicate(Section):
     """Rows that were there before are left out: in the same file, and over the last days."""
 
     columns: tuple[str, ...] = Field(min_length=1, examples=[["user_id", "event_name", "time_stamp"]])
@@ -270,7 +251,7 @@ class Deduplicate(_Model):
     """rows that are remembered at most, 16 bytes each; the files sent last count"""
 
 
-class Column(_Model):
+class Column(Section):
     """How one CSV column maps to a CleverTap property."""
 
     ct_name: str | None = Field(default=None, pattern=_FILLED, max_length=120, examples=["identity"])
@@ -301,7 +282,7 @@ class Column(_Model):
         return self
 
 
-class Feed(_Model):
+class Feed(Section):
     """Which files belong together, where they go, and how their columns map."""
 
     type: FeedType
@@ -357,7 +338,7 @@ class Feed(_Model):
         return self.same_file is SameFile.HOLD
 
 
-class Configuration(_Model):
+class Configuration(Section):
     """Everything one daemon needs to know."""
 
     staging: ConfigPath = Field(examples=["/var/lib/sftp-orchestrator/staging"])
@@ -378,6 +359,8 @@ class Configuration(_Model):
     """the status page and the probes"""
     archive: Archive = Archive()
     """what happens to originals at their end"""
+    space: Space = Space()
+    """what happens when the disk runs short"""
     feeds: dict[Name, Feed] = Field(min_length=1, examples=[examples.FEEDS])
     """which files go where, and how; each under a name of your own, which the remote file names begin with"""
 

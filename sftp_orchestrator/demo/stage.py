@@ -157,6 +157,8 @@ def _write_configuration(root: Path, drop: Drop, sandbox: Sandbox, limit: int) -
         },
         "schedule": {"deliver": "on_arrival"},
         "web": {"listen": None},
+        # It needs little, and nobody who tries it out has asked for a threshold.
+        "space": {"pause_below_bytes": 0},
         "feeds": {
             _FEEDS[kind]: {
                 "type": kind.value,

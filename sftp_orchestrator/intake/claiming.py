@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -69,11 +69,14 @@ class Claimer:
         self._told: dict[bytes, str] = {}
         """by path: why it could not be claimed when it was last tried"""
 
-    def claim_all(self, matched: Sequence[tuple[Candidate, str]]) -> list[Source]:
+    def claim_all(
+        self, matched: Sequence[tuple[Candidate, str]], *, may_go_on: Callable[[], bool] = lambda: True
+    ) -> list[Source]:
         """Claim complete files with the feed each belongs to, in this order; return those that became ours.
 
         A file that changed or vanished since it was looked at stays where it is, without an error; one that cannot be
-        claimed, with a warning. What an earlier call could not conclude is concluded first.
+        claimed, with a warning. What an earlier call could not conclude is concluded first. ``may_go_on`` is asked
+        between batches, none of which has more than one long copy; those that are left stay in staging.
 
         Raises:
             LocalFault: this machine stands in the way of any file; what was begun and not acted on is forgotten.
@@ -88,7 +91,7 @@ class Claimer:
         self._ledger.sources.begin_claims(list(left))
         self._begun |= {claim.source_id: claim for claim in left}
         try:
-            while left and not self._stop.is_set():
+            while left and not self._stop.is_set() and may_go_on():
                 claimed += self._claim_some(left)
         finally:
             self._abandon(left)

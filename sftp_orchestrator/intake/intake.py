@@ -11,6 +11,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.intake.claiming import Claimer
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
+from sftp_orchestrator.intake.pausing import Pausing, Room
 from sftp_orchestrator.intake.settling import Settler
 from sftp_orchestrator.intake.staging import Candidate, Look, Obstacle, Staging
 from sftp_orchestrator.intake.supervision import Supervision
@@ -42,6 +43,8 @@ class Scan:
     """until the next of them can be complete; None where none can by waiting"""
     left_alone: int = 0
     """files that are not taken"""
+    pause: Room | None = None
+    """why nothing, or nothing more, was claimed; None where the intake is not paused"""
 
 
 def open_staging(configuration: Configuration) -> Staging:
@@ -84,6 +87,7 @@ class Intake:
             settle_seconds=configuration.intake.settle_seconds,
             by_marker=configuration.intake.ready_marker is not None,
         )
+        self._pausing = Pausing(configuration)
         self._warned: set[Obstacle] = set()
 
     def recover(self) -> list[Source]:
@@ -91,7 +95,7 @@ class Intake:
         return self._claimer.recover()
 
     def scan(self) -> Scan:
-        """Look at staging once and claim what is complete, profiles first, then by name.
+        """Look at staging once and claim what is complete, profiles first, then by name; nothing while paused.
 
         A file that cannot be claimed is warned of once and stays; it hinders no other and is tried at every scan.
 
@@ -110,12 +114,19 @@ class Intake:
                 match[0].relative_path,
             ),
         )
+        room = self._pausing.look()
+        claimed = self._claimer.claim_all([] if room.is_paused else complete, may_go_on=self._may_go_on)
+        room = self._pausing.look()
         return Scan(
-            claimed=tuple(self._claimer.claim_all(complete)),
+            claimed=tuple(claimed),
             waiting=tuple((candidate, feed_of[candidate.relative_path]) for candidate in settled.waiting),
             wait_seconds=self._settler.get_wait_seconds(now=now) if settled.waiting else None,
             left_alone=len(found.left_alone),
+            pause=room if room.is_paused else None,
         )
+
+    def _may_go_on(self) -> bool:
+        return not self._pausing.look().is_paused
 
     def _warn_once(self, left_alone: tuple[Obstacle, ...]) -> None:
         for obstacle in left_alone:

@@ -19,6 +19,7 @@ from starlette.templating import Jinja2Templates
 
 from sftp_orchestrator import units
 from sftp_orchestrator.errors import Failure
+from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.outlook import describe_pause, describe_run, describe_start
@@ -194,7 +195,19 @@ def _render_metrics(overview: Overview, board: Board) -> bytes:
     )
     ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
     oldest.set(max(ages, default=0.0))
+    _add_space(registry, overview.room)
     return generate_latest(registry)
+
+
+def _add_space(registry: CollectorRegistry, room: Room) -> None:
+    free = Gauge("sftp_orchestrator_free_bytes", "Free bytes by folder.", ["folder"], registry=registry)
+    free.labels(folder="workspace").set(room.free_bytes)
+    if room.staging_free_bytes is not None:
+        free.labels(folder="staging").set(room.staging_free_bytes)
+    paused = Gauge(
+        "sftp_orchestrator_intake_paused", "1 while nothing is taken in for want of space.", registry=registry
+    )
+    paused.set(room.is_paused)
 
 
 class _RowsLeftOut(Collector):

@@ -1,0 +1,37 @@
+"""The sections about what is kept on this machine: ledger, originals, and the disk's space."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from sftp_orchestrator.config import ledger_url
+from sftp_orchestrator.config.section import Section
+
+PAUSE_BELOW_BYTES = 2_000_000_000
+"""Two encrypted parts of the largest size: as much as two cores write at the same time."""
+
+
+class Ledger(Section):
+    """Where the ledger lives."""
+
+    # A database's URL can hold a password: it is never echoed.
+    url: Annotated[str, AfterValidator(ledger_url.require_url)] = Field(
+        default=ledger_url.SQLITE, json_schema_extra={"writeOnly": True}
+    )
+    """sqlite = <workspace>/ledger.db; or postgresql://user@host/db"""
+
+
+class Archive(Section):
+    """What happens to originals that were delivered, or discarded by a person."""
+
+    keep_days: int | None = Field(default=30, ge=0)
+    """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
+
+
+class Space(Section):
+    """What happens when the disk of the workspace runs short."""
+
+    pause_below_bytes: int = Field(default=PAUSE_BELOW_BYTES, ge=0)
+    """with less free, no file is taken in, until a quarter more is; deliveries go on; 0 = never paused"""

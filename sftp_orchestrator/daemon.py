@@ -37,6 +37,7 @@ from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, Sour
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.retention import Retention
 from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
@@ -111,6 +112,7 @@ class Daemon:
         supervision = Supervision(stop=self._stop, board=stations.board, beat=self._beat_intake)
         self._intake = Intake(configuration, workspace, stations.ledger, supervision)
         self._runner = Runner(configuration=configuration, stations=stations)
+        self._retention = Retention(configuration, workspace, stations.ledger)
         self._pulse = Pulse()
         self._scans = Scans()
         self._tidying = asyncio.Lock()
@@ -243,6 +245,7 @@ class Daemon:
         self._tidied_on = today = self._get_today()
         # Several destinations may have done so at the same time, and no original can be put away twice.
         async with self._tidying:
+            await asyncio.to_thread(self._retention.apply, _now())
             await asyncio.to_thread(self._stations.archive.put_away_all)
             await asyncio.to_thread(self._stations.archive.remove_expired, today)
 

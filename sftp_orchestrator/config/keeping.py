@@ -1,4 +1,4 @@
-"""The sections about what is kept on this machine: ledger, originals, and the disk's space."""
+"""The sections about what is kept on this machine: ledger, originals, refused files and rows, and the disk's space."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ class Ledger(Section):
 
 
 class Archive(Section):
-    """What happens to originals that were delivered, or discarded by a person."""
+    """What happens to originals that were delivered, or discarded."""
 
     keep_days: int | None = Field(default=30, ge=0)
     """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
+
+
+class Quarantine(Section):
+    """What happens to quarantined files, and to the refused rows of others, that nobody mends."""
+
+    keep_days: int | None = Field(default=None, ge=1)
+    """null = for ever; or such files are discarded, and such rows removed, after so many days"""
 
 
 class Space(Section):

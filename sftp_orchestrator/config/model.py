@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from sftp_orchestrator.config import cron, examples
-from sftp_orchestrator.config.keeping import Archive, Ledger, Space
+from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
 from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 from sftp_orchestrator.config.section import Section
@@ -359,6 +359,8 @@ class Configuration(Section):
     """the status page and the probes"""
     archive: Archive = Archive()
     """what happens to originals at their end"""
+    quarantine: Quarantine = Quarantine()
+    """what happens to what was refused and nobody mends"""
     space: Space = Space()
     """what happens when the disk runs short"""
     feeds: dict[Name, Feed] = Field(min_length=1, examples=[examples.FEEDS])

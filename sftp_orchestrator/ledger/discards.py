@@ -1,7 +1,8 @@
-"""Sources that a person gave up: nothing, or nothing more, of them is sent."""
+"""Sources that are given up, by a person or by their age: nothing, or nothing more, of them is sent."""
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Sequence
 
@@ -31,29 +32,48 @@ class Discards:
         """
         with failpoints.around("ledger.discard"), self._engine.begin() as connection:
             _require_aside(connection, source_id)
-            parts = list(connection.scalars(sa.select(PART.c.state).where(PART.c.source_id == source_id)))
-            _require_known(source_id, parts)
-            now, delivered = self._clock(), describe_delivered(parts)
-            moves.move_source(
-                connection,
-                source_id,
-                SourceState.DISCARDED,
-                now=now,
-                reason=": ".join(["given up by a person", *([reason] if reason else [])]) + f"; {delivered}",
-                by=by,
-                attempts=0,
-                retry_at=None,
-                wanted_at=None,
-            )
-            if PartState.DELIVERED.value in parts:
-                properties.add_delivered(connection, source_id, now=now)
-        return delivered
+            said = ": ".join(["given up by a person", *([reason] if reason else [])])
+            return _give_up(connection, source_id, now=self._clock(), reason=said, by=by)
+
+    def expire(self, source_id: str, *, before: datetime.datetime, reason: str) -> bool:
+        """Quarantined → discarded, by nobody's word but the configuration's, where it is so since ``before`` then.
+
+        Return whether it was; False, too, where somebody decided about it meanwhile. May be repeated.
+        """
+        with self._engine.begin() as connection:
+            query = sa.select(SOURCE.c.state, SOURCE.c.changed_at).where(SOURCE.c.id == source_id).with_for_update()
+            found = connection.execute(query).one()
+            if found.state != SourceState.QUARANTINED.value or found.changed_at >= before:
+                return False
+            _give_up(connection, source_id, now=self._clock(), reason=reason, by=moves.DAEMON)
+        return True
 
     def count(self) -> int:
         """Return how many there are: a number that rises says that one came to it."""
         query = sa.select(sa.func.count()).where(SOURCE.c.state == SourceState.DISCARDED.value)
         with self._engine.connect().execution_options(read_only=True) as connection:
             return int(connection.execute(query).scalar_one())
+
+
+def _give_up(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> str:
+    """Move it to ``discarded``; return, for people, how much of it was delivered before."""
+    parts = list(connection.scalars(sa.select(PART.c.state).where(PART.c.source_id == source_id)))
+    _require_known(source_id, parts)
+    delivered = describe_delivered(parts)
+    moves.move_source(
+        connection,
+        source_id,
+        SourceState.DISCARDED,
+        now=now,
+        reason=f"{reason}; {delivered}",
+        by=by,
+        attempts=0,
+        retry_at=None,
+        wanted_at=None,
+    )
+    if PartState.DELIVERED.value in parts:
+        properties.add_delivered(connection, source_id, now=now)
+    return delivered
 
 
 def describe_delivered(parts: Sequence[str]) -> str:

@@ -91,6 +91,10 @@ class Sources:
             )
         return found[0]
 
+    def list_of(self, source_ids: Collection[str]) -> list[Source]:
+        """Return the sources of these ids that the ledger knows, in the order of arrival."""
+        return self._select(SOURCE.c.id.in_(source_ids))
+
     def list_in(self, states: Collection[SourceState]) -> list[Source]:
         """Return the sources in any of ``states``, in the order of arrival."""
         return self._select(SOURCE.c.state.in_([state.value for state in states]))

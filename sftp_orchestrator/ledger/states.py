@@ -72,7 +72,11 @@ SOURCE_MOVES: tuple[SourceMove, ...] = (
     SourceMove(_S.QUARANTINED, _S.CLAIMED, "a person wants it tried again"),
     SourceMove(_S.HELD, _S.CLAIMED, "a person decided, and no manifest of it has left"),
     SourceMove(_S.HELD, _S.PLANNED, "a person decided, and some of its manifests have left"),
-    SourceMove(_S.QUARANTINED, _S.DISCARDED, "a person gives it up: nothing of it is sent"),
+    SourceMove(
+        _S.QUARANTINED,
+        _S.DISCARDED,
+        "a person gives it up, or it waited longer than quarantine.keep_days: nothing of it is sent",
+    ),
     SourceMove(_S.HELD, _S.DISCARDED, "a person gives it up: nothing more of it is sent"),
 )
 

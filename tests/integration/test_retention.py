@@ -1,0 +1,202 @@
+"""What nobody mends is kept as long as the configuration says, and not longer; what waits for a word, for ever."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.deliver.archive import Archive, get_archive_folder
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
+from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.retention import Retention
+from sftp_orchestrator.workspace import Workspace
+from tests.support.configuration import write_configuration
+
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+CONTENT = b"user_id\na\n"
+
+
+class Place:
+    """A workspace and a ledger whose clock stands where a test puts it."""
+
+    def __init__(self, folder: Path, ledger_url: str) -> None:
+        self.folder = folder
+        self.workspace = Workspace(root=folder / "workspace")
+        self.workspace.prepare()
+        self.now = START
+        self.ledger = Ledger.open(ledger_url, self.workspace.root, clock=lambda: self.now)
+
+    def configure(self, **sections: Any) -> Configuration:
+        """Write and load a configuration with these sections."""
+        return write_configuration(self.folder, sections).configuration
+
+    def apply(self, *, day: int, **sections: Any) -> None:
+        """Have everything removed that is past its time so many days after the start."""
+        self.now = START + datetime.timedelta(days=day, seconds=1)
+        Retention(self.configure(**sections), self.workspace, self.ledger).apply(self.now)
+
+    def claim(self, source_id: str, *, type: FeedType = FeedType.PROFILE, path: str | None = None) -> Source:  # noqa: A002 - the field's name
+        """Claim a file and put it into the workspace."""
+        claim = Claim(
+            source_id=source_id,
+            feed="customers" if type is FeedType.PROFILE else "purchases",
+            type=type,
+            destination="production",
+            relative_path=(path or f"{source_id}.csv").encode(),
+            device=1,
+            inode=1,
+            size=len(CONTENT),
+            mtime_ns=1,
+        )
+        self.ledger.sources.begin_claims([claim])
+        self.workspace.get_folder(source_id).mkdir()
+        self.workspace.get_source(source_id).write_bytes(CONTENT)
+        return self.ledger.sources.finish_claim(claim)
+
+    def quarantine(self, source_id: str, **claim: Any) -> None:
+        """Claim a file and quarantine it, with its report."""
+        source = self.claim(source_id, **claim)
+        self.ledger.sources.quarantine(source_id, "line 2: bad")
+        folder = self.workspace.get_quarantine(source_id)
+        folder.mkdir()
+        self.workspace.get_source(source_id).rename(folder / source.file_name)
+        (folder / "report.json").write_bytes(b"{}")
+
+    def deliver(self, source_id: str, *, refused_rows: int = 0, **claim: Any) -> None:
+        """Claim a file, deliver it and put it away; refused rows of it stay where they are kept."""
+        source = self.claim(source_id, **claim)
+        self.plan(source_id, refused_rows=refused_rows)
+        part = self.ledger.parts.get(source.id, 1)
+        self.ledger.parts.finish_preparation(part, size=10)
+        for step in (self.ledger.parts.finish_upload, self.ledger.parts.begin_publishing):
+            step(self.ledger.parts.get(source.id, 1))
+        self.ledger.parts.finish_publishing(self.ledger.parts.get(source.id, 1))
+        self.ledger.sources.finish_delivery(source.id)
+        self.put_away()
+
+    def plan(self, source_id: str, *, refused_rows: int = 0) -> None:
+        """Inspect and plan a claimed file."""
+        found = InspectedFile(
+            size=len(CONTENT),
+            mtime_ns=1,
+            sha256=source_id,
+            records=1,
+            header_bytes=b"user_id\n",
+            earliest_ts=None,
+            refused_rows=refused_rows,
+        )
+        self.ledger.sources.finish_inspection(source_id, found)
+        part = PlannedPart(
+            start=8,
+            end=10,
+            records=1,
+            data_name=f"{source_id}.csv",
+            manifest_name=f"{source_id}.manifest",
+            manifest=b"{}",
+        )
+        self.ledger.sources.finish_planning(source_id, [part], plan_key="k")
+        if refused_rows:
+            folder = self.workspace.get_rejected(source_id)
+            folder.mkdir()
+            (folder / "failed_rows.csv").write_bytes(CONTENT)
+
+    def put_away(self) -> None:
+        """Archive what is at its end."""
+        Archive(self.workspace, self.ledger, self.configure().zone, keep_days=30).put_away_all()
+
+    def get_state(self, source_id: str) -> SourceState:
+        """Return where a source stands."""
+        return self.ledger.sources.get(source_id).state
+
+
+@pytest.fixture
+def place(tmp_path: Path, ledger_url: str) -> Iterator[Place]:
+    """An empty place, with a ledger of each kind."""
+    made = Place(tmp_path, ledger_url)
+    yield made
+    made.ledger.close()
+
+
+SEVEN = {"keep_days": 7}
+
+
+def test_by_default_what_was_refused_is_kept_for_ever(place: Place) -> None:
+    """Nobody asked for it to be removed: years later it still waits for a person."""
+    place.quarantine("s1")
+    place.deliver("s2", refused_rows=1)
+    place.apply(day=4000)
+    assert place.get_state("s1") is SourceState.QUARANTINED
+    assert place.workspace.get_rejected("s2").exists()
+
+
+def test_a_quarantined_file_that_nobody_mends_is_discarded_after_its_days(place: Place) -> None:
+    """Not before; with the reason in its history, and its file with the report in the archive as any other's."""
+    place.quarantine("s1")
+    place.apply(day=6, quarantine=SEVEN)
+    assert place.get_state("s1") is SourceState.QUARANTINED
+    place.apply(day=7, quarantine=SEVEN)
+    last = place.ledger.list_history(source_id="s1")[-1]
+    assert (last.before, last.after, last.by) == ("quarantined", "discarded", "daemon")
+    assert last.reason == (
+        "given up: quarantined for more than 7 days (quarantine.keep_days); nothing of it was delivered"
+    )
+    place.put_away()
+    folder = get_archive_folder(place.workspace, place.ledger.sources.get("s1"), place.configure().zone)
+    assert sorted(path.name for path in folder.iterdir()) == ["report.json", "s1.csv"]
+    assert list(place.workspace.quarantine.iterdir()) == []
+    place.apply(day=8, quarantine=SEVEN)
+    assert len(place.ledger.list_history(source_id="s1")) == 3
+
+
+def test_what_a_person_decided_meanwhile_stands(place: Place) -> None:
+    """Tried again and quarantined anew, its days begin anew; and what is held, or has become so, is never touched."""
+    place.quarantine("s1")
+    place.claim("s2")
+    place.ledger.sources.hold("s2", "only a person can say")
+    place.now = START + datetime.timedelta(days=5)
+    place.ledger.sources.retry("s1", by="anna")
+    place.ledger.sources.quarantine("s1", "still bad")
+    place.apply(day=8, quarantine=SEVEN)
+    assert place.get_state("s1") is SourceState.QUARANTINED
+    assert not place.ledger.discards.expire("s2", before=place.now, reason="r")
+    place.apply(day=400, quarantine=SEVEN)
+    assert [place.get_state(source) for source in ("s1", "s2")] == [SourceState.DISCARDED, SourceState.HELD]
+
+
+@pytest.mark.parametrize(("policy", "is_kept"), [("hold", True), ("continue", False)])
+def test_profiles_for_which_events_wait_are_kept(place: Place, policy: str, *, is_kept: bool) -> None:
+    """That events go without the users before them is for a person to say, or for ``blocked_profiles``."""
+    place.claim("earlier", type=FeedType.EVENT)
+    place.quarantine("s1")
+    place.claim("events", type=FeedType.EVENT)
+    destinations = {"production": {"blocked_profiles": policy}}
+    place.apply(day=8, quarantine=SEVEN, destinations=destinations)
+    assert (place.get_state("s1") is SourceState.QUARANTINED) is is_kept
+    place.ledger.sources.hold("events", "given up")
+    place.ledger.discards.discard("events", by="anna")
+    place.apply(day=9, quarantine=SEVEN, destinations=destinations)
+    assert place.get_state("s1") is SourceState.DISCARDED
+
+
+def test_refused_rows_are_removed_after_the_days_of_the_quarantine(place: Place) -> None:
+    """Counted from the end of their file; those of a file on its way, and folders that are not ours, stay."""
+    place.deliver("s1", refused_rows=1)
+    place.claim("s2")
+    place.plan("s2", refused_rows=1)
+    strange = place.workspace.rejected / "notes"
+    strange.mkdir()
+    place.apply(day=6, quarantine=SEVEN)
+    assert place.workspace.get_rejected("s1").exists()
+    with capture_logs() as logs:
+        place.apply(day=8, quarantine=SEVEN)
+    assert [(line["event"], line["source"]) for line in logs] == [("refused_rows_removed", "s1")]
+    assert sorted(path.name for path in place.workspace.rejected.iterdir()) == ["notes", "s2"]
+    assert place.ledger.sources.get("s1").refused_rows == 1

@@ -245,7 +245,7 @@ class Daemon:
         self._tidied_on = today = self._get_today()
         # Several destinations may have done so at the same time, and no original can be put away twice.
         async with self._tidying:
-            await asyncio.to_thread(self._retention.apply, _now())
+            await threads.call(lambda: self._retention.apply(_now(), self._stop), self._stop)
             await asyncio.to_thread(self._stations.archive.put_away_all)
             await asyncio.to_thread(self._stations.archive.remove_expired, today)
 

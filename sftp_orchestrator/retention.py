@@ -1,4 +1,4 @@
-"""What is kept no longer than the configuration asks for: quarantined files and refused rows that nobody mends.
+"""What is kept no longer than the configuration asks for: what nobody mends, and what the ledger remembers.
 
 By default all of it is kept for ever. Never touched: what a person must decide about, and what is on its way.
 """
@@ -6,6 +6,7 @@ By default all of it is kept for ever. Never touched: what a person must decide 
 from __future__ import annotations
 
 import datetime
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,20 +28,38 @@ _LOOKED_UP_AT_ONCE = 500
 
 
 class Retention:
-    """Applies ``quarantine.keep_days``. Each step may be repeated; blocking, for threads."""
+    """Applies ``quarantine.keep_days`` and ``ledger.keep_days``. Each step may be repeated; blocking, for threads."""
 
     def __init__(self, configuration: Configuration, workspace: Workspace, ledger: Ledger) -> None:
         self._configuration = configuration
         self._workspace = workspace
         self._ledger = ledger
+        self._forgotten_on: datetime.date | None = None
 
-    def apply(self, now: datetime.datetime) -> None:
+    def apply(self, now: datetime.datetime, stop: threading.Event) -> None:
         """Discard and remove what is past its time; raises ``LocalFault`` where the ledger cannot be used."""
         keep_days = self._configuration.quarantine.keep_days
         if keep_days is not None:
             before = now - datetime.timedelta(days=keep_days)
             self._discard_quarantined(before, keep_days)
             self._remove_refused_rows(before)
+        # Once a day: to find what is past its time, all of the ledger is read.
+        if self._forgotten_on != now.date():
+            self._forget(now, stop)
+            self._forgotten_on = now.date()
+
+    def _forget(self, now: datetime.datetime, stop: threading.Event) -> None:
+        """Have the ledger forget what ended long ago, unless something of it still lies in the workspace."""
+        keep_days = self._configuration.ledger.keep_days
+        if keep_days is None:
+            return
+        before = now - datetime.timedelta(days=keep_days)
+        folders = (self._workspace.work, self._workspace.quarantine, self._workspace.rejected)
+        lying = {name for folder in folders for name in _list_names(folder)}
+        count = self._ledger.forgetting.forget_sources(before=before, besides=lying, stopped=stop.is_set)
+        self._ledger.forgetting.forget_runs(before=before)
+        if count:
+            _LOG.info("ledger_forgot", sources=count, before=before.isoformat())
 
     def _discard_quarantined(self, before: datetime.datetime, keep_days: int) -> None:
         """Discard what was quarantined before then; its files are put away as those that a person gave up."""

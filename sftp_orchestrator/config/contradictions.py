@@ -30,6 +30,7 @@ def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
         yield from _check_columns(name, feed)
         yield from _check_rules(name, feed)
         yield from _check_transforms(name, feed)
+        yield from _check_memory(configuration, name, feed)
 
 
 def _check_folders(configuration: Configuration) -> Iterator[Finding]:
@@ -129,6 +130,16 @@ def _check_transforms(name: str, feed: Feed) -> Iterator[Finding]:
         if header in feed.columns and header not in feed.rename.values():
             hint = f"columns speak of headers as they are sent: write {new}"
             yield Finding(path=(*path, "columns", header), said=f"is renamed to {new}", hint=hint)
+
+
+def _check_memory(configuration: Configuration, name: str, feed: Feed) -> Iterator[Finding]:
+    days, keep_days = feed.deduplicate.days if feed.deduplicate is not None else 0, configuration.ledger.keep_days
+    if keep_days is not None and days > keep_days:
+        yield Finding(
+            path=("feeds", name, "deduplicate", "days"),
+            said=f"must not be more than ledger.keep_days, {keep_days} (got {days})",
+            hint="rows of files that the ledger has forgotten are not known any more",
+        )
 
 
 def _check_event_name(path: KeyPath, feed: Feed, event_name: str) -> Iterator[Finding]:

@@ -14,13 +14,15 @@ PAUSE_BELOW_BYTES = 2_000_000_000
 
 
 class Ledger(Section):
-    """Where the ledger lives."""
+    """Where the ledger lives, and how long it remembers."""
 
     # A database's URL can hold a password: it is never echoed.
     url: Annotated[str, AfterValidator(ledger_url.require_url)] = Field(
         default=ledger_url.SQLITE, json_schema_extra={"writeOnly": True}
     )
     """sqlite = <workspace>/ledger.db; or postgresql://user@host/db"""
+    keep_days: int | None = Field(default=None, ge=1)
+    """null = for ever; or archived and discarded files are forgotten after so many days, and a copy of one is sent"""
 
 
 class Archive(Section):

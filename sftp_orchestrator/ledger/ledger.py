@@ -8,8 +8,10 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from sftp_orchestrator.ledger import forgetting
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
 from sftp_orchestrator.ledger.discards import Discards
+from sftp_orchestrator.ledger.forgetting import Forgetting
 from sftp_orchestrator.ledger.leftovers import Leftovers
 from sftp_orchestrator.ledger.moves import Clock
 from sftp_orchestrator.ledger.outcomes import Outcomes
@@ -42,6 +44,7 @@ class Ledger:
         self.pauses = Pauses(engine)
         self.properties = Properties(engine)
         self.outcomes = Outcomes(engine)
+        self.forgetting = Forgetting(engine)
 
     @classmethod
     def open(cls, url: str, workspace: Path, *, clock: Clock = _now) -> Self:
@@ -64,9 +67,11 @@ class Ledger:
             return [Move(**row) for row in reversed(connection.execute(query).mappings().all())]
 
     def count_sources(self) -> dict[str, int]:
-        """Return how many sources are in each state."""
+        """Return how many sources are in each state, those at their end that the ledger remembers no more included."""
         with self._engine.connect().execution_options(read_only=True) as connection:
-            return count_all(connection, SOURCE, SOURCE.c.state)
+            known = count_all(connection, SOURCE, SOURCE.c.state)
+            forgotten = forgetting.count_sources(connection)
+        return {state: known.get(state, 0) + forgotten.get(state, 0) for state in known | forgotten}
 
     def close(self) -> None:
         """Close every connection; may be repeated."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, RowsLeftOut, Source, to_source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
-from sftp_orchestrator.ledger.tables import HISTORY, ROWS_LEFT_OUT, SOURCE
+from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, ROWS_LEFT_OUT, SOURCE
 
 _DONE = [state.value for state in SOURCE_DONE]
 
@@ -31,23 +31,17 @@ class Outcomes:
     def count_rows_left_out(self) -> dict[str, RowsLeftOut]:
         """Return how many rows of delivered sources were not sent, by feed; without feeds of which all were.
 
-        A delivered source stays as it is: these numbers only ever rise.
+        A delivered source stays as it is, or is forgotten and counts on: these numbers only ever rise.
         """
-        query = (
-            sa.select(
-                SOURCE.c.feed,
-                SOURCE.c.state,
-                sa.func.sum(SOURCE.c.refused_rows),
-                sa.func.sum(SOURCE.c.duplicate_rows),
-            )
-            .where(ROWS_LEFT_OUT)
-            .group_by(SOURCE.c.feed, SOURCE.c.state)
-        )
+        columns = (SOURCE.c.feed, SOURCE.c.state)
+        sums = (sa.func.sum(SOURCE.c.refused_rows), sa.func.sum(SOURCE.c.duplicate_rows))
+        known = sa.select(*columns, *sums).where(ROWS_LEFT_OUT).group_by(*columns)
+        forgotten = sa.select(*(FORGOTTEN.c[name] for name in ("feed", "state", "refused_rows", "duplicate_rows")))
         counts: dict[str, RowsLeftOut] = {}
         with self._engine.connect().execution_options(read_only=True) as connection:
             # States are told apart here: asked for one, the database would read every source in it.
-            for feed, state, refused, duplicates in connection.execute(query):
-                if state in _DONE:
+            for feed, state, refused, duplicates in (*connection.execute(known), *connection.execute(forgotten)):
+                if state in _DONE and (refused or duplicates):
                     before = counts.get(feed, NONE_LEFT_OUT)
                     counts[feed] = RowsLeftOut(
                         refused=before.refused + int(refused), duplicates=before.duplicates + int(duplicates)

@@ -193,6 +193,17 @@ TICK = sa.Table(
     comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",
 )
 
+FORGOTTEN = sa.Table(
+    "forgotten",
+    METADATA,
+    sa.Column("feed", sa.String(40), primary_key=True),
+    sa.Column("state", sa.String(12), primary_key=True),
+    sa.Column("sources", sa.BigInteger, nullable=False),
+    sa.Column("refused_rows", sa.BigInteger, nullable=False),
+    sa.Column("duplicate_rows", sa.BigInteger, nullable=False),
+    comment="sums over sources that are past ledger.keep_days: what is counted never falls",
+)
+
 PROPERTY = sa.Table(
     "property",
     METADATA,

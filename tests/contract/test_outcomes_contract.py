@@ -154,7 +154,7 @@ def test_what_lacks_rows_is_found_without_reading_all(tmp_path: Path) -> None:
     Ledger(engine).outcomes.count_rows_left_out()
     Ledger(engine).outcomes.list_with_refused_rows(since=START)
     with engine.connect() as connection:
-        asked = [query for query in queries if query.startswith("SELECT")]
+        asked = [query for query in queries if query.startswith("SELECT") and "FROM source" in query]
         plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()) for query in asked]
     engine.dispose()
     assert len(plans) == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from structlog.testing import capture_logs
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive, get_archive_folder
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.ledger import forgetting
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SourceState
@@ -41,7 +45,7 @@ class Place:
     def apply(self, *, day: int, **sections: Any) -> None:
         """Have everything removed that is past its time so many days after the start."""
         self.now = START + datetime.timedelta(days=day, seconds=1)
-        Retention(self.configure(**sections), self.workspace, self.ledger).apply(self.now)
+        Retention(self.configure(**sections), self.workspace, self.ledger).apply(self.now, threading.Event())
 
     def claim(self, source_id: str, *, type: FeedType = FeedType.PROFILE, path: str | None = None) -> Source:  # noqa: A002 - the field's name
         """Claim a file and put it into the workspace."""
@@ -200,3 +204,157 @@ def test_refused_rows_are_removed_after_the_days_of_the_quarantine(place: Place)
     assert [(line["event"], line["source"]) for line in logs] == [("refused_rows_removed", "s1")]
     assert sorted(path.name for path in place.workspace.rejected.iterdir()) == ["notes", "s2"]
     assert place.ledger.sources.get("s1").refused_rows == 1
+
+
+THIRTY = {"keep_days": 30}
+
+
+def test_by_default_the_ledger_remembers_everything(place: Place) -> None:
+    """Nobody asked for it to forget."""
+    place.deliver("s1")
+    place.apply(day=4000)
+    assert place.get_state("s1") is SourceState.ARCHIVED
+
+
+def test_what_ended_long_ago_is_forgotten_and_counts_on(place: Place) -> None:
+    """Delivered and discarded sources with parts and history are gone after their days, and no number falls."""
+    place.deliver("s1")
+    place.deliver("s2")
+    place.quarantine("s3")
+    place.ledger.discards.discard("s3", by="anna")
+    place.put_away()
+    counts = place.ledger.count_sources()
+    place.apply(day=29, ledger=THIRTY)
+    assert len(place.ledger.list_history()) > 10
+    # s1 is what the register of properties names: it stays.
+    place.apply(day=30, ledger=THIRTY)
+    assert {move.source_id for move in place.ledger.list_history()} == {"s1"}
+    assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s1"]
+    assert place.ledger.parts.list_of("s2") == []
+    assert place.ledger.count_sources() == counts == {"archived": 2, "discarded": 1}
+    for source_id in ("s2", "s3"):
+        with pytest.raises(ConfigurationError, match="the ledger has no such id"):
+            place.ledger.sources.get(source_id)
+
+
+def test_refused_rows_of_forgotten_files_are_counted_on(place: Place) -> None:
+    """A counter that fell would look like a restart to a monitor, and count everything once more."""
+    place.deliver("s1")
+    for source_id in ("s2", "s3"):
+        place.deliver(source_id, refused_rows=3)
+        shutil.rmtree(place.workspace.get_rejected(source_id))
+    place.apply(day=31, ledger=THIRTY)
+    place.deliver("s4", refused_rows=2)
+    shutil.rmtree(place.workspace.get_rejected("s4"))
+    for day in (62, 63):
+        place.apply(day=day, ledger=THIRTY)
+        assert place.ledger.outcomes.count_rows_left_out()["customers"].refused == 8
+    assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s1"]
+
+
+def test_the_register_of_properties_outlives_the_files(place: Place) -> None:
+    """A property's type is for ever at the receiver; the file that brought it is still named."""
+    place.deliver("s1", path="first.csv")
+    before = place.ledger.properties.list_all()
+    assert [known.source_id for known in before] == ["s1"]
+    place.apply(day=400, ledger=THIRTY)
+    assert place.ledger.properties.list_all() == before
+
+
+def test_nothing_is_forgotten_of_which_something_still_lies_there(place: Place) -> None:
+    """Refused rows that nobody fetched, and a discarded file that was not put away: their folders stay explained."""
+    place.deliver("s1")
+    place.deliver("s2", refused_rows=1)
+    place.quarantine("s3")
+    place.ledger.discards.discard("s3", by="anna")
+    place.apply(day=31, ledger=THIRTY)
+    assert [place.get_state(one) for one in ("s2", "s3")] == [SourceState.ARCHIVED, SourceState.DISCARDED]
+    place.put_away()
+    shutil.rmtree(place.workspace.get_rejected("s2"))
+    place.apply(day=32, ledger=THIRTY)
+    assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s1"]
+
+
+def test_what_is_open_is_never_forgotten(place: Place) -> None:
+    """Claimed, planned, quarantined and held sources stay, however old."""
+    for source_id in ("s1", "s2", "s3"):
+        place.claim(source_id)
+    place.plan("s2")
+    place.ledger.sources.hold("s3", "only a person can say")
+    place.quarantine("s4")
+    place.apply(day=4000, ledger=THIRTY)
+    assert [place.get_state(f"s{number}") for number in (1, 2, 3, 4)] == [
+        SourceState.CLAIMED,
+        SourceState.PLANNED,
+        SourceState.HELD,
+        SourceState.QUARANTINED,
+    ]
+
+
+def test_what_took_the_place_of_quarantined_profiles_is_remembered(place: Place) -> None:
+    """Without it, events would wait for these profiles again, though a corrected file was delivered long ago."""
+    place.deliver("s0")
+    place.quarantine("s1", path="customers.csv")
+    place.deliver("s2", path="customers.csv")
+    place.apply(day=400, ledger=THIRTY)
+    quarantined = place.ledger.sources.get("s1")
+    assert [source.id for source in place.ledger.outcomes.list_delivered_later([quarantined])] == ["s2"]
+    place.ledger.discards.discard("s1", by="anna")
+    place.put_away()
+    place.apply(day=431, ledger=THIRTY)
+    assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s0"]
+
+
+def test_old_runs_and_ticks_are_forgotten_but_for_the_newest(place: Place) -> None:
+    """The last run is still shown, and no tick that was served is served again."""
+    for day in (0, 1, 2):
+        place.now = START + datetime.timedelta(days=day)
+        number = place.ledger.runs.start("schedule")
+        place.ledger.runs.finish(number, verdict="done", delivered=0, not_delivered=0)
+        assert place.ledger.runs.take_tick("a", place.now)
+    place.ledger.runs.take_tick("b", START)
+    place.apply(day=400, ledger=THIRTY)
+    assert [run.number for run in place.ledger.runs.list_last(10)] == [3]
+    assert place.ledger.runs.get_last_tick("a") == START + datetime.timedelta(days=2)
+    assert place.ledger.runs.get_last_tick("b") == START
+    assert place.ledger.runs.start("schedule") == 4
+
+
+def test_many_are_forgotten_in_small_transactions_and_a_stop_comes_between(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits long for the ledger; what is left is forgotten the next time."""
+    monkeypatch.setattr(forgetting, "_AT_ONCE", 2)
+    for number in range(6):
+        place.deliver(f"s{number}")
+    before = START + datetime.timedelta(days=1)
+    answers = iter([False, False, True])
+    forget = place.ledger.forgetting.forget_sources
+    assert forget(before=before, besides=(), stopped=lambda: next(answers)) == 4
+    assert forget(before=before, besides=()) == 1
+    assert forget(before=before, besides=()) == 0
+    assert place.ledger.count_sources() == {"archived": 6}
+
+
+def test_the_file_of_the_ledger_stops_growing(tmp_path: Path) -> None:
+    """SQLite takes up again the room of what was forgotten: with as much in it as before, the file is no larger."""
+    place = Place(tmp_path, "sqlite")
+    sizes = []
+    for round_ in range(4):
+        place.now = START + datetime.timedelta(days=100 * round_)
+        for number in range(100):
+            place.deliver(f"r{round_}n{number}")
+        place.apply(day=100 * round_ + 50, ledger=THIRTY)
+        place.ledger.close()
+        sizes.append((place.workspace.root / "ledger.db").stat().st_size)
+        place.ledger = Ledger.open("sqlite", place.workspace.root, clock=lambda: place.now)
+    place.ledger.close()
+    assert sizes[1:] == sizes[:1] * 3
+
+
+def test_rows_are_remembered_as_long_as_their_feed_asks(tmp_path: Path) -> None:
+    """Who has rows told apart over 60 days cannot have the ledger forget their files after 30."""
+    feed = {"deduplicate": {"columns": ["user_id"], "days": 60}}
+    with pytest.raises(ConfigurationError, match=r"deduplicate\.days: must not be more than ledger\.keep_days, 30"):
+        write_configuration(tmp_path, {"ledger": THIRTY, "feeds": {"customers": feed}})
+    write_configuration(tmp_path, {"ledger": {"keep_days": 60}, "feeds": {"customers": feed}})

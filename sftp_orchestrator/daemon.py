@@ -46,6 +46,8 @@ from sftp_orchestrator.workspace import Workspace
 
 _LOG = structlog.get_logger()
 
+FORGET_SECONDS = 86_400.0
+"""How often the ledger forgets what is past its time: for that, all of it is read."""
 SCAN_PAUSE_SECONDS = 0.5
 """Between two scans at least: inotify tells of every write of a big copy, and one look serves them all."""
 
@@ -145,6 +147,7 @@ class Daemon:
             scan = await self._scan()
         verdict = await self._runner.run("once")
         await self._tidy()
+        await self._forget()
         return dataclasses.replace(
             verdict,
             not_delivered=(*verdict.not_delivered, *held),
@@ -164,6 +167,7 @@ class Daemon:
         with Watcher(self._configuration.staging, changed):
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._take_in(changed, dispatchers))
+                group.create_task(self._forget_daily())
                 for dispatcher in dispatchers:
                     group.create_task(dispatcher.run())
                 if door is not None:
@@ -241,11 +245,22 @@ class Daemon:
         except LocalFault as error:
             _LOG.error("tidy_failed", error=str(error))
 
+    async def _forget_daily(self) -> None:
+        while True:
+            try:
+                await self._forget()
+            except LocalFault as error:
+                _LOG.error("tidy_failed", error=str(error))
+            await asyncio.sleep(FORGET_SECONDS)
+
+    async def _forget(self) -> None:
+        await threads.call(lambda: self._retention.forget(_now(), self._stop), self._stop)
+
     async def _tidy(self) -> None:
         self._tidied_on = today = self._get_today()
         # Several destinations may have done so at the same time, and no original can be put away twice.
         async with self._tidying:
-            await threads.call(lambda: self._retention.apply(_now(), self._stop), self._stop)
+            await asyncio.to_thread(self._retention.apply, _now())
             await asyncio.to_thread(self._stations.archive.put_away_all)
             await asyncio.to_thread(self._stations.archive.remove_expired, today)
 

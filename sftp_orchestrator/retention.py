@@ -25,6 +25,8 @@ _LOG = structlog.get_logger()
 
 _AT_AN_END = frozenset({SourceState.ARCHIVED, SourceState.DISCARDED})
 _LOOKED_UP_AT_ONCE = 500
+_PAUSE_SECONDS = 0.2
+"""Between two transactions: SQLite lets whoever waits for its lock look again every tenth of a second."""
 
 
 class Retention:
@@ -34,29 +36,32 @@ class Retention:
         self._configuration = configuration
         self._workspace = workspace
         self._ledger = ledger
-        self._forgotten_on: datetime.date | None = None
 
-    def apply(self, now: datetime.datetime, stop: threading.Event) -> None:
+    def apply(self, now: datetime.datetime) -> None:
         """Discard and remove what is past its time; raises ``LocalFault`` where the ledger cannot be used."""
         keep_days = self._configuration.quarantine.keep_days
         if keep_days is not None:
             before = now - datetime.timedelta(days=keep_days)
             self._discard_quarantined(before, keep_days)
             self._remove_refused_rows(before)
-        # Once a day: to find what is past its time, all of the ledger is read.
-        if self._forgotten_on != now.date():
-            self._forget(now, stop)
-            self._forgotten_on = now.date()
 
-    def _forget(self, now: datetime.datetime, stop: threading.Event) -> None:
-        """Have the ledger forget what ended long ago, unless something of it still lies in the workspace."""
+    def forget(self, now: datetime.datetime, stop: threading.Event) -> None:
+        """Have the ledger forget what ended long ago, unless something of it still lies in the workspace.
+
+        All of the ledger is read for it, and the first time may take minutes; others get at the ledger in between.
+
+        Raises:
+            LocalFault: the ledger or a folder cannot be used; what was forgotten by then is.
+        """
         keep_days = self._configuration.ledger.keep_days
         if keep_days is None:
             return
         before = now - datetime.timedelta(days=keep_days)
         folders = (self._workspace.work, self._workspace.quarantine, self._workspace.rejected)
         lying = {name for folder in folders for name in _list_names(folder)}
-        count = self._ledger.forgetting.forget_sources(before=before, besides=lying, stopped=stop.is_set)
+        count = self._ledger.forgetting.forget_sources(
+            before=before, besides=lying, stopped=lambda: stop.wait(_PAUSE_SECONDS)
+        )
         self._ledger.forgetting.forget_runs(before=before)
         if count:
             _LOG.info("ledger_forgot", sources=count, before=before.isoformat())

@@ -45,7 +45,9 @@ class Place:
     def apply(self, *, day: int, **sections: Any) -> None:
         """Have everything removed that is past its time so many days after the start."""
         self.now = START + datetime.timedelta(days=day, seconds=1)
-        Retention(self.configure(**sections), self.workspace, self.ledger).apply(self.now, threading.Event())
+        retention = Retention(self.configure(**sections), self.workspace, self.ledger)
+        retention.apply(self.now)
+        retention.forget(self.now, threading.Event())
 
     def claim(self, source_id: str, *, type: FeedType = FeedType.PROFILE, path: str | None = None) -> Source:  # noqa: A002 - the field's name
         """Claim a file and put it into the workspace."""

@@ -52,7 +52,7 @@ class Told:
 class Locked:
     """A private key under a passphrase, and how the configuration refers to both."""
 
-    references: Mapping[str, Mapping[str, str]]
+    references: Mapping[str, Mapping[str, str | None]]
     environment: Mapping[str, str]
     secrets: tuple[bytes, ...]
     key: str

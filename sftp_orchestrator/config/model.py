@@ -229,11 +229,21 @@ class Web(_Model):
         return listen
 
 
+class Keep(enum.StrEnum):
+    """What is kept of a source that was delivered."""
+
+    ORIGINAL = "original"
+    ENCRYPTED = "encrypted"
+    NOTHING = "nothing"
+
+
 class Archive(_Model):
     """What happens to originals that were delivered, or discarded by a person."""
 
+    keep: Keep = Keep.ORIGINAL
+    """of what was delivered: original | encrypted (its parts as they were sent, and no plaintext) | nothing"""
     keep_days: int | None = Field(default=30, ge=0)
-    """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
+    """it is kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
 
 
 class BadRows(enum.StrEnum):

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import yaml
 
 from sftp_orchestrator.sandbox.receiver import Sandbox
-from tests.support.configuration import Written, merge, write_values
+from tests.support.configuration import FEEDS, Written, merge, write_values
 from tests.support.ledgers import make_postgresql
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure, run_service
@@ -247,6 +247,54 @@ async def test_everything_of_ours_is_for_its_owner_alone(
     assert modes + _list_loose(written.configuration.workspace) == []
     found = {path.name for path in written.configuration.workspace.rglob("*")}
     assert {"failed_rows.csv", "report.json", "ledger.db", "customers.csv", "purchases_quarantined.csv"} <= found
+
+
+async def test_no_plaintext_stays_where_only_what_was_sent_is_kept(tmp_path: Path) -> None:
+    """Once delivered, no file in the workspace has a cell of it; what is archived decrypts to what was dropped."""
+    marker = f"plain-{secrets.token_hex(8)}"
+    rows = [f"Sold,{1_700_000_000 + number},{marker}{number},{marker}\n" for number in range(300)]
+    contents = {
+        "purchases_parts.csv": HEADER + "".join(rows),
+        "purchases_sorted.csv": HEADER + "".join(reversed(rows[:100])),
+        "purchases_packed.csv.gz": HEADER + "".join(rows[:50]),
+    }
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        columns = {"columns": ["user_id", "time_stamp"], "days": 3}
+        files = {"purchases": {"files": ["purchases_p*.csv*"]}}
+        also = {"files": ["purchases_s*.csv"], "sort_by_time": True, "deduplicate": columns}
+        overrides = {
+            "archive": {"keep": "encrypted"},
+            "destinations": {"production": {"limits": {"encrypted_bytes": 6000}}},
+            "feeds": {**files, "sorted": {**FEEDS["purchases"], **also}},
+        }
+        written = await asyncio.to_thread(_configure, tmp_path, sandbox, overrides)
+        for name, content in contents.items():
+            packed = gzip.compress(content.encode()) if name.endswith(".gz") else content.encode()
+            (written.configuration.staging / name).write_bytes(packed)
+        answer = await call(written.path, "--debug", "run", "--once")
+        assert answer.code == 0, answer
+        workspace = written.configuration.workspace
+        told = Told(secrets=(marker.encode(),), said=dict(_read_files([workspace])))
+        told.add("run", answer)
+        told.check()
+        pieces = await asyncio.to_thread(_decrypt_all, sandbox.paths.gnupg_home, workspace / "archive")
+    kept = sorted(
+        HEADER + "".join(piece.removeprefix(HEADER) for piece in of_one) for of_one in pieces.values() if of_one
+    )
+    assert kept == sorted(
+        [contents["purchases_parts.csv"], HEADER + "".join(rows[:100]), contents["purchases_packed.csv.gz"]]
+    )
+    assert any(len(of_one) > 1 for of_one in pieces.values())
+
+
+def _decrypt_all(home: Path, archive: Path) -> dict[str, list[str]]:
+    """Return the plaintext of every archived file by the folder of its source, in the order of their names."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(file for file in archive.rglob("*") if file.is_file()):
+        command = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--decrypt", str(path)]
+        plain = subprocess.run(command, check=True, capture_output=True).stdout.decode()
+        found.setdefault(path.parent.name, []).append(plain)
+    return found
 
 
 def _list_loose(workspace: Path) -> list[str]:

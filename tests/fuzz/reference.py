@@ -35,7 +35,9 @@ def read_rows(content: bytes, header: Header) -> list[Record]:
         raise WrongForm from error
     if "\0" in text:
         raise WrongForm
-    records = _cut(content, header)
+    first, *records = _cut(content, header)
+    if (first.end, first.fields) != (header.body_start, len(header.names)):
+        raise WrongForm
     while records and records[-1].is_blank:
         records.pop()
     if not records or any(record.is_blank or record.fields != len(header.names) for record in records):
@@ -52,7 +54,7 @@ def _require_as_csv(text: str, records: list[Record], delimiter: str) -> None:
 
 def _cut(content: bytes, header: Header) -> list[Record]:
     records = []
-    place = header.body_start
+    place = header.body_start - len(header.header_bytes)
     while place < len(content):
         record = read_record(content, place, header)
         records.append(record)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import yaml
 
 from sftp_orchestrator.sandbox.receiver import Sandbox
-from tests.support.configuration import FEEDS, Written, merge, write_values
+from tests.support.configuration import FEEDS, Written, merge, write_configuration, write_values
 from tests.support.ledgers import make_postgresql
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure, run_service
@@ -27,6 +27,7 @@ from tests.support.service import Answer, call, configure, run_service
 HEADER = "event_name,time_stamp,user_id,note\n"
 GOOD = "Sold,1700000000,u1,first\nSold,1700000005,u2,second\n"
 BAD = "Sold,soon,u3,third\n"
+OTHER_USER = 12345
 OPEN_TO_ALL = 0o000
 """A umask that takes no right away."""
 
@@ -206,6 +207,19 @@ def _write(root: Path, sandbox: Sandbox, overrides: Mapping[str, Any]) -> Path:
     return write_values(root, values)
 
 
+async def test_a_key_that_others_may_read_lets_nothing_start(tmp_path: Path) -> None:
+    """As ssh does: one line that names the file and what to type, and nothing is made, claimed or sent."""
+    written = await asyncio.to_thread(write_configuration, tmp_path)
+    written.private_key.chmod(0o640)
+    (written.configuration.staging / "customers.csv").write_text("user_id\nu1\n")
+    answer = await call(written.path, "run", "--once")
+    assert answer.code == 2, answer
+    (line,) = answer.errors.splitlines()
+    assert f"{written.private_key}: its permissions 0640 let others touch it; run: chmod 600" in line
+    assert list(written.configuration.workspace.iterdir()) == []
+    assert [path.name for path in written.configuration.staging.iterdir()] == ["customers.csv"]
+
+
 @pytest.mark.parametrize("is_encrypted", [True, False])
 async def test_everything_of_ours_is_for_its_owner_alone(
     tmp_path: Path,
@@ -231,6 +245,8 @@ async def test_everything_of_ours_is_for_its_owner_alone(
         for name, content in contents.items():
             (staging / name).write_bytes(content)
             (staging / name).chmod(0o666)
+            if os.geteuid() == 0:
+                os.chown(staging / name, OTHER_USER, OTHER_USER)
         for arguments, code in (
             (("check", "--connect"), 0),
             (("plan", str(staging / "customers.csv")), 0),

@@ -34,18 +34,26 @@ def _start(name: str, minutes: float, seed: int) -> int:
     """Fuzz one target in another process, which a mistake in the C may end: then the case at hand is kept."""
     command = [sys.executable, "-m", "tests.fuzz", "--target", name, "--minutes", str(minutes), "--seed", str(seed)]
     code = subprocess.run(command, check=False, env=native.make_environment()).returncode
-    last = CORPUS / name / engine.LAST
+    last = _get_last(name)
     if last.exists():
-        print(f"{name}: the process ended with code {code}: {engine.keep(last.parent, last.read_bytes())}", flush=True)
+        print(
+            f"{name}: the process ended with code {code}: {engine.keep(CORPUS / name, last.read_bytes())}", flush=True
+        )
         last.unlink()
     return code
+
+
+def _get_last(name: str) -> Path:
+    return native.FOLDER / f"last-{name}"
 
 
 def _fuzz(name: str, seconds: float, seed: int) -> int:
     count_new_edges = native.load()
     # The package may be imported only now, when its part in C is the one that is watched.
+    from tests.fuzz import rows  # noqa: PLC0415
     from tests.fuzz.targets import TARGETS as FOUND  # noqa: PLC0415
 
+    rows.use_no_threads()
     folder = CORPUS / name
     folder.mkdir(parents=True, exist_ok=True)
     outcome = engine.fuzz(
@@ -53,6 +61,7 @@ def _fuzz(name: str, seconds: float, seed: int) -> int:
         seconds=seconds,
         seed=seed,
         folder=folder,
+        last=_get_last(name),
         known=[path.read_bytes() for path in sorted(folder.iterdir())],
         count_new_edges=count_new_edges,
     )

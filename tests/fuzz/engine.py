@@ -15,8 +15,6 @@ from types import CodeType, FrameType
 from typing import Any
 
 MAX_BYTES = 6000
-LAST = "last"
-"""The case at hand: where the process itself is ended by it, it stays."""
 _MOST_CHANGES = 6
 _PACKAGE = "/sftp_orchestrator/"
 _MONITOR = 3
@@ -50,15 +48,18 @@ def fuzz(
     seconds: float,
     seed: int,
     folder: Path,
+    last: Path,
     count_new_edges: Callable[[], int],
     known: Sequence[bytes],
 ) -> Outcome:
-    """Run ``target`` on ``known`` cases and mutations of them until the time is over; finds are kept in ``folder``."""
+    """Run ``target`` on ``known`` cases and mutations of them until the time is over; finds are kept in ``folder``.
+
+    The case at hand stands in ``last``: where it ends the process itself, it is still there.
+    """
     dice = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
     pool = [*target.seeds, *known]
     outcome = Outcome()
     failures: set[str] = set()
-    last = folder / LAST
     end = time.monotonic() + seconds
     with _followed() as count_new_lines:
         while time.monotonic() < end:

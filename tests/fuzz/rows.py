@@ -8,7 +8,11 @@ import hashlib
 import io
 import itertools
 import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.prepare import scan as scanning
@@ -26,6 +30,8 @@ from tests.fuzz import reference
 from tests.fuzz.engine import Target, require
 from tests.fuzz.scratch import make_dice, written
 from tests.support.nasty_cells import LISTED
+
+T = TypeVar("T")
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -107,6 +113,31 @@ def _read_header(content: bytes) -> None:
             require(isinstance(_scan(path, delimiter, len(content)), Refused), "a stray quote in the header is taken")
         return
     assert (record.end, record.fields) == (len(header.header_bytes), len(names))
+
+
+class _Inline(Executor):
+    """Does what it is given at once."""
+
+    def submit(self, function: Callable[..., T], /, *arguments: object, **options: object) -> Future[T]:
+        done: Future[T] = Future()
+        try:
+            done.set_result(function(*arguments, **options))
+        except Broken as broken:
+            done.set_exception(broken)
+        return done
+
+
+@contextmanager
+def _open_inline() -> Iterator[Executor]:
+    yield _Inline()
+
+
+def use_no_threads() -> None:
+    """Have pieces looked at one after the other in this process: waiting for threads would take most of the time.
+
+    What they find is put together in the file's order all the same.
+    """
+    scanning._open_pool = _open_inline  # type: ignore[assignment]
 
 
 def _scan(path: Path, delimiter: str, chunk_bytes: int) -> Scan | Refused:
@@ -218,8 +249,6 @@ def _screen_rows(content: bytes) -> None:
 
 
 _READERS = _make_readers()
-# A hint for glibc's malloc, which the sanitizer replaces by one that is slow with large blocks.
-scanning._LARGEST_BLOCK = 1
 
 HEADER = Target(run=_read_header, seeds=FILES, tokens=TOKENS)
 SPLITTER = Target(run=_inspect_and_split, seeds=FILES, tokens=TOKENS)

@@ -11,7 +11,17 @@ from pathlib import Path
 from tests.fuzz import engine, native
 
 CORPUS = Path(__file__).with_name("corpus")
-TARGETS = ("header", "splitter", "index", "screens", "manifest", "sandbox-manifest", "configuration", "unpack")
+TARGETS = (
+    "header",
+    "splitter",
+    "index",
+    "sorting",
+    "screens",
+    "manifest",
+    "sandbox-manifest",
+    "configuration",
+    "unpack",
+)
 
 
 def main() -> int:

@@ -85,13 +85,14 @@ _ALL = Header(
 )
 
 
-def _choose_delimiter(content: bytes) -> str:
+def choose_delimiter(content: bytes) -> str:
+    """Return the delimiter that a case is read by: the same for as many bytes."""
     return _DELIMITERS[len(content) % 7 % 4] if len(content) % 2 else ","
 
 
 def _read_header(content: bytes) -> None:
     """A header is refused, or its names are what Python's strict parser reads in its bytes."""
-    delimiter = _choose_delimiter(content)
+    delimiter = choose_delimiter(content)
     try:
         header = parse_header(content, delimiter)
     except Refused as refused:
@@ -149,7 +150,7 @@ def _scan(path: Path, delimiter: str, chunk_bytes: int) -> Scan | Refused:
 
 def _inspect_and_split(content: bytes) -> None:
     """Whatever the chunks: rows are those of the reference, or both refuse; joined, the parts are the file."""
-    delimiter, dice = _choose_delimiter(content), make_dice(content)
+    delimiter, dice = choose_delimiter(content), make_dice(content)
     sizes = [1 + dice.randrange(8), 1 + dice.randrange(100), 1_000_000]
     try:
         header = parse_header(content, delimiter)
@@ -194,7 +195,7 @@ def _compare(path: Path, found: Scan, rows: list[reference.Record], content: byt
 
 def _find_records(content: bytes) -> None:
     """From the sparse index, each record and the ends around any place are found where the reference has them."""
-    delimiter, dice = _choose_delimiter(content), make_dice(content)
+    delimiter, dice = choose_delimiter(content), make_dice(content)
     with written(content) as path:
         found = _scan(path, delimiter, 1 + dice.randrange(60))
         if isinstance(found, Refused):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.fuzz import documents, packed, rows
+from tests.fuzz import documents, order, packed, rows
 
 TARGETS = {
     "header": rows.HEADER,
     "splitter": rows.SPLITTER,
     "index": rows.INDEX,
+    "sorting": order.SORTING,
     "screens": rows.SCREENS,
     "manifest": documents.MANIFEST,
     "sandbox-manifest": documents.SANDBOX_MANIFEST,

@@ -7,6 +7,7 @@ import random
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from typing import Any
 MAX_BYTES = 6000
 _MOST_CHANGES = 6
 _PACKAGE = "/sftp_orchestrator/"
+_QUIET_CALLS = 1000
+"""After so many calls without a new line a function is followed no more: that is what costs most of the time."""
 _MONITOR = 3
 """A tool id of sys.monitoring that nobody else has."""
 
@@ -138,17 +141,21 @@ def _followed() -> Iterator[Callable[[], int]]:
             yield count
         return
     known: set[tuple[CodeType, int]] = set()
+    quiet: Counter[CodeType] = Counter()
     fresh = 0
 
     def follow_lines(frame: FrameType, event: str, _: Any) -> Any:  # noqa: ANN401 - as settrace has it
         nonlocal fresh
         if event == "line" and (frame.f_code, frame.f_lineno) not in known:
             known.add((frame.f_code, frame.f_lineno))
+            quiet[frame.f_code] = 0
             fresh += 1
         return follow_lines
 
     def follow(frame: FrameType, _: str, __: Any) -> Any:  # noqa: ANN401 - as settrace has it
-        return follow_lines if _PACKAGE in frame.f_code.co_filename else None
+        quiet[frame.f_code] += 1
+        is_known = quiet[frame.f_code] > _QUIET_CALLS
+        return follow_lines if _PACKAGE in frame.f_code.co_filename and not is_known else None
 
     def count_new() -> int:
         nonlocal fresh

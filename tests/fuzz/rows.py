@@ -151,7 +151,8 @@ def _scan(path: Path, delimiter: str, chunk_bytes: int) -> Scan | Refused:
 def _inspect_and_split(content: bytes) -> None:
     """Whatever the chunks: rows are those of the reference, or both refuse; joined, the parts are the file."""
     delimiter, dice = choose_delimiter(content), make_dice(content)
-    sizes = [1 + dice.randrange(8), 1 + dice.randrange(100), 1_000_000]
+    least = 1 + len(content) // 100
+    sizes = [least + dice.randrange(8), least + dice.randrange(100), 1_000_000]
     try:
         header = parse_header(content, delimiter)
         rows = reference.read_rows(content, header)

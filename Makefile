@@ -6,7 +6,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture tables bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
+.PHONY: help demo test torture tables fuzz bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ tables: $(BUILT) system-packages-test ## write what the tests see of receivers a
 	$(BIN)/python -m pytest --write-tables tests/contract/test_remote_contract.py tests/contract/test_delivery_contract.py \
 	    tests/integration/test_line_faults.py
 
+fuzz: $(BUILT) ## look for inputs that break what reads them, for ten minutes (ARGS="--minutes 1 --target splitter")
+	@scripts/require-system-packages compiler
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 bench: $(BUILT) system-packages-bench ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -81,4 +85,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	    --no-annotate --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

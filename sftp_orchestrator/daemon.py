@@ -78,7 +78,8 @@ def open_daemon(
         lock = WorkspaceLock(workspace.lock, is_pass=once)
         with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger:
             preparation = Preparation.open(configuration, workspace, ledger, board)
-            archive = Archive(workspace, ledger, configuration.zone, keep_days=configuration.archive.keep_days)
+            kept = configuration.archive
+            archive = Archive(workspace, ledger, configuration.zone, keep=kept.keep, keep_days=kept.keep_days)
             stations = Stations(
                 ledger=ledger,
                 preparation=preparation,

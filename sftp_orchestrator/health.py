@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from sftp_orchestrator import units
-from sftp_orchestrator.config import credentials
+from sftp_orchestrator.config import credentials, ledger_url
 from sftp_orchestrator.config.findings import InvalidConfiguration, KeyPath
 from sftp_orchestrator.config.model import Column, Configuration, Destination, Verify
 from sftp_orchestrator.deliver import probe, sftp
@@ -59,6 +59,7 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     workspace = Workspace(root=configuration.workspace)
     yield Result(subject="configuration", said=str(path))
     yield from _check_writers(configuration, path)
+    yield from _check_readers(configuration, path)
     secrets = _attempt("secrets", lambda: _check_secrets(configuration))
     yield secrets
     told = _list_told(secrets.failure)
@@ -134,6 +135,19 @@ def _check_writers(configuration: Configuration, path: Path) -> Iterator[Result]
                     f"the permissions {stat.S_IMODE(mode):04o} of {file} let others write to it; run: chmod go-w {file}"
                 )
                 yield Result(subject=subject, said=said, is_warning=True)
+
+
+def _check_readers(configuration: Configuration, path: Path) -> Iterator[Result]:
+    """Warn where everybody may read the ledger's password; a group may be the daemon's own."""
+    url = configuration.ledger.url
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        if ledger_url.hide_password(url) != url and mode & stat.S_IROTH:
+            said = (
+                f"the permissions {stat.S_IMODE(mode):04o} of {path} let everybody read the password in ledger.url;"
+                f" run: chmod o-r {path}"
+            )
+            yield Result(subject="configuration", said=said, is_warning=True)
 
 
 def _get_public_key(destination: Destination) -> Path | None:

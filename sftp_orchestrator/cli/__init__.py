@@ -15,6 +15,8 @@ from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
 
 def main() -> None:
     """Run the command line and exit with a code of the contract. A traceback is shown under ``--debug`` alone."""
+    # Any command may make files in the workspace, and gpg and SQLite make some with the modes they are given.
+    os.umask(0o077)
     threads.leave(execute(sys.argv[1:]))
 
 

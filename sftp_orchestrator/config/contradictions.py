@@ -9,6 +9,7 @@ import asyncssh
 
 from sftp_orchestrator.config import wording
 from sftp_orchestrator.config.findings import Finding, KeyPath
+from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.destination.clevertap import (
     EVENT_NAME,
@@ -23,6 +24,7 @@ from sftp_orchestrator.destination.rules import RULES, Severity
 def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
     """Yield what is wrong across keys, without lines; reads ``known_hosts`` files. May be repeated."""
     yield from _check_folders(configuration)
+    yield from _check_archive(configuration)
     for name, destination in configuration.destinations.items():
         yield from _check_host_keys(name, destination)
     for name, feed in configuration.feeds.items():
@@ -45,6 +47,16 @@ def _check_folders(configuration: Configuration) -> Iterator[Finding]:
     else:
         return
     yield Finding(path=("workspace",), said=said, hint="producers write to one, the other is ours alone")
+
+
+def _check_archive(configuration: Configuration) -> Iterator[Finding]:
+    plain = [name for name, destination in configuration.destinations.items() if destination.encryption is None]
+    if configuration.archive.keep is Keep.ENCRYPTED and plain:
+        yield Finding(
+            path=("archive", "keep"),
+            said=f"nothing encrypted is made for {', '.join(plain)}: there would be nothing to keep",
+            hint="set encryption there, or keep: original or nothing",
+        )
 
 
 def _check_host_keys(name: str, destination: Destination) -> Iterator[Finding]:

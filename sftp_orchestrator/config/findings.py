@@ -51,6 +51,13 @@ def format_path(path: KeyPath) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            plain = step if _BARE.fullmatch(step) else json.dumps(step, ensure_ascii=False)
+            plain = step if _BARE.fullmatch(step) else _quote(step)
             text += f".{plain}" if text else plain
     return text
+
+
+def _quote(key: str) -> str:
+    """Return ``key`` in quotes, what cannot be seen escaped: a key that only seems to be right must not look so."""
+    # JSON's own escapes are all that is printed of the rest, and of those above U+FFFF two together.
+    quoted = json.dumps(key, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in quoted)

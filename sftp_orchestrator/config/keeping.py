@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -25,11 +26,21 @@ class Ledger(Section):
     """null = for ever; or archived and discarded files are forgotten after so many days, and a copy of one is sent"""
 
 
+class Keep(enum.StrEnum):
+    """What is kept of a source that was delivered."""
+
+    ORIGINAL = "original"
+    ENCRYPTED = "encrypted"
+    NOTHING = "nothing"
+
+
 class Archive(Section):
     """What happens to originals that were delivered, or discarded."""
 
+    keep: Keep = Keep.ORIGINAL
+    """of what was delivered: original | encrypted (its parts as they were sent, and no plaintext) | nothing"""
     keep_days: int | None = Field(default=30, ge=0)
-    """originals are kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
+    """it is kept this many days; 0 = removed at once (discarded ones a day later), null = for ever"""
 
 
 class Quarantine(Section):

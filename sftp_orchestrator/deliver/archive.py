@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from sftp_orchestrator import failpoints, files
+from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -22,16 +23,25 @@ _LOG = structlog.get_logger()
 class Archive:
     """Puts originals away, delivered or discarded. Each step may be repeated; blocking, for threads."""
 
-    def __init__(self, workspace: Workspace, ledger: Ledger, zone: ZoneInfo, *, keep_days: int | None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        ledger: Ledger,
+        zone: ZoneInfo,
+        *,
+        keep_days: int | None,
+        keep: Keep = Keep.ORIGINAL,
+    ) -> None:
         self._workspace = workspace
         self._ledger = ledger
         self._zone = zone
         self._keep_days = keep_days
+        self._keep = keep
         self._putting_away = threading.Lock()
         """a run puts away what it delivered while another destination's puts away all"""
 
     def put_away(self, source: Source) -> None:
-        """Archive the original of a delivered source, or remove it by policy, with everything made of it.
+        """Archive a delivered source as the policy has it, and remove the rest of what lies in the workspace of it.
 
         What this machine stands in the way of is left for ``put_away_all``: the delivery itself is done.
         """
@@ -55,15 +65,23 @@ class Archive:
         original = self._workspace.get_source(source.id)
         try:
             with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
+                keep = self._keep if self._keep_days != 0 else Keep.NOTHING
+                folder = get_archive_folder(self._workspace, source, self._zone)
                 # What came after the last manifest is nowhere else: it is kept, whatever the policy says.
-                has_late_rows = _find_late_rows(source, original)
-                if self._keep_days != 0 or has_late_rows:
-                    move_in(original, get_archive_folder(self._workspace, source, self._zone), source.file_name)
+                if _find_late_rows(source, original) or keep is Keep.ORIGINAL:
+                    move_in(original, folder, source.file_name)
+                elif keep is Keep.ENCRYPTED:
+                    self._keep_pieces(source, folder)
                 remove_tree(self._workspace.get_folder(source.id))
         except LocalFault as error:
             _LOG.error("archive_failed", source=source.id, error=str(error))
         else:
             self._ledger.sources.finish_archive(source.id)
+
+    def _keep_pieces(self, source: Source, folder: Path) -> None:
+        """Archive the encrypted pieces of a source, each under the name that it has at the receiver."""
+        for part in self._ledger.parts.list_of(source.id):
+            move_in(self._workspace.get_spool(source.id, part.number), folder, part.data_name)
 
     def _put_away_discarded(self, source: Source) -> None:
         """Archive the original of a discarded source with its report, and remove what was made of it.
@@ -85,7 +103,9 @@ class Archive:
             _LOG.info("source_discarded", source=source.id, feed=source.feed, file=source.name, folder=str(folder))
 
     def remove_expired(self, today: datetime.date) -> int:
-        """Remove the days older than the policy keeps; return how many."""
+        """Remove days older than the policy keeps, and discarded plaintext that it does not want; return how many."""
+        if self._keep is not Keep.ORIGINAL:
+            self._remove_discarded(today)
         if self._keep_days is None:
             return 0
         oldest = today - datetime.timedelta(days=self._keep_days)
@@ -93,15 +113,26 @@ class Archive:
         for folder in self._list_days():
             if not _is_older(folder.name, oldest) or not folder.is_dir():
                 continue
-            try:
-                with files.as_local_fault("remove", str(folder), hint="it must be ours to remove"):
-                    remove_tree(folder)
-            except LocalFault as error:
-                _LOG.error("archive_failed", folder=folder.name, error=str(error))
-            else:
-                removed += 1
-                _LOG.info("archive_removed", day=folder.name)
+            removed += self._remove(folder, day=folder.name)
         return removed
+
+    def _remove_discarded(self, today: datetime.date) -> None:
+        """Remove what was discarded before ``today``: it is plaintext, and nobody wanted it back."""
+        for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
+            folder = get_archive_folder(self._workspace, source, self._zone)
+            if folder.is_dir() and _is_older(folder.parent.name, today):
+                self._remove(folder, day=folder.parent.name, source=source.id)
+
+    def _remove(self, folder: Path, **told: str) -> bool:
+        """Remove a folder of the archive and tell of it; return whether that could be done."""
+        try:
+            with files.as_local_fault("remove", str(folder), hint="it must be ours to remove"):
+                remove_tree(folder)
+        except LocalFault as error:
+            _LOG.error("archive_failed", folder=folder.name, error=str(error))
+            return False
+        _LOG.info("archive_removed", **told)
+        return True
 
     def _list_days(self) -> list[Path]:
         """Return what lies in the archive; nothing where somebody removed it: it is made again with the next file."""

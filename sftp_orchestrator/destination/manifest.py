@@ -74,6 +74,8 @@ def check(content: bytes, data_name: str) -> Manifest:
     """
     try:
         values = json.loads(content.decode("utf-8"), object_pairs_hook=_refuse_duplicates)
+        # Half a surrogate pair, written as an escape, is no character that UTF-8 has (RFC 8259, section 8.2).
+        json.dumps(values, ensure_ascii=False).encode()
         manifest = Manifest.model_validate(values)
     except (ValueError, ValidationError) as error:
         raise LocalFault("check", f"manifest of {data_name}", str(error).splitlines()[0]) from error

@@ -113,7 +113,7 @@ class ClaimFiles:
         copied = _look_at(self._workspace.get_copied(claim.source_id))
         place = Place.NOTHING
         if source is not None:
-            place = Place.FILE if stat.S_ISREG(source.st_mode) else Place.STRANGE
+            place = Place.FILE if _may_be_ours(claim, source) else Place.STRANGE
         is_kept = (source or removing or copied) is not None
         return Found(
             source=place,
@@ -128,7 +128,8 @@ class ClaimFiles:
         The producer need not have done it, and after a power cut its rows would be missing without a word.
         """
         target = self._workspace.get_source(claim.source_id)
-        if target.stat().st_uid == os.geteuid():
+        # Root may close what is somebody else's, too; for anybody else a closed folder must do.
+        if os.geteuid() in {0, target.stat().st_uid}:
             target.chmod(files.WORK_MODE)
         with self._supervision.show(display_path(claim.relative_path), claim.size) as advance:
             if not files.flush_file(target, advance):
@@ -191,6 +192,10 @@ class ClaimFiles:
         with contextlib.ExitStack() as stack:
             whole = _open_to_read(name, stack, folder=staged)
             beginning = _open_to_read(path, stack)
+            # Swapped since it was looked at, it may be anybody's file: that is not read.
+            opened = os.fstat(whole)
+            if opened.st_ino != claim.inode or not stat.S_ISREG(opened.st_mode):
+                return Staged.OTHER
             with self._supervision.show(display_path(claim.relative_path), os.fstat(beginning).st_size) as advance:
                 holds_ours = begins_with(whole, beginning, advance)
         return {True: Staged.GROWN, False: Staged.OTHER, None: Staged.UNKNOWN}[holds_ours]
@@ -253,6 +258,15 @@ def _look_at(path: Path) -> os.stat_result | None:
         return path.lstat()
     except FileNotFoundError:
         return None
+
+
+def _may_be_ours(claim: Claim, found: os.stat_result) -> bool:
+    """Return whether what was renamed is a plain file that belonged in staging; swapped in between, it may be not.
+
+    Another one with several names may be a hard link to anybody's file, put in the claimed one's place. The claimed one
+    itself had one name when it was looked at, so whatever others it has since were given by who could read it.
+    """
+    return stat.S_ISREG(found.st_mode) and (found.st_ino == claim.inode or found.st_nlink == 1)
 
 
 def _identify(marker: os.stat_result) -> str:

@@ -28,6 +28,9 @@ def copy_original(claim: Claim, staged: int, name: bytes, workspace: Workspace, 
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=staged)
     with os.fdopen(source, "rb", buffering=0) as reader, unfinished.open("xb", buffering=0) as writer:
         os.fchmod(writer.fileno(), files.WORK_MODE)
+        # Swapped since it was looked at, it may be anybody's file, or a FIFO: not a byte of that is read.
+        if not is_same(claim, os.fstat(reader.fileno())):
+            return
         with failpoints.around("claim.copy"):
             if not _copy_bytes(claim.size, reader.fileno(), writer.fileno(), advance):
                 return

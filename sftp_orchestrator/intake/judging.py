@@ -40,7 +40,7 @@ class Place(enum.Enum):
     NOTHING = enum.auto()
     FILE = enum.auto()
     STRANGE = enum.auto()
-    """no plain file: swapped between our look and the rename"""
+    """no plain file, or one that has its name elsewhere: swapped between our look and the rename"""
 
 
 class Step(enum.Enum):

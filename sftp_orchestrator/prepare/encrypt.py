@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from sftp_orchestrator.prepare.part_content import PartContent
 BUFFER_BYTES = 1024 * 1024
 _ARGUMENTS = ["--compress-algo", "zip", "--compress-level", "1"]
 """Measured on 512 MiB of CSV: gpg's default 39 MB/s, this 92 to 100 MB/s, for a sixth more bytes."""
+_PASSED_ON = frozenset({"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LD_LIBRARY_PATH"})
+"""What gpg gets of our environment, and the locale: secrets may stand in the rest."""
 _EXPIRED = "e"
 _UNUSABLE = frozenset({_EXPIRED, "r", "d", "i"})
 _CAUSES = {"r": "it is revoked", "d": "it is disabled", "i": "it is invalid"}
@@ -177,7 +180,9 @@ class Encryptor:
         return [info for info in infos if "e" in str(info["cap"])]
 
     def _open_gpg(self) -> Any:  # noqa: ANN401 - python-gnupg publishes no types
-        gpg = gnupg.GPG(gnupghome=str(self._home), options=["--no-options", "--no-tty", "--no-autostart"])
+        passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
+        options = ["--no-options", "--no-tty", "--no-autostart"]
+        gpg = gnupg.GPG(gnupghome=str(self._home), options=options, env=passed_on)
         gpg.encoding = "utf-8"
         gpg.buffer_size = BUFFER_BYTES
         return gpg

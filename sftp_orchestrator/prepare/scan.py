@@ -271,9 +271,11 @@ class _Pass:
         try:
             facts = future.result()
         except Broken as broken:
-            raise self._refuse(broken, piece.offset) from None
+            # The first blank line may stand at the end of an earlier piece.
+            is_first = broken.rule != "row.blank" or self._known.blank_from is None
+            raise (self._refuse(broken, piece.offset) if is_first else self._refuse_blank()) from None
         if facts.rows and self._known.blank_from is not None:
-            raise self._refuse(refuse_form("row.blank", at=0), self._known.blank_from)
+            raise self._refuse_blank()
         if self._stopped is not None and facts.stopped:
             first, delimiter = self._known.rows + 1, ord(self._header.delimiter)
             self._stopped.add(number_rows(piece.content, facts.stopped, first, delimiter), facts.stopped_count)
@@ -282,6 +284,9 @@ class _Pass:
     def _refuse(self, broken: Broken, offset: int) -> Refused:
         place = offset + broken.at
         return refuse(broken.rule, broken.message, line=count_lines(self._path, [place])[place], hint=broken.hint)
+
+    def _refuse_blank(self) -> Refused:
+        return self._refuse(refuse_form("row.blank", at=0), self._known.blank_from or 0)
 
     def _refuse_ragged(self) -> Refused:
         known = self._known

@@ -10,12 +10,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator import files
+from sftp_orchestrator.config.keeping import Keep
+from sftp_orchestrator.deliver import archive as archive_module
 from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, move_in
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.workspace import Workspace
+from tests.support.intakes import KilledError, die
 
 CONTENT = b"user_id\na\n"
 
@@ -75,6 +78,56 @@ def test_originals_are_removed_only_where_all_of_them_was_sent(
     found = list(workspace.archive.rglob("customers.csv"))
     assert [path.read_bytes() for path in found] == [CONTENT + (b"b\n" if late else b"")] * kept
     assert list(workspace.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("keep_days", [30, 0])
+@pytest.mark.parametrize("keep", list(Keep))
+def test_of_what_was_delivered_is_kept_what_the_policy_says(workspace: Workspace, keep: Keep, keep_days: int) -> None:
+    """The original, its pieces as they were sent, or nothing; with keep_days 0 nothing; also after a crash."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _deliver(ledger, workspace)
+        workspace.get_spool("s1", 1).write_bytes(b"encrypted")
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=keep_days, keep=keep)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archive_module, "remove_tree", die)
+            with pytest.raises(KilledError):
+                archive.put_away(source)
+        archive.put_away_all()
+    found = {path.name: path.read_bytes() for path in workspace.archive.rglob("*") if path.is_file()}
+    kept = {Keep.ORIGINAL: {"customers.csv": CONTENT}, Keep.ENCRYPTED: {"d.csv": b"encrypted"}, Keep.NOTHING: {}}
+    assert found == (kept[keep] if keep_days else {})
+    assert list(workspace.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("keep", [Keep.ENCRYPTED, Keep.NOTHING])
+def test_late_rows_are_kept_whatever_the_policy(workspace: Workspace, keep: Keep) -> None:
+    """What came after the last manifest is nowhere else: the original stays, and an error tells of it."""
+    with Ledger.open("sqlite", workspace.root) as ledger, capture_logs() as logs:
+        source = _deliver(ledger, workspace)
+        with workspace.get_source("s1").open("ab") as stream:
+            stream.write(b"b\n")
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30, keep=keep).put_away(source)
+    (found,) = workspace.archive.rglob("customers.csv")
+    assert found.read_bytes() == CONTENT + b"b\n"
+    assert [line["event"] for line in logs] == ["source_changed_late"]
+
+
+@pytest.mark.parametrize("keep", list(Keep))
+def test_plaintext_that_was_given_up_stays_for_a_day_where_none_is_kept(workspace: Workspace, keep: Keep) -> None:
+    """A slip of the hand can be made good until the next day; then what the policy does not want is removed."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _give_up(ledger, workspace)
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30, keep=keep)
+        archive.put_away_all()
+        folder = get_archive_folder(workspace, source, ZoneInfo("UTC"))
+        beside = folder.with_name("s3")
+        beside.mkdir()
+        day = source.changed_at.date()
+        archive.remove_expired(day)
+        assert (folder / "customers.csv").exists()
+        archive.remove_expired(day + datetime.timedelta(days=1))
+    assert folder.exists() is (keep is Keep.ORIGINAL)
+    assert beside.exists()
 
 
 def test_what_two_destinations_put_away_at_once_is_put_away_once(workspace: Workspace) -> None:

@@ -207,6 +207,18 @@ async def test_files_that_others_may_write_are_warned_of(tmp_path: Path) -> None
         assert any(line.endswith(f"let others write to it; run: chmod go-w {path}") for line in warnings), answer.out
 
 
+async def test_a_password_that_everybody_may_read_is_warned_of(tmp_path: Path, closed_port: int) -> None:
+    """The configuration may hold the ledger's: then nobody but its owner and group may read it."""
+    url = f"postgresql://someone:hunter2@127.0.0.1:{closed_port}/ledger"
+    config = (await asyncio.to_thread(write_configuration, tmp_path, {"ledger": {"url": url}})).path
+    for mode, warned in ((0o644, 1), (0o640, 0)):
+        config.chmod(mode)
+        answer = await call(config, "check")
+        lines = [line for line in answer.out.splitlines() if f"run: chmod o-r {config}" in line]
+        assert [line.startswith("warning") for line in lines] == [True] * warned, answer.out
+        assert "hunter2" not in answer.out + answer.errors
+
+
 async def test_a_workspace_that_others_may_read_is_closed_and_told_of(tmp_path: Path) -> None:
     """It holds people's data: its permissions are put right, and that they were not is told once."""
     config = (await asyncio.to_thread(write_configuration, tmp_path)).path

@@ -36,11 +36,18 @@ class Answer:
         return found
 
 
-async def call(config: Path, *arguments: str) -> Answer:
-    """Run a command to its end."""
+async def call(config: Path, *arguments: str, environment: Mapping[str, str] | None = None, umask: int = -1) -> Answer:
+    """Run a command to its end, with more in its ``environment``; a ``umask`` of -1 is ours."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, "--config", str(config), *arguments, stdout=pipe, stderr=pipe
+        *COMMAND,
+        "--config",
+        str(config),
+        *arguments,
+        stdout=pipe,
+        stderr=pipe,
+        env={**os.environ, **(environment or {})},
+        umask=umask,
     )
     async with asyncio.timeout(DEADLINE_SECONDS):
         out, errors = await process.communicate()
@@ -107,7 +114,9 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def run_service(config: Path, *, environment: Mapping[str, str] | None = None) -> AsyncIterator[Service]:
+async def run_service(
+    config: Path, *, environment: Mapping[str, str] | None = None, umask: int = -1
+) -> AsyncIterator[Service]:
     """Run the daemon for the time of the context; what still runs at its end is killed."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -116,6 +125,7 @@ async def run_service(config: Path, *, environment: Mapping[str, str] | None = N
         "run",
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},
+        umask=umask,
         limit=2**20,
     )
     service = Service(process=process)

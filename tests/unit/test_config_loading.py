@@ -215,6 +215,11 @@ def test_each_mistake_is_told_in_plain_words(write: Write, old: str, new: str, s
         ("staging: staging", "staging: workspace", "config.yml:2 workspace: must not be the same folder as staging"),
         ("staging: staging", "staging: workspace/in", "config.yml:2 workspace: must not contain staging"),
         ("workspace: workspace", "workspace: staging/own", "config.yml:2 workspace: must not lie inside staging"),
+        (
+            "workspace: workspace",
+            "workspace: workspace\narchive: {keep: encrypted}",
+            "config.yml:3 archive.keep: nothing encrypted is made for production: there would be nothing to keep; set",
+        ),
         ("known_hosts: known_hosts", "known_hosts: nowhere", "cannot read"),
         ("known_hosts: known_hosts", "host_keys: [ssh-ed25519 x]", "host_keys[0]: is not an SSH public key"),
         ("type: event", "type: event\n    destination: produktion", "(got produktion); did you mean production?"),

@@ -320,6 +320,13 @@ ROW_RULES = (
         "Correct it, or leave it empty.",
         "Profile operation must be one of $add, $set, $remove, $delete",
     ),
+    _file(
+        "operation.too_many_items",
+        _WARNING,
+        "The file adds more than 100 values to one identity in one column: what the receiver does with more is not"
+        " documented.",
+        "Have the producer send fewer values of each user; rows with $add or $set and a value are counted.",
+    ),
     _row("profile.phone", _WARNING, "Phone is not + country code and number.", "Write +491701234567."),
     _row("profile.email", _WARNING, "Email does not look like an address.", "Correct it."),
     _row(

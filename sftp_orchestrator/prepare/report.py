@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
@@ -94,6 +94,19 @@ def tally(findings: Sequence[Finding], *, total: int | None = None) -> list[Tall
         )
         for rule, group in grouped.items()
     ]
+
+
+def merge(tallies: Sequence[Tally]) -> list[Tally]:
+    """Return one tally for each rule, in their order. Pure."""
+    merged: dict[str, Tally] = {}
+    for found in tallies:
+        before = merged.get(found.rule)
+        merged[found.rule] = found if before is None else _add(before, found)
+    return list(merged.values())
+
+
+def _add(one: Tally, other: Tally) -> Tally:
+    return replace(one, rows=one.rows + other.rows, first=(*one.first, *other.first)[:SHOWN])
 
 
 def list_findings(tallies: Sequence[Tally]) -> tuple[Finding, ...]:

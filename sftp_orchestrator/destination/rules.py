@@ -175,9 +175,9 @@ HEADER_RULES = (
     ),
     _file(
         "object_id.no_column",
-        Severity.OFF,
+        _WARNING,
         "No column becomes objectId, which the vendor's FAQ calls mandatory over SFTP; its errors take any of four.",
-        "Map it, if the receiver asks for it.",
+        "Map one; where users are known by another identity alone, switch the rule off for the feed.",
     ),
     _file(
         "event_name.no_column",

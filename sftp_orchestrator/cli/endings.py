@@ -18,7 +18,9 @@ ALL = {
 }
 _DECISION = {
     ExitCode.DONE: "it goes on",
-    ExitCode.NOT_ALL_DELIVERED: f"it is held over an uncertain part: resolve comes first; or {_LEDGER}",
+    ExitCode.NOT_ALL_DELIVERED: (
+        f"a part is uncertain: resolve comes first; its failed_rows.csv was changed, and would be lost; or {_LEDGER}"
+    ),
     ExitCode.USAGE: f"it is delivered or discarded, or there is no such id; {_USAGE}",
 }
 BY_COMMAND = {

@@ -10,6 +10,8 @@ from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
 _LONGEST_NAME = 60
+FAILED_ROWS = "failed_rows"
+"""The key of a report under which the file of refused rows beside it is noted."""
 SHOWN = 20
 """How many findings of one rule a report lists; their number is always told."""
 
@@ -126,8 +128,21 @@ def get_tallies(error: InputRefused) -> tuple[Tally, ...]:
     return tuple(tally([Finding(rule="input", message=error.cause)]))
 
 
-def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefused) -> bytes:
-    """Return ``report.json`` of a quarantined source: what, where, how often, and what to do next. Pure."""
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a file was when it was written: another size or time tells that a person changed it."""
+
+    size: int
+    mtime_ns: int
+
+
+def render_quarantine(
+    *, source_id: str, file: str, feed: str, error: InputRefused, failed_rows: Written | None
+) -> bytes:
+    """Return ``report.json`` of a quarantined source: what, where, how often, and what to do next. Pure.
+
+    ``failed_rows`` is the file beside it, where there is one.
+    """
     return _render(
         {
             "source": source_id,
@@ -137,6 +152,7 @@ def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefus
             "reason": error.cause,
             "hint": error.hint,
             "refused_rows": error.refused_rows if isinstance(error, RowsRefused) else None,
+            FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         get_tallies(error),
         f"correct {file.rpartition('/')[2]} here, keep its name, and run `sftp-orchestrator retry {source_id}`; or"
@@ -153,6 +169,7 @@ def render_rejection(
     refused_rows: int,
     duplicate_rows: int,
     tallies: Sequence[Tally],
+    failed_rows: Written | None,
 ) -> bytes:
     """Return ``report.json`` of a source whose good rows are sent and whose bad ones are kept. Pure."""
     came = records + refused_rows + duplicate_rows
@@ -169,6 +186,7 @@ def render_rejection(
             "refused_rows": refused_rows,
             "duplicate_rows": duplicate_rows,
             "sent_rows": records,
+            FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         tallies,
         "correct failed_rows.csv and drop it under staging, under a name that fits a pattern of the feed; its last"
@@ -176,6 +194,15 @@ def render_rejection(
         if refused_rows
         else "nothing: the rows that were there before are not sent again, and the original is kept in the archive",
     )
+
+
+def read_failed_rows(content: bytes) -> Written | None:
+    """Return what ``failed_rows.csv`` was beside a report; None where the report does not tell. Pure."""
+    try:
+        noted = json.loads(content)[FAILED_ROWS]
+        return Written(size=noted["size"], mtime_ns=noted["mtime_ns"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _render(head: dict[str, object], tallies: Sequence[Tally], next_step: str) -> bytes:

@@ -28,7 +28,7 @@ from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.columns import get_mapping
-from sftp_orchestrator.prepare.header_checks import TIME_RULE
+from sftp_orchestrator.prepare.header_checks import OBJECT_ID_RULE, TIME_RULE
 from sftp_orchestrator.prepare.severities import get_severity
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
@@ -68,7 +68,7 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     folder = _check_workspace(workspace)
     yield folder
     yield from _check_file_systems(configuration)
-    yield from _check_times(configuration)
+    yield from _check_mappings(configuration)
     if folder.failure is None:
         yield _attempt("ledger", lambda: _check_ledger(configuration, workspace))
         yield from _check_space(configuration)
@@ -228,19 +228,20 @@ def _try_rename(source: Path, target: Path) -> bool:
     return True
 
 
-def _check_times(configuration: Configuration) -> Iterator[Result]:
-    """Warn of feeds whose events have no time; by their configuration alone, for there may be no file yet."""
+def _check_mappings(configuration: Configuration) -> Iterator[Result]:
+    """Warn of feeds without objectId or time; by their configuration alone, for there may be no file yet."""
+    wanted = {clevertap.OBJECT_ID: (OBJECT_ID_RULE, "it is missing, which the receiver's FAQ calls mandatory")}
+    for_events = {clevertap.TIME: (TIME_RULE, "each event counts as of when it is processed")}
     for name, feed in configuration.feeds.items():
         headers = {*feed.columns, *feed.rename.values()}
-        gives_time = any(
-            ((get_mapping(header, feed) or Column()).ct_name or header) == clevertap.TIME for header in headers
-        )
-        if feed.type is FeedType.EVENT and not gives_time and get_severity(RULES[TIME_RULE], feed) is not Severity.OFF:
-            said = (
-                f"no column is mapped to {clevertap.TIME}: unless a header is called so, each event counts as of when"
-                f' it is processed; map one, or say that you mean it by rules: {{{TIME_RULE}: "off"}}'
-            )
-            yield Result(subject=f"feed {name}", said=said, is_warning=True)
+        given = {(get_mapping(header, feed) or Column()).ct_name or header for header in headers}
+        for column, (rule, otherwise) in (wanted | (for_events if feed.type is FeedType.EVENT else {})).items():
+            if column not in given and get_severity(RULES[rule], feed) is not Severity.OFF:
+                said = (
+                    f"no column is mapped to {column}: unless a header is called so, {otherwise};"
+                    f' map one, or say that you mean it by rules: {{{rule}: "off"}}'
+                )
+                yield Result(subject=f"feed {name}", said=said, is_warning=True)
 
 
 def _check_space(configuration: Configuration) -> Iterator[Result]:

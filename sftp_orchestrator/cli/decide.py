@@ -11,7 +11,9 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import get_archive_folder
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.intake.lock import find_holder
+from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.outlook import NOBODY
+from sftp_orchestrator.prepare.quarantine import require_untouched
 from sftp_orchestrator.prepare.resending import resolve_delivered, resolve_resend
 from sftp_orchestrator.workspace import Workspace
 
@@ -22,6 +24,7 @@ def retry(context: typer.Context, source_id: SourceId, config: options.ConfigOpt
     """Try a quarantined, held or waiting source again, from where it safely can."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
+        _require_untouched(configuration, ledger, source_id)
         source = ledger.sources.retry(source_id, by=options.get_person())
     typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{_say_when(configuration)}.")
 
@@ -30,6 +33,7 @@ def release(context: typer.Context, source_id: SourceId, config: options.ConfigO
     """Let a source go on by your word: held ones go on, events no longer wait for others, nor others for it."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
+        _require_untouched(configuration, ledger, source_id)
         source = ledger.sources.release(source_id, by=options.get_person())
     typer.echo(f"{source.id} ({source.name}) is {source.state} and released; it goes on{_say_when(configuration)}.")
 
@@ -76,6 +80,12 @@ def resolve(
     for part in parts:
         typer.echo(f"{part.source_id} part {part.number}/{part.of} is {word}: {part.data_name}")
     typer.echo(f"It goes on{_say_when(configuration)}.")
+
+
+def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: str) -> None:
+    """Raise where a person corrected the refused rows of a quarantined source, which are copies and would be lost."""
+    workspace = Workspace(root=configuration.workspace)
+    require_untouched(ledger.sources.get(source_id), workspace.get_quarantine(source_id))
 
 
 def _say_when(configuration: Configuration) -> str:

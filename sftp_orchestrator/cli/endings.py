@@ -18,7 +18,9 @@ ALL = {
 }
 _DECISION = {
     ExitCode.DONE: "it goes on",
-    ExitCode.NOT_ALL_DELIVERED: f"it is held over an uncertain part: resolve comes first; or {_LEDGER}",
+    ExitCode.NOT_ALL_DELIVERED: (
+        f"a part is uncertain: resolve comes first; its failed_rows.csv was changed, and would be lost; or {_LEDGER}"
+    ),
     ExitCode.USAGE: f"it is delivered or discarded, or there is no such id; {_USAGE}",
 }
 BY_COMMAND = {
@@ -31,14 +33,16 @@ BY_COMMAND = {
         ExitCode.INTERRUPTED: "stopped by SIGINT; with --once, also by SIGTERM",
     },
     "plan": {
-        ExitCode.DONE: "every file would be delivered",
+        ExitCode.DONE: "every file would be delivered, in full or but for rows that its feed bears",
         ExitCode.NOT_ALL_DELIVERED: "a file would be quarantined, or held over a type, or cannot be read",
         ExitCode.USAGE: _UNFIT,
         ExitCode.INTERRUPTED: _INTERRUPTED,
     },
     "validate": {
         ExitCode.DONE: "no row would be refused, whatever is warned of",
-        ExitCode.NOT_ALL_DELIVERED: "a row or a file would be refused, or a file cannot be read",
+        ExitCode.NOT_ALL_DELIVERED: (
+            "a row would be refused, even one that its feed bears; a file would, or cannot be read"
+        ),
         ExitCode.USAGE: _UNFIT,
         ExitCode.INTERRUPTED: _INTERRUPTED,
     },

@@ -54,6 +54,9 @@ TIME = "ts"
 OPERATION_SUFFIX = ".operation"
 """A column of this ending says what to do with the value of the column that it is named after (profiles)."""
 OPERATIONS = ("$add", "$remove", "$set", "$delete")
+ADDING_OPERATIONS = ("$add", "$set")
+MAX_MULTI_VALUES = 100
+"""Values of one property of one user; what becomes of more is not documented."""
 CHARGED = "Charged"
 CHARGED_ITEMS = "Items"
 """Nested items of a ``Charged`` event are not supported over SFTP."""

@@ -175,9 +175,9 @@ HEADER_RULES = (
     ),
     _file(
         "object_id.no_column",
-        Severity.OFF,
+        _WARNING,
         "No column becomes objectId, which the vendor's FAQ calls mandatory over SFTP; its errors take any of four.",
-        "Map it, if the receiver asks for it.",
+        "Map one; where users are known by another identity alone, switch the rule off for the feed.",
     ),
     _file(
         "event_name.no_column",
@@ -319,6 +319,13 @@ ROW_RULES = (
         "An .operation cell is none of $add, $remove, $set, $delete.",
         "Correct it, or leave it empty.",
         "Profile operation must be one of $add, $set, $remove, $delete",
+    ),
+    _file(
+        "operation.too_many_items",
+        _WARNING,
+        "The file adds more than 100 values to one identity in one column: what the receiver does with more is not"
+        " documented.",
+        "Have the producer send fewer values of each user; rows with $add or $set and a value are counted.",
     ),
     _row("profile.phone", _WARNING, "Phone is not + country code and number.", "Write +491701234567."),
     _row("profile.email", _WARNING, "Email does not look like an address.", "Correct it."),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sftp_orchestrator.config.model import Column, Encoding, Feed
+from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
+from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.inference.dialect import Dialect
+from sftp_orchestrator.prepare.header_checks import OBJECT_ID_RULE
 from sftp_orchestrator.prepare.report import Finding
 
 
@@ -64,4 +67,15 @@ class Proposal:
             columns=mapped,
             encoding=self.written.encoding or Encoding.UTF_8,
             delimiter=self.written.delimiter or ",",
+            rules={} if self.has_object_id or not self.has_identity else {OBJECT_ID_RULE: Severity.OFF},
         )
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether a column says who."""
+        return any(column.property_name in clevertap.IDENTITIES for column in self.columns)
+
+    @property
+    def has_object_id(self) -> bool:
+        """Whether a column is the objectId; else the rule that asks for one is off, for a person to think about."""
+        return any(column.property_name == clevertap.OBJECT_ID for column in self.columns)

@@ -14,6 +14,7 @@ from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 DOUBTFUL = "doubtful"
 """The word before what a person should look at; nothing else is called so."""
 _NAMELESS = "no column names the events; if all are of one kind, say here which"
+_NO_OBJECT_ID = "no column looks like objectId, which the receiver's FAQ calls mandatory; map one if there is one"
 _INDENT = "  "
 _WIDEST_NAME, _WIDEST_CODE = 30, 70
 """Columns are aligned up to here; what is wider stands out by itself."""
@@ -38,6 +39,10 @@ def _list_lines(proposal: Proposal) -> Iterator[str]:
     yield from _list_dialect(proposal)
     if any(finding.rule == "event_name.no_column" for finding in proposal.findings):
         yield f"{_INDENT * 2}# event_name: …  # {DOUBTFUL}: {_NAMELESS}"
+    rules = proposal.to_feed().rules
+    if rules:
+        code = yaml_text.render_flow({rule: str(severity) for rule, severity in rules.items()})
+        yield f"{_INDENT * 2}rules: {code}  # {DOUBTFUL}: {_NO_OBJECT_ID}"
     yield f"{_INDENT * 2}columns:"
     yield from _list_columns(proposal)
 

@@ -79,6 +79,12 @@ def find_property(columns: Sequence[ImportedColumn], name: str) -> ImportedColum
     return next((column for column in columns if column.property_name == name), None)
 
 
+def find_operand(columns: Sequence[ImportedColumn], operation: ImportedColumn) -> ImportedColumn | None:
+    """Return the column on whose values ``operation`` says what is done; None where it is no such column. Pure."""
+    operand = operation.header.removesuffix(clevertap.OPERATION_SUFFIX)
+    return next((column for column in columns if operation.is_operation and column.header == operand), None)
+
+
 def find_time(columns: Sequence[ImportedColumn], feed: Feed) -> ImportedColumn | None:
     """Return the column that says when an event happened; None for profiles, and where none does."""
     return find_property(columns, clevertap.TIME) if feed.type is FeedType.EVENT else None

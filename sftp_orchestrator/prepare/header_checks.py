@@ -14,7 +14,8 @@ from sftp_orchestrator.prepare.report import Finding, show
 from sftp_orchestrator.prepare.severities import get_severity
 
 TIME_RULE = "ts.no_column"
-"""Switched off where people mean it."""
+OBJECT_ID_RULE = "object_id.no_column"
+"""Both are switched off where people mean it."""
 
 
 def check_header(columns: Sequence[ImportedColumn], feed: Feed) -> list[Finding]:
@@ -44,8 +45,11 @@ def _list_all(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[s
 def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:
     if not any(column.is_identity for column in columns):
         yield "identity.no_column", f"no column becomes {', '.join(clevertap.IDENTITIES)}"
-    if find_property(columns, clevertap.OBJECT_ID) is None:
-        yield "object_id.no_column", f"no column becomes {clevertap.OBJECT_ID}"
+    elif find_property(columns, clevertap.OBJECT_ID) is None:
+        yield (
+            OBJECT_ID_RULE,
+            f"no column becomes {clevertap.OBJECT_ID}: map one; where another identity is enough, switch the rule off",
+        )
     if feed.type is FeedType.EVENT:
         name = find_property(columns, clevertap.EVENT_NAME)
         if name is None and feed.event_name is None:

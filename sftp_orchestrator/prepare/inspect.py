@@ -21,7 +21,7 @@ from sftp_orchestrator.prepare.file_checks import list_file_checks
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.reading import Reading, open_reading
-from sftp_orchestrator.prepare.report import Finding, Refused, RowsRefused, Tally, tally
+from sftp_orchestrator.prepare.report import Finding, Refused, RowsRefused, Tally, merge, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
@@ -190,17 +190,18 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     header = read_header(text.path, text.delimiter)
     columns = list_columns(header.names, job.feed)
     require_columns(header, columns, job.feed)
-    notes = check_header(columns, job.feed)
+    notes = tally(check_header(columns, job.feed))
     _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None
     checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
         file_checks = list_file_checks(columns, job.feed, checks)
-        scanned = reading.read(time_column=time_column, checks=checks, file_checks=file_checks)
-        notes += [finding for check in file_checks for finding in check.conclude(scanned)]
+        watching = [check.watched for check in file_checks]
+        scanned = reading.read(time_column=time_column, checks=checks, watching=watching)
+        notes += merge([found for check in file_checks for found in check.conclude(reading, scanned)])
         _require_no_error(notes)
-        left_out = _LeftOut(tallies=tuple(tally(notes)))
+        left_out = _LeftOut(tallies=tuple(notes))
         if scanned.stopped:
             left_out = _find_refused(job, reading, scanned, checks, left_out)
         if job.feed.deduplicate is not None:
@@ -226,10 +227,10 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     )
 
 
-def _require_no_error(notes: Sequence[Finding]) -> None:
+def _require_no_error(notes: Sequence[Tally]) -> None:
     """Raise where a rule for the file as a whole is broken."""
     if any(note.severity is Severity.ERROR for note in notes):
-        raise Refused(tally(notes), hint="see feeds.*.columns, and docs/reference/rules.md")
+        raise Refused(notes, hint="see feeds.*.columns, and docs/reference/rules.md")
 
 
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:

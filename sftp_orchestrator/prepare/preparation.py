@@ -313,6 +313,8 @@ class Preparation:
             log.warning("rules_warned", rules=warnings)
         if not inspection.refused_rows and not inspection.duplicate_rows:
             return
+        with files.as_local_fault("read", source.name, hint="the workspace must be ours"):
+            failed_rows = quarantine.describe_failed_rows(self._workspace.get_folder(source.id))
         content = report.render_rejection(
             source_id=source.id,
             file=source.name,
@@ -321,6 +323,7 @@ class Preparation:
             refused_rows=inspection.refused_rows,
             duplicate_rows=inspection.duplicate_rows,
             tallies=inspection.tallies,
+            failed_rows=failed_rows,
         )
         quarantine.keep_refused_rows(source, content, self._workspace)
         refused = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.ERROR}

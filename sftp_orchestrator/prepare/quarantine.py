@@ -24,8 +24,14 @@ def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger
             start.
     """
     folder = workspace.get_quarantine(source.id)
-    content = report.render_quarantine(source_id=source.id, file=source.name, feed=source.feed, error=error)
     with _faults(source):
+        content = report.render_quarantine(
+            source_id=source.id,
+            file=source.name,
+            feed=source.feed,
+            error=error,
+            failed_rows=describe_failed_rows(workspace.get_folder(source.id)),
+        )
         files.make_folder(folder, FOLDER_MODE)
         files.write_durably(folder / REPORT_NAME, content)
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
@@ -46,17 +52,52 @@ def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> N
         move_in(workspace.get_folder(source.id) / FAILED_ROWS_NAME, folder)
 
 
+def describe_failed_rows(folder: Path) -> report.Written | None:
+    """Return what the file of refused rows in a folder is now; None where there is none. Raises OSError."""
+    try:
+        status = (folder / FAILED_ROWS_NAME).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return report.Written(size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def require_untouched(source: Source, folder: Path) -> None:
+    """Raise where a person changed the file of refused rows in ``folder``, which goes when its source is read again.
+
+    Raises:
+        DecisionNeeded: it is not as its report says.
+        LocalFault: the folder is not ours.
+    """
+    with _faults(source):
+        found = describe_failed_rows(folder)
+        path = folder / REPORT_NAME
+        noted = report.read_failed_rows(path.read_bytes()) if found is not None and path.exists() else None
+    if found != noted:
+        raise DecisionNeeded(
+            "read again",
+            source.name,
+            f"{folder / FAILED_ROWS_NAME} was changed since it was written, and would be lost",
+            hint="move it into staging as a file of its own, or put what was corrected into the original and remove it",
+        )
+
+
 def forget_findings(source: Source, workspace: Workspace) -> None:
-    """Remove what an earlier inspection kept of a source that is read again; may be repeated. Raises ``LocalFault``.
+    """Remove what an earlier inspection kept of a source that is read again; may be repeated.
 
     Its original lies in the workspace; in its quarantine there is at most what one wrote that was cut off, and what a
     person put there, which stays.
+
+    Raises:
+        DecisionNeeded: a person changed the refused rows.
+        LocalFault: the folders are not ours.
     """
     folder = workspace.get_quarantine(source.id)
+    for kept in (workspace.get_rejected(source.id), folder):
+        require_untouched(source, kept)
     with _faults(source):
-        remove_tree(workspace.get_rejected(source.id))
+        _remove_findings(workspace.get_rejected(source.id))
         if folder.exists():
-            for path in (files.get_unfinished(folder / REPORT_NAME), folder / REPORT_NAME, folder / FAILED_ROWS_NAME):
+            for path in (folder / FAILED_ROWS_NAME, files.get_unfinished(folder / REPORT_NAME), folder / REPORT_NAME):
                 remove_file(path)
             if not any(folder.iterdir()):
                 remove_tree(folder)
@@ -87,12 +128,13 @@ def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
     """Fetch a claimed original from quarantine, where a person let it go on, as it is by now; may be repeated.
 
     Raises:
-        DecisionNeeded: it is in neither place.
+        DecisionNeeded: it is in neither place; or a person changed the refused rows beside it, which would be lost.
         LocalFault: the folders are not ours.
     """
     original = workspace.get_source(source.id)
     quarantined = workspace.get_quarantine(source.id) / source.file_name
     if not original.exists() and quarantined.exists():
+        require_untouched(source, workspace.get_quarantine(source.id))
         with _faults(source):
             status = quarantined.stat()
             # Before the move: whoever finds it in its place compares it with what is noted.
@@ -101,13 +143,20 @@ def bring_back(source: Source, workspace: Workspace, ledger: Ledger) -> None:
             with failpoints.around("quarantine.bring_back"):
                 quarantined.rename(original)
             files.fsync_directory(original.parent)
-            remove_tree(workspace.get_quarantine(source.id))
+            _remove_findings(workspace.get_quarantine(source.id))
     if not original.exists():
         with _faults(source):
             # Whoever puts it back finds the folder for it.
             original.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
         hint = f"put it back as {original}"
         raise DecisionNeeded("read", source.name, "the claimed file is gone from the workspace", hint=hint)
+
+
+def _remove_findings(folder: Path) -> None:
+    # The report after the rows: without it nobody could tell whether somebody changed them.
+    if folder.is_dir():
+        remove_file(folder / FAILED_ROWS_NAME)
+    remove_tree(folder)
 
 
 def _faults(source: Source) -> AbstractContextManager[None]:

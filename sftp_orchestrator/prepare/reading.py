@@ -17,16 +17,17 @@ from sftp_orchestrator import files, space
 from sftp_orchestrator.errors import DecisionNeeded, SourceChanged
 from sftp_orchestrator.prepare.duck import open_duckdb
 from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.file_checks import FileCheck
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.plain_copy import copy_plainly, must_copy
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import Scan, read_header, scan
 from sftp_orchestrator.prepare.screening import Screening
+from sftp_orchestrator.prepare.screens import Screen
 from sftp_orchestrator.prepare.stopped import StoppedRows
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
 from sftp_orchestrator.prepare.table import Table
+from sftp_orchestrator.prepare.value_table import ValueTable
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
@@ -56,10 +57,12 @@ class Reading:
         *,
         time_column: int | None = None,
         checks: Sequence[Check] = (),
-        file_checks: Sequence[FileCheck] = (),
+        watching: Sequence[Screen] = (),
         puts_aside: bool = True,
     ) -> Scan:
         """Read it whole, once and first of all; rows that a screen of ``checks`` stops are put aside for ``examine``.
+
+        ``watching`` are shown every row, too, and none is put aside for them.
 
         Raises:
             Refused: it is no RFC 4180 text in UTF-8, or a row has not the header's shape.
@@ -70,7 +73,7 @@ class Reading:
             delimiter=self.header.delimiter,
             screening=Screening(
                 [check.screen for check in checks],
-                watching=next((check.watched for check in file_checks), None),
+                watching=watching,
                 time_column=time_column,
             ),
             stopped=self._stopped if puts_aside else None,
@@ -94,7 +97,7 @@ class Reading:
         return examination
 
     @cached_property
-    def table(self) -> Table:
+    def table(self) -> ValueTable:
         """The whole file in DuckDB, once it was read.
 
         Raises:
@@ -105,7 +108,7 @@ class Reading:
         if must_copy(scanned):
             watch = self._watch.without_progress()
             path = self._opened.enter_context(copy_plainly(path, scanned, folder=self._outlet, watch=watch))
-        return Table(self._connection, path, self.header, rows=scanned.records)
+        return ValueTable(self._connection, path, self.header, rows=scanned.records)
 
     def wait_for(self, work: Callable[[], T], *, look: Callable[[], None] = lambda: None) -> T:
         """Do ``work`` on a table, and ``look`` from time to time; whatever ends the wait early interrupts DuckDB.

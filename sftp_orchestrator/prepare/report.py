@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
 _LONGEST_NAME = 60
+FAILED_ROWS = "failed_rows"
+"""The key of a report under which the file of refused rows beside it is noted."""
 SHOWN = 20
 """How many findings of one rule a report lists; their number is always told."""
 
@@ -96,6 +98,19 @@ def tally(findings: Sequence[Finding], *, total: int | None = None) -> list[Tall
     ]
 
 
+def merge(tallies: Sequence[Tally]) -> list[Tally]:
+    """Return one tally for each rule, in their order. Pure."""
+    merged: dict[str, Tally] = {}
+    for found in tallies:
+        before = merged.get(found.rule)
+        merged[found.rule] = found if before is None else _add(before, found)
+    return list(merged.values())
+
+
+def _add(one: Tally, other: Tally) -> Tally:
+    return replace(one, rows=one.rows + other.rows, first=(*one.first, *other.first)[:SHOWN])
+
+
 def list_findings(tallies: Sequence[Tally]) -> tuple[Finding, ...]:
     """Return the first places of every rule."""
     return tuple(finding for found in tallies for finding in found.first)
@@ -113,8 +128,21 @@ def get_tallies(error: InputRefused) -> tuple[Tally, ...]:
     return tuple(tally([Finding(rule="input", message=error.cause)]))
 
 
-def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefused) -> bytes:
-    """Return ``report.json`` of a quarantined source: what, where, how often, and what to do next. Pure."""
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a file was when it was written: another size or time tells that a person changed it."""
+
+    size: int
+    mtime_ns: int
+
+
+def render_quarantine(
+    *, source_id: str, file: str, feed: str, error: InputRefused, failed_rows: Written | None
+) -> bytes:
+    """Return ``report.json`` of a quarantined source: what, where, how often, and what to do next. Pure.
+
+    ``failed_rows`` is the file beside it, where there is one.
+    """
     return _render(
         {
             "source": source_id,
@@ -124,6 +152,7 @@ def render_quarantine(*, source_id: str, file: str, feed: str, error: InputRefus
             "reason": error.cause,
             "hint": error.hint,
             "refused_rows": error.refused_rows if isinstance(error, RowsRefused) else None,
+            FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         get_tallies(error),
         f"correct {file.rpartition('/')[2]} here, keep its name, and run `sftp-orchestrator retry {source_id}`; or"
@@ -140,6 +169,7 @@ def render_rejection(
     refused_rows: int,
     duplicate_rows: int,
     tallies: Sequence[Tally],
+    failed_rows: Written | None,
 ) -> bytes:
     """Return ``report.json`` of a source whose good rows are sent and whose bad ones are kept. Pure."""
     came = records + refused_rows + duplicate_rows
@@ -156,6 +186,7 @@ def render_rejection(
             "refused_rows": refused_rows,
             "duplicate_rows": duplicate_rows,
             "sent_rows": records,
+            FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         tallies,
         "correct failed_rows.csv and drop it under staging, under a name that fits a pattern of the feed; its last"
@@ -163,6 +194,15 @@ def render_rejection(
         if refused_rows
         else "nothing: the rows that were there before are not sent again, and the original is kept in the archive",
     )
+
+
+def read_failed_rows(content: bytes) -> Written | None:
+    """Return what ``failed_rows.csv`` was beside a report; None where the report does not tell. Pure."""
+    try:
+        noted = json.loads(content)[FAILED_ROWS]
+        return Written(size=noted["size"], mtime_ns=noted["mtime_ns"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _render(head: dict[str, object], tallies: Sequence[Tally], next_step: str) -> bytes:

@@ -13,13 +13,13 @@ class Screening:
     """What rows are looked at for."""
 
     def __init__(
-        self, screens: Sequence[Screen] = (), *, watching: EventName | None = None, time_column: int | None = None
+        self, screens: Sequence[Screen] = (), *, watching: Sequence[Screen] = (), time_column: int | None = None
     ) -> None:
-        """``watching`` is shown every row, too, but stops none unless it is among ``screens``."""
-        names = [screen for screen in dict.fromkeys(screens) if isinstance(screen, EventName)]
-        self._screens = tuple(screen for screen in dict.fromkeys(screens) if not isinstance(screen, EventName))
-        self._names = next(iter(names), None)
-        self._watching = self._names or watching
+        """``watching`` are shown every row, too; one for names stops none unless it is among ``screens``."""
+        shown = dict.fromkeys((*screens, *watching))
+        self._screens = tuple(screen for screen in shown if not isinstance(screen, EventName))
+        self._names = _find_names(screens)
+        self._watching = self._names or _find_names(watching)
         self._time_column = time_column
 
     def make_reader(self, header: Header) -> Reader:
@@ -39,3 +39,7 @@ class Screening:
         """Return the screens that the reader knows by numbers; the one for names comes last."""
         known: tuple[Screen, ...] = self._screens if self._names is None else (*self._screens, self._names)
         return frozenset(known[number] for number in numbers if number < len(known))
+
+
+def _find_names(screens: Iterable[Screen]) -> EventName | None:
+    return next((screen for screen in screens if isinstance(screen, EventName)), None)

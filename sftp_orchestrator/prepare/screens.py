@@ -209,5 +209,22 @@ class EventName:
         return {"position": self.position, "values": values, "max_bytes": most, "allowed": _IN_EVENT_NAMES}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """Stops no row, but tells whether an identity may get too many values in one column, over all rows of the file."""
+
+    position: int
+    operation: int
+    """the column that says what is done with the value"""
+    who: tuple[int, ...]
+    """columns of identities; the first one that is filled counts"""
+
+    def describe(self) -> Spec:
+        """See ``Screen``."""
+        found: Spec = {"kind": "crowd", "position": self.position, "operation": self.operation, "positions": self.who}
+        adding = _encode(clevertap.ADDING_OPERATIONS, ignore_case=False)
+        return found | {"values": adding, "most": clevertap.MAX_MULTI_VALUES}
+
+
 def _encode(values: tuple[str, ...], *, ignore_case: bool) -> tuple[bytes, ...]:
     return tuple((value.lower() if ignore_case else value).encode() for value in values)

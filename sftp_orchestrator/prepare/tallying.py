@@ -7,13 +7,15 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.prepare import rejecting
 from sftp_orchestrator.prepare.columns import ImportedColumn
 from sftp_orchestrator.prepare.examine import Count
 from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.report import SHOWN, Finding, Tally
+from sftp_orchestrator.prepare.report import SHOWN, Finding, Tally, show
 from sftp_orchestrator.prepare.scan import Scan
+from sftp_orchestrator.prepare.value_table import Crowds
 
 _LONGEST_VALUE = 60
 """Characters of a value that are shown."""
@@ -59,6 +61,32 @@ def tally_repeated(path: Path, scanned: Scan, total: int, first: Sequence[int]) 
     return Tally(rule="row.duplicate", severity=Severity.WARNING, rows=total, first=findings)
 
 
+def tally_crowds(
+    path: Path,
+    scanned: Scan,
+    crowds: Crowds,
+    column: ImportedColumn,
+    identities: Sequence[ImportedColumn],
+    *,
+    rule: str,
+    severity: Severity,
+) -> Tally:
+    """Return how many of ``identities`` get too many values in a column, and which are the first."""
+    rows = _Rows(path, scanned, [crowd.first for crowd in crowds.first])
+    findings = tuple(
+        Finding(
+            rule=rule,
+            message=f"{show(column.original)}: {crowd.values:,} values are added to one identity, from this line on;"
+            f" {clevertap.MAX_MULTI_VALUES} are documented",
+            line=rows.get_line(crowd.first),
+            severity=severity,
+            value=rows.get_first_value(crowd.first, identities),
+        )
+        for crowd in crowds.first
+    )
+    return Tally(rule=rule, severity=severity, rows=crowds.identities, first=findings)
+
+
 def split_record(record: bytes, delimiter: str) -> list[str]:
     """Return the cells of a record that the scan let pass. Pure."""
     (cells,) = csv.reader(io.StringIO(record.decode(), newline=""), delimiter=delimiter)
@@ -82,5 +110,10 @@ class _Rows:
         """Return what stands in a column of a row, shortened; None where the rule is about the row as a whole."""
         if column is None:
             return None
-        value = split_record(self._records[number][1], self._delimiter)[column.position]
+        return self.get_first_value(number, [column])
+
+    def get_first_value(self, number: int, columns: Sequence[ImportedColumn]) -> str:
+        """Return what stands in the first of ``columns`` that is filled, shortened."""
+        cells = split_record(self._records[number][1], self._delimiter)
+        value = next((cells[column.position] for column in columns if cells[column.position]), "")
         return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"

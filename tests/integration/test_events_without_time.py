@@ -13,6 +13,7 @@ import pytest
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.header_checks import check_header
+from tests.support.configuration import BY_IDENTITY_ALONE
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure
 
@@ -28,7 +29,8 @@ COLUMNS = {
 
 async def _look(folder: Path, feed: Mapping[str, Any]) -> dict[str, Answer]:
     """Return what every command says, with the events held back by profiles that are quarantined."""
-    sales = {"type": "event", "files": ["sales*.csv"], "columns": COLUMNS, **feed}
+    rules = {**BY_IDENTITY_ALONE, **feed.get("rules", {})}
+    sales = {"type": "event", "files": ["sales*.csv"], "columns": COLUMNS, **feed, "rules": rules}
     async with make_sandbox(folder / "receiver") as sandbox:
         written = await asyncio.to_thread(configure, folder, sandbox, {"feeds": {"sales": sales}})
         (folder / "staging" / "customers.csv").write_text(BROKEN_PROFILES)
@@ -82,8 +84,10 @@ async def test_nobody_is_told_who_means_it_or_gives_a_time(tmp_path: Path, feed:
 
 def test_it_may_refuse_a_file() -> None:
     """As an error it holds the whole file back, as every rule for the header does; profiles need no time."""
-    feed = Feed.model_validate({"type": "event", "files": ["*"], "columns": COLUMNS, "rules": {RULE: "error"}})
-    profiles = Feed.model_validate({"type": "profile", "files": ["*"], "columns": {"user_id": {"ct_name": "identity"}}})
+    rules = {**BY_IDENTITY_ALONE, RULE: "error"}
+    feed = Feed.model_validate({"type": "event", "files": ["*"], "columns": COLUMNS, "rules": rules})
+    users = {"user_id": {"ct_name": "identity"}}
+    profiles = Feed.model_validate({"type": "profile", "files": ["*"], "columns": users, "rules": rules})
     (finding,) = check_header(list_columns(tuple(COLUMNS), feed), feed)
     assert (finding.rule, finding.severity) == (RULE, "error")
     assert check_header(list_columns(["user_id"], profiles), profiles) == []

@@ -25,6 +25,7 @@ from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board
+from tests.support.configuration import BY_IDENTITY_ALONE
 from tests.support.inspecting import NOW, count_refused, rewrite
 
 HEADER = ("evtName", "ts", "identity", "note")
@@ -40,7 +41,9 @@ def _make_feed(**changes: Any) -> Feed:
 
 
 def _make_profile_feed(**changes: Any) -> Feed:
-    return Feed.model_validate({"type": "profile", "files": ["*"], "max_bad_rows": 0.5, **changes})
+    return Feed.model_validate(
+        {"type": "profile", "files": ["*"], "max_bad_rows": 0.5, "rules": BY_IDENTITY_ALONE, **changes}
+    )
 
 
 def _write(path: Path, rows: Sequence[Sequence[str]], *, delimiter: str = ",", newline: str = "\n") -> None:

@@ -11,11 +11,13 @@ from structlog.testing import capture_logs
 from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.progress import Board
-from tests.support.configuration import write_configuration
+from tests.support.configuration import Written, write_configuration
+from tests.support.service import call
 
 BAD = b"event_name,time_stamp,user_id\na row of one field\n"
 
@@ -75,6 +77,62 @@ async def test_one_folder_that_cannot_be_used_stops_no_start(configuration: Conf
     broken.unlink()
     await _run(configuration)
     assert (broken / "purchases_a.csv").read_bytes() == BAD + b"purchases_a.csv"
+
+
+HALF_BAD = "event_name,time_stamp,user_id\nSold,1700000000,null\nSold,1700000000,u1\n"
+
+
+async def _quarantine_rows(folder: Path) -> tuple[Written, str, Path]:
+    """Have a file quarantined for its rows; return its configuration, its id and its file of refused rows."""
+    written = write_configuration(folder)
+    (written.configuration.staging / "purchases.csv").write_text(HALF_BAD)
+    (source,) = (await _run(written.configuration)).values()
+    assert source.state is SourceState.QUARANTINED
+    return written, source.id, written.configuration.workspace / "quarantine" / source.id / "failed_rows.csv"
+
+
+@pytest.mark.parametrize("command", ["retry", "release"])
+async def test_refused_rows_that_a_person_corrected_in_place_are_kept(tmp_path: Path, command: str) -> None:
+    """They are copies that go when the source is read again: changed, they stand in the way, and one line says so."""
+    written, source_id, failed = await _quarantine_rows(tmp_path)
+    corrected = failed.read_text().replace("null", "u2")
+    failed.write_text(corrected)
+    answer = await call(written.path, command, source_id)
+    assert answer.code == ExitCode.NOT_ALL_DELIVERED
+    (line,) = answer.errors.splitlines()
+    assert f"{failed} was changed since it was written, and would be lost" in line
+    assert "move it into staging as a file of its own" in line
+    (source,) = (await asyncio.to_thread(_read, written.configuration)).values()
+    assert source.state is SourceState.QUARANTINED
+    failed.rename(written.configuration.staging / "purchases_corrected.csv")
+    assert (await call(written.path, command, source_id)).code == ExitCode.DONE
+
+
+async def test_refused_rows_changed_after_the_word_are_kept_too(tmp_path: Path) -> None:
+    """Changed between a person's word and the next run, they hold the source, as often as it is tried again."""
+    written, source_id, failed = await _quarantine_rows(tmp_path)
+    assert (await call(written.path, "retry", source_id)).code == ExitCode.DONE
+    failed.write_text("corrected\n")
+    for _ in range(2):
+        (source,) = (await _run(written.configuration)).values()
+        assert source.state is SourceState.HELD
+        assert "would be lost" in (source.reason or "")
+        assert failed.read_text() == "corrected\n"
+        await asyncio.to_thread(_retry, written.configuration, source_id)
+
+
+async def test_refused_rows_that_nobody_changed_are_no_obstacle(tmp_path: Path) -> None:
+    """As they were written they are made anew with the next look at the file."""
+    written, source_id, failed = await _quarantine_rows(tmp_path)
+    before = failed.read_bytes()
+    assert (await call(written.path, "retry", source_id)).code == ExitCode.DONE
+    await _run(written.configuration)
+    assert failed.read_bytes() == before
+
+
+def _retry(configuration: Configuration, source_id: str) -> None:
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        ledger.sources.retry(source_id, by="a person")
 
 
 def _leave_half_done(configuration: Configuration, sources: dict[str, Source]) -> None:

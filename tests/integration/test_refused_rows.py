@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.workspace import Workspace
-from tests.support.configuration import FEEDS
+from tests.support.configuration import BY_IDENTITY_ALONE, FEEDS
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import configure
 
@@ -35,8 +36,9 @@ HEADER = b"event_name,time_stamp,user_id,note"
 GOOD = b'Sold,1700000000,user%d,"two\nlines, K\xc3\xb6ln"'
 
 
-def _make_feed(**changes: Any) -> Feed:
-    return Feed.model_validate({**FEEDS["purchases"], "max_bad_rows": 0.5, **changes})
+def _make_feed(*, rules: Mapping[str, str] | None = None, **changes: Any) -> Feed:
+    rules = {**BY_IDENTITY_ALONE, **(rules or {})}
+    return Feed.model_validate({**FEEDS["purchases"], "max_bad_rows": 0.5, **changes, "rules": rules})
 
 
 def _inspect(folder: Path, content: bytes, feed: Feed) -> Inspection:

@@ -17,11 +17,14 @@ from sftp_orchestrator.config.model import Configuration
 
 KEY_ID = "ec491319-9823-48cd-b6a1-6bb0bc666d75"
 
+BY_IDENTITY_ALONE = {"object_id.no_column": "off"}
+"""Rules of a feed whose users have no objectId."""
 FEEDS: dict[str, Any] = {
     "customers": {
         "type": "profile",
         "files": ["customers*.csv"],
         "columns": {"user_id": {"ct_name": "identity"}},
+        "rules": BY_IDENTITY_ALONE,
     },
     "purchases": {
         "type": "event",
@@ -31,6 +34,7 @@ FEEDS: dict[str, Any] = {
             "time_stamp": {"ct_name": "ts", "type": "INTEGER"},
             "user_id": {"ct_name": "identity"},
         },
+        "rules": BY_IDENTITY_ALONE,
     },
 }
 

@@ -138,6 +138,8 @@ def _make_reader(*screens: Spec, names: Spec | None = None, width: int = 2) -> _
         {"kind": "date", "position": 0, "max_bytes": 25},
         {"kind": "date", "position": 0, "lowest_bytes": b"0" * 25},
         {"kind": "date", "position": 0, "day_at": 21},
+        {"kind": "crowd", "position": 0, "operation": 2},
+        {"kind": "crowd", "position": 0, "operation": 1, "most": 201},
     ],
 )
 def test_no_screen_is_made_that_would_read_elsewhere(spec: Spec) -> None:

@@ -1,18 +1,6 @@
 #include "names.h"
 
-#include "words.h"
-
-#define FACTOR UINT64_C(0x9E3779B97F4A7C15)
-
-static inline uint64_t hash_text(Cell text)
-{
-    uint64_t hash = text.size;
-    for (uint32_t at = 0; at < text.size; at += WORD_BYTES) {
-        hash = (hash ^ (load_word(text.start + at) & keep_bytes(text.size - at))) * FACTOR;
-        hash ^= hash >> 29;
-    }
-    return hash * FACTOR;
-}
+#include "hash.h"
 
 static inline bool is_same(const Name *known, Cell name, uint64_t hash)
 {

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "crowds.h"
 #include "words.h"
 
 static const struct {
@@ -16,6 +17,7 @@ static const struct {
     {"any_long", stop_any_long}, {"nobody", stop_nobody}, {"reserved", stop_reserved}, {"one_of", stop_other},
     {"only", stop_foreign},      {"time", stop_time},     {"whole", stop_whole},       {"decimal", stop_decimal},
     {"prefix", stop_prefix},     {"phone", stop_phone},   {"email", stop_email},       {"date", stop_date},
+    {"crowd", stop_crowd},
 };
 
 /* Reads a number that a screen may have; -1 with an exception set where it lies outside of its span. */
@@ -192,6 +194,8 @@ int read_screen(PyObject *spec, const Shape *shape, Screen *screen)
     if (read_count(spec, "position", shape->width - 1, &screen->position) < 0
         || read_count(spec, "max_bytes", UINT32_MAX, &screen->max_bytes) < 0
         || read_count(spec, "digits", 19, &screen->digits) < 0
+        || read_count(spec, "operation", shape->width - 1, &screen->operation) < 0
+        || read_count(spec, "most", MOST_COUNTED, &screen->most) < 0
         || read_number(spec, "lowest", INT64_MIN, INT64_MAX, &screen->lowest) < 0
         || read_number(spec, "highest", INT64_MIN, INT64_MAX, &screen->highest) < 0
         || read_items(spec, "positions", take_position, screen) < 0

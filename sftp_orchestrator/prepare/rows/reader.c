@@ -1,8 +1,10 @@
-/* `Reader`: looks at the pieces of one file; made once, never changed, so several threads may use it at the same time. */
+/* `Reader`: looks at the pieces of one file; made once and never changed, but for its counters, so several threads may use
+ * it at the same time. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "crowds.h"
 #include "module.h"
 #include "plan.h"
 #include "stopped.h"
@@ -15,6 +17,7 @@ typedef struct {
     PyObject_HEAD
     Plan plan;
     Screen names, time;
+    Counters *counters;     /* where a screen counts */
 } Reader;
 
 /* By `Fault`: the rule's name, and for quotes which of both mistakes it is. */
@@ -38,10 +41,26 @@ static void Reader_dealloc(PyObject *self)
     }
     PyMem_Free(reader->plan.screens);
     free_screen(&reader->names);
+    free_counters(reader->counters);
     PyTypeObject *type = Py_TYPE(self);
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
     free_object(self);
     Py_DECREF(type);
+}
+
+/* Gives a screen that counts the counters that it shares with others of its kind. */
+static int share_counters(Reader *reader, Screen *screen)
+{
+    if (screen->stop != stop_crowd) {
+        return 0;
+    }
+    reader->counters = reader->counters ? reader->counters : make_counters();
+    screen->counters = reader->counters;
+    if (screen->counters == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
 }
 
 static int read_screens(Reader *reader, PyObject *specs)
@@ -60,7 +79,8 @@ static int read_screens(Reader *reader, PyObject *specs)
     for (; plan->screen_count < (uint32_t)count;) {
         PyObject *spec = PyTuple_GetItem(specs, (Py_ssize_t)plan->screen_count);
         Screen *screen = &plan->screens[plan->screen_count++];
-        if (read_screen(spec, &plan->shape, screen) < 0 || read_kind(spec, screen) < 0) {
+        if (read_screen(spec, &plan->shape, screen) < 0 || read_kind(spec, screen) < 0
+            || share_counters(reader, screen) < 0) {
             return -1;
         }
     }

@@ -16,6 +16,7 @@ typedef struct {
 } Value;
 
 typedef struct Screen Screen;
+typedef struct Counters Counters;
 
 /* Marks the rows from `first` to before `last` that are to be looked at; returns whether there is any. */
 typedef bool Stop(const Screen *screen, const Form *form, size_t first, size_t last, uint8_t *is_stopped);
@@ -42,6 +43,10 @@ struct Screen {
     uint8_t lowest_bytes[24], highest_bytes[24];
     uint32_t year_at, month_at, day_at, hour_at;
     bool has_month_name, has_hour;
+    /* Of values that are added to an identity, see crowds.h. */
+    uint32_t operation;     /* the column that says whether one is added */
+    uint32_t most;
+    Counters *counters;     /* the only thing here that changes; not the screen's own */
 };
 
 /* Stops rows in which any cell has more than `max_bytes`. */

@@ -1,6 +1,10 @@
 """Fixtures and hooks that every test may use; each lives with the helpers it belongs to."""
 
 import signal
+from collections.abc import Iterator
+
+import pytest
+import structlog
 
 pytest_plugins = [
     # First: pytest must be told of a module before another one imports it.
@@ -18,3 +22,10 @@ pytest_plugins = [
 def pytest_configure() -> None:
     """Let Ctrl-C end what the tests start: whoever is started by a shell's ``&`` ignores it, and so do its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_log() -> Iterator[None]:
+    """Give each test a log of its own: a command called in a test leaves one that writes to its stderr."""
+    yield
+    structlog.reset_defaults()

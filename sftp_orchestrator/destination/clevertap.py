@@ -69,8 +69,6 @@ MAX_EVENT_TYPES = 512
 """Different event names of a whole account."""
 MAX_VALUE_CHARACTERS = 512
 MAX_PROPERTY_NAME_CHARACTERS = 120
-MAX_EVENT_TYPES = 512
-"""Different names of events in an account."""
 MAX_EVENT_PROPERTIES = 100
 """Over SFTP; identities, event name and time do not count."""
 MAX_PROFILE_PROPERTIES = 256

@@ -81,8 +81,8 @@ FORMAT_RULES = (
     ),
     _fixed(
         "header.delimiter",
-        "The header is a single column with another delimiter in it.",
-        "Separate columns by commas, or set `feeds.<name>.delimiter`.",
+        "The header is a single column with another delimiter in it, or a line `sep=;` that Excel alone reads.",
+        "Leave such a line out. Separate columns by commas, or set `feeds.<name>.delimiter`.",
     ),
     _fixed("header.duplicate_name", "Two columns have the same name.", "Rename or drop one."),
     _fixed("header.empty", "The first line has no column names.", "Write a header."),

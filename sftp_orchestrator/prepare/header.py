@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ MAX_COLUMNS = 1000
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """How people call them."""
+_FOR_EXCEL = re.compile(rb"\s*\"?sep=([^\w\s\"]|\t)\"?\s*", re.IGNORECASE)
+"""A line by which a spreadsheet program learns the delimiter; no other program knows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,7 @@ def parse_header(start: bytes, delimiter: str = ",") -> Header:
         raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
     header_bytes = start[skipped:end]
     newline = b"\r\n" if header_bytes.endswith(b"\r\n") else b"\n"
+    _require_no_excel_line(header_bytes)
     names = _parse_names(header_bytes, delimiter)
     check_names(names)
     _check_delimiter(names, delimiter)
@@ -97,6 +101,21 @@ def _find_end(start: bytes, offset: int) -> int | None:
             return found + 1
         offset = found + 1
     return None
+
+
+def _require_no_excel_line(first: bytes) -> None:
+    """Raise where the first record is a word to a spreadsheet program.
+
+    It is not skipped: files are sent byte for byte, and at the receiver it would be the header.
+    """
+    if (found := _FOR_EXCEL.fullmatch(first)) is None:
+        return
+    delimiter = found[1].decode()
+    hint = "have the producer leave this line out"
+    if delimiter in DELIMITER_NAMES and delimiter != ",":
+        hint += f", and set the feed's delimiter: {json.dumps(delimiter)}"
+    said = f"the first line is no header: 'sep={show(delimiter)}' tells Excel alone what separates columns"
+    raise refuse("header.delimiter", said, line=1, hint=hint)
 
 
 def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:

@@ -230,6 +230,7 @@ def test_files_of_different_kinds_are_not_mixed(tmp_path: Path, header: list[str
         (b"a,b\n1,2\n1\n", "line 3: the row has 1 fields, the header 2"),
         ("a,b\nö,ö\n".encode() + b"1,K\xf6ln\n", "line 3: the text is not UTF-8"),
         (b'a,b\n1,"2\n', "line 2: a quoted field that begins here never ends"),
+        (b"sep=;\na;b\n1;2\n", "line 1: the first line is no header: 'sep=;' tells Excel alone"),
         (b"PK\x03\x04\0\0\n", "it is no text, but a ZIP archive"),
         (",".join(f"c{n}" for n in range(1001)).encode() + b"\n1\n", "the header has 1001 columns"),
     ],

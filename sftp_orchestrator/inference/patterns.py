@@ -22,12 +22,23 @@ _MONTHS = frozenset(
 )
 _BEFORE_NUMBER = re.compile(r"([^\W\d_]+)[0-9]+$|([^\W\d_]{4,})[0-9]")
 """Letters with a number behind them; where more follows, only enough letters to be a word."""
+_PLAIN_ENDING = ".csv"
 _MAGIC = re.compile(r"([*?\[\]\\])")
 
 
 def make_patterns(names: Sequence[str]) -> list[str]:
-    """Return the patterns that fit files of these names, and later ones of the same kind; each pattern once."""
-    return list(dict.fromkeys(_make_pattern(name) for name in names))
+    """Return the patterns that fit files of these names, and later ones of the same kind; each pattern once.
+
+    What is no plain text has a second one: refused rows of it, once corrected, come back as CSV.
+    """
+    stems = [_split_ending(name) for name in names]
+    own = [_make_pattern(stem, ending) for stem, ending in stems]
+    returned = [
+        _make_pattern(stem, _PLAIN_ENDING)
+        for name, (stem, _) in zip(names, stems, strict=True)
+        if not get_format(name).is_plain_text
+    ]
+    return list(dict.fromkeys([*own, *returned]))
 
 
 def fits_everything(pattern: str) -> bool:
@@ -56,8 +67,7 @@ def _find_common(names: Sequence[str]) -> str:
     return cores[0][:common] if common else cores[0]
 
 
-def _make_pattern(name: str) -> str:
-    stem, ending = _split_ending(name)
+def _make_pattern(stem: str, ending: str) -> str:
     core = _get_core(stem)
     before = "" if stem.startswith(core) else "*"
     return f"{before}{_escape(core)}*{_escape(ending)}" if core else f"*{_escape(ending)}"

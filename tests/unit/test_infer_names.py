@@ -53,6 +53,14 @@ def test_files_of_one_kind_share_their_pattern() -> None:
     assert make_feed_name(["web_purchases_1.csv", "web_purchases_eu_1.csv"]) == "web_purchases"
 
 
+@pytest.mark.parametrize("ending", [".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".ndjson.gz", ".CSV.GZ"])
+def test_what_is_no_plain_text_has_a_pattern_for_its_refused_rows(ending: str) -> None:
+    """They come back, corrected, as plain CSV; such a file alone has the one pattern."""
+    assert make_patterns([f"customers{ending}"]) == [f"customers*{ending}", "customers*.csv"]
+    assert make_patterns([f"customers_1{ending}", "customers_2.csv"]) == [f"customers*{ending}", "customers*.csv"]
+    assert make_patterns(["customers.csv"]) == ["customers*.csv"]
+
+
 FILES = strategies.text(max_size=30).filter(lambda text: not set("/\0\n") & set(text)).map(lambda text: f"{text}.csv")
 
 

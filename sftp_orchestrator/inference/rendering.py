@@ -1,8 +1,9 @@
-"""A proposed feed entry as YAML, indented to stand below ``feeds:``; one line a column, doubts behind it. Pure."""
+"""A proposed feed entry as YAML, indented to stand below ``feeds:``; one line a column, doubts above it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator
 
 from sftp_orchestrator import units
 from sftp_orchestrator.config import yaml_text
@@ -12,12 +13,14 @@ from sftp_orchestrator.inference.patterns import fits_everything
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 
 DOUBTFUL = "doubtful"
-"""The word before what a person should look at; nothing else is called so."""
+"""The word before each reason for a person to look at the line below; nothing else is called so."""
 _NAMELESS = "no column names the events; if all are of one kind, say here which"
 _NO_OBJECT_ID = "no column looks like objectId, which the receiver's FAQ calls mandatory; map one if there is one"
 _INDENT = "  "
-_WIDEST_NAME, _WIDEST_CODE = 30, 70
+_WIDEST_NAME = 30
 """Columns are aligned up to here; what is wider stands out by itself."""
+_WIDTH = 80
+"""Of a terminal, and of comments in it."""
 
 
 def render(proposal: Proposal) -> str:
@@ -28,23 +31,42 @@ def render(proposal: Proposal) -> str:
 def _list_lines(proposal: Proposal) -> Iterator[str]:
     files = ", ".join(_show_name(name) for name in proposal.files)
     size = f"{_count(proposal.rows, 'row')}, {_count(len(proposal.columns), 'column')}"
-    yield f"{_INDENT}# Inferred from {files}: {size}."
+    yield from _say(1, f"Inferred from {files}: {size}.")
     for finding in proposal.findings:
-        yield f"{_INDENT}# {finding.severity}: {_flatten(finding.message)} ({finding.rule})"
+        yield from _say(1, f"{finding.severity}: {finding.message} ({finding.rule})")
     yield f"{_INDENT}{yaml_text.render_text(proposal.name)}:"
-    doubtful = f"{DOUBTFUL}: " if proposal.is_type_doubtful else ""
-    yield f"{_INDENT * 2}type: {proposal.type}  # {doubtful}{_flatten(proposal.reason)}"
-    doubtful = f"  # {DOUBTFUL}: it fits every file" if any(map(fits_everything, proposal.patterns)) else ""
-    yield f"{_INDENT * 2}files: {yaml_text.render_flow(list(proposal.patterns))}{doubtful}"
+    yield from _say(2, proposal.reason, is_doubtful=proposal.is_type_doubtful)
+    yield f"{_INDENT * 2}type: {proposal.type}"
+    if any(map(fits_everything, proposal.patterns)):
+        yield from _say(2, "it fits every file", is_doubtful=True)
+    yield f"{_INDENT * 2}files: {yaml_text.render_flow(list(proposal.patterns))}"
     yield from _list_dialect(proposal)
     if any(finding.rule == "event_name.no_column" for finding in proposal.findings):
-        yield f"{_INDENT * 2}# event_name: …  # {DOUBTFUL}: {_NAMELESS}"
+        yield from _say(2, _NAMELESS, is_doubtful=True)
+        yield f"{_INDENT * 2}# event_name: …"
     rules = proposal.to_feed().rules
     if rules:
+        yield from _say(2, _NO_OBJECT_ID, is_doubtful=True)
         code = yaml_text.render_flow({rule: str(severity) for rule, severity in rules.items()})
-        yield f"{_INDENT * 2}rules: {code}  # {DOUBTFUL}: {_NO_OBJECT_ID}"
+        yield f"{_INDENT * 2}rules: {code}"
     yield f"{_INDENT * 2}columns:"
     yield from _list_columns(proposal)
+
+
+def _say(level: int, text: str, *, is_doubtful: bool = False) -> Iterator[str]:
+    """Yield a comment, to stand above what it speaks of."""
+    start = f"{_INDENT * level}# "
+    said = f"{DOUBTFUL}: {text}" if is_doubtful else text
+    # A header or a cell in it may hold anything, and must not end the line.
+    flat = "".join(char if char.isprintable() else "?" for char in said)
+    yield from textwrap.wrap(
+        flat,
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=f"{start}{_INDENT}",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _list_dialect(proposal: Proposal) -> Iterator[str]:
@@ -53,10 +75,9 @@ def _list_dialect(proposal: Proposal) -> Iterator[str]:
     if feed.delimiter != Feed.model_fields["delimiter"].default:
         yield f"{_INDENT * 2}delimiter: {yaml_text.quote(feed.delimiter)}"
     if feed.encoding is not Feed.model_fields["encoding"].default:
-        guess = (
-            f"  # {DOUBTFUL}: a guess, for it is not UTF-8; {_show_word(proposal, word)}" if word is not None else ""
-        )
-        yield f"{_INDENT * 2}encoding: {feed.encoding}{guess}"
+        if word is not None:
+            yield from _say(2, f"a guess, for it is not UTF-8; {_show_word(proposal, word)}", is_doubtful=True)
+        yield f"{_INDENT * 2}encoding: {feed.encoding}"
 
 
 def _show_word(proposal: Proposal, word: Word) -> str:
@@ -68,28 +89,17 @@ def _show_word(proposal: Proposal, word: Word) -> str:
 def _list_columns(proposal: Proposal) -> Iterator[str]:
     names = [len(yaml_text.render_text(column.header)) for column in proposal.columns if column.left_out is None]
     name_width = max((width for width in names if width <= _WIDEST_NAME), default=0)
-    codes = [_render_column(column, name_width) for column in proposal.columns]
-    widths = [len(code) for code in codes if "\n" not in code and len(code) <= _WIDEST_CODE]
-    code_width = max(widths, default=0)
-    for column, code in zip(proposal.columns, codes, strict=True):
-        yield from _append(code, [_flatten(doubt) for doubt in column.doubts], code_width)
-
-
-def _append(code: str, doubts: Sequence[str], width: int) -> Iterator[str]:
-    """Yield code with the first doubt behind it, and the others below that."""
-    if not doubts:
-        yield code
-        return
-    first, *others = doubts
-    yield f"{code:{width}}  # {DOUBTFUL}: {first}"
-    start = " " * max(width, len(code.rpartition("\n")[2]))
-    yield from (f"{start}  #   {doubt}" for doubt in others)
+    for column in proposal.columns:
+        for doubt in column.doubts:
+            yield from _say(3, doubt, is_doubtful=True)
+        if column.left_out is None:
+            yield _render_column(column, name_width)
+        else:
+            yield from _say(3, f"{yaml_text.quote(column.header)}: {column.left_out}")
 
 
 def _render_column(column: ProposedColumn, name_width: int) -> str:
     start, key = _INDENT * 3, yaml_text.render_text(column.header)
-    if column.left_out is not None:
-        return f"{start}# {yaml_text.quote(column.header)}: {_flatten(column.left_out)}"
     value = yaml_text.render_flow(_list_values(column.to_column()))
     if len(key) > yaml_text.LONGEST_KEY:
         return f"{start}? {key}\n{start}: {value}"
@@ -110,8 +120,3 @@ def _count(number: int, what: str) -> str:
 
 def _show_name(name: str) -> str:
     return name if name.isprintable() else yaml_text.quote(name)
-
-
-def _flatten(text: str) -> str:
-    """Return a comment's text; a header in it may hold anything, and must not end the line."""
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -17,19 +17,13 @@ from sftp_orchestrator.prepare.inspect import inspect
 from sftp_orchestrator.prepare.reading import open_reading
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.stopping import Watch
-from tests.support.inferring import paste, propose, write_rows
+from tests.support.inferring import get_column, paste, propose, write_rows
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "map-a-file.md"
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 FIRST = 1_700_000_000
 TOO_MANY = ", more than max_bad_rows (1 %)"
 DAY_TIME = "dd/MM/yyyy HH:mm:ss"
-
-
-def _get_line(entry: str, header: str) -> str:
-    """Return the line of a column with what is said below it, and with spaces for alignment taken out."""
-    (found,) = re.findall(rf"^ +{re.escape(header)}: .+$(?:\n +#   .+$)*", entry, flags=re.MULTILINE)
-    return " ".join(re.sub(r"\n +#  ", ";", str(found)).split())
 
 
 def _write_events(path: Path, extra: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
@@ -39,7 +33,7 @@ def _write_events(path: Path, extra: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def test_a_ready_entry_is_proposed(tmp_path: Path) -> None:
-    """Kind, pattern, identity, name, time, types and date format, one line a column, doubts alone as comments."""
+    """Kind, pattern, identity, name, time, types and date format, one line a column, doubts above it as comments."""
     rows = [
         (f"{number / 100:.2f}", number, f"{number % 28 + 1:02}/11/2025 10:00:00", "true", f"{number:05}")
         for number in range(400)
@@ -49,10 +43,12 @@ def test_a_ready_entry_is_proposed(tmp_path: Path) -> None:
     assert entry == (
         "  # Inferred from purchases_2026-01-02.csv: 400 rows, 8 columns.\n"
         "  purchases:\n"
-        "    type: event  # 'event_name' looks like an event's name, 'time_stamp' its time\n"
+        "    # 'event_name' looks like an event's name, 'time_stamp' its time\n"
+        "    type: event\n"
         '    files: ["purchases*.csv"]\n'
-        '    rules: {object_id.no_column: "off"}  # doubtful: no column looks like objectId, which the receiver\'s FAQ'
-        " calls mandatory; map one if there is one\n"
+        "    # doubtful: no column looks like objectId, which the receiver's FAQ calls\n"
+        "    #   mandatory; map one if there is one\n"
+        '    rules: {object_id.no_column: "off"}\n'
         "    columns:\n"
         "      event_name: {ct_name: evtName}\n"
         "      time_stamp: {ct_name: ts, type: INTEGER}\n"
@@ -61,8 +57,9 @@ def test_a_ready_entry_is_proposed(tmp_path: Path) -> None:
         "      pieces:     {type: INTEGER}\n"
         '      delivered:  {type: DATE, date_format: "dd/MM/yyyy HH:mm:ss"}\n'
         "      gift:       {type: BOOLEAN}\n"
-        "      branch:     {type: STRING}                                    "
-        "# doubtful: 400 rows with a leading zero, which a number would lose: a code?\n"
+        "      # doubtful: 400 rows with a leading zero, which a number would lose: a\n"
+        "      #   code?\n"
+        "      branch:     {type: STRING}\n"
     )
 
 
@@ -82,10 +79,10 @@ def test_shares_are_of_all_rows_with_the_first_that_differs(tmp_path: Path) -> N
     rows[15] = ("n/a", "two\nlines", "")
     rows[-1] = (1, "two\nlines", "late")
     entry = propose(_write_events(tmp_path / "a.csv", ["pieces", "note", "rare"], rows))
-    assert _get_line(entry, "pieces") == (
+    assert get_column(entry, "pieces") == (
         'pieces: {type: INTEGER} # doubtful: 99.9 % of rows are INTEGER; first other: "n/a" in line 32'
     )
-    assert _get_line(entry, "rare") == "rare: {type: STRING}"
+    assert get_column(entry, "rare") == "rare: {type: STRING}"
 
 
 def test_strays_among_epoch_seconds_are_named(tmp_path: Path) -> None:
@@ -93,7 +90,7 @@ def test_strays_among_epoch_seconds_are_named(tmp_path: Path) -> None:
     times = {5: "abc", 700: "abc", 900: "n/a", 901: "soon", 6: "", 77: str(FIRST * 1000)}
     rows = [("Sold", times.get(number, FIRST + number), f"u{number % 7}") for number in range(10_000)]
     entry = propose(write_rows(tmp_path / "a.csv", ["event_name", "created_at", "user_id"], rows))
-    assert _get_line(entry, "created_at") == (
+    assert get_column(entry, "created_at") == (
         "created_at: {ct_name: ts, type: INTEGER} # doubtful: is this when the event happened?;"
         " 99.9 % of rows are epoch seconds;"
         ' 4 rows refused: ts is no whole number of epoch seconds; first: "abc" in lines 7 and 702, "n/a" in line 902;'
@@ -107,7 +104,7 @@ def test_strays_among_epoch_seconds_are_named(tmp_path: Path) -> None:
 def test_a_small_file_loses_its_time_to_no_stray(tmp_path: Path, header: str, stray: str) -> None:
     """One of twenty is told, with what it does to the file, and the column stays ``ts``."""
     rows = [("Sold", stray if number == 9 else FIRST + number, f"u{number % 7}") for number in range(20)]
-    line = _get_line(propose(write_rows(tmp_path / "a.csv", [header, "order_date", "user_id"], rows)), "order_date")
+    line = get_column(propose(write_rows(tmp_path / "a.csv", [header, "order_date", "user_id"], rows)), "order_date")
     assert line.startswith("order_date: {ct_name: ts, type: INTEGER} # doubtful: ")
     assert "95.0 % of rows are epoch seconds" in line
     assert " in line 11" in line
@@ -118,14 +115,14 @@ def test_times_without_strays_have_no_share(tmp_path: Path) -> None:
     """Nothing is said of what is as it should be."""
     rows = [("Sold", FIRST + number, f"u{number % 7}") for number in range(20)]
     entry = propose(write_rows(tmp_path / "a.csv", ["event_name", "ts", "user_id"], rows))
-    assert _get_line(entry, "ts") == "ts: {type: INTEGER}"
+    assert get_column(entry, "ts") == "ts: {type: INTEGER}"
 
 
 def test_a_share_is_of_the_cells_that_are_filled(tmp_path: Path) -> None:
     """Empty cells are of no type, and of no wrong one."""
     rows = [("" if number % 2 else "ten" if number == 100 else "10",) for number in range(400)]
     entry = propose(_write_events(tmp_path / "a.csv", ["pieces"], rows))
-    assert _get_line(entry, "pieces") == (
+    assert get_column(entry, "pieces") == (
         'pieces: {type: INTEGER} # doubtful: 99.5 % of filled cells are INTEGER; first other: "ten" in line 102'
     )
 
@@ -143,7 +140,7 @@ def test_a_share_is_of_the_cells_that_are_filled(tmp_path: Path) -> None:
 def test_what_most_are_of_is_told_of_text(tmp_path: Path, header: str, good: str, bad: str, said: str) -> None:
     """A type that too few are of is not proposed, and the share with the first other says why."""
     rows = [(good if number % 10 else bad,) for number in range(100)]
-    line = _get_line(propose(_write_events(tmp_path / "a.csv", [header], rows)), header)
+    line = get_column(propose(_write_events(tmp_path / "a.csv", [header], rows)), header)
     assert line.startswith(f"{header}: {{type: STRING}} # doubtful: ")
     assert line.endswith(said)
 
@@ -154,7 +151,7 @@ def test_rules_that_rows_break_are_told_on_their_columns(tmp_path: Path) -> None
     rows[3] = ("App Launched", FIRST * 1000, "null")
     rows[5] = ("Sold", FIRST * 1000, "")
     entry = propose(write_rows(tmp_path / "a.csv", ["event_name", "timestamp", "user_id"], rows))
-    identity, name, time = (_get_line(entry, header) for header in ("user_id", "event_name", "timestamp"))
+    identity, name, time = (get_column(entry, header) for header in ("user_id", "event_name", "timestamp"))
     assert 'first: "null" in line 5' in identity
     assert "1 row refused: neither identity, objectId, fbId nor gpId has a value; first: in line 7" in identity
     assert 'the event has the name of a system event; first: "App Launched" in line 5' in name
@@ -171,11 +168,11 @@ def test_properties_of_profiles_are_looked_at(tmp_path: Path) -> None:
     entry = propose(write_rows(tmp_path / "customers.csv", header, rows))
     assert (
         '10 rows: Phone is not + country code and number (write +491701234567); first: "0170 1234" in line 2'
-        in _get_line(entry, "mobile")
+        in get_column(entry, "mobile")
     )
-    assert _get_line(entry, "email") == "email: {ct_name: Email}"
-    assert 'first: "female" in line 2' in _get_line(entry, "gender")
-    assert 'MSG- flag is neither true nor false (write true or false); first: "x" in line 2' in _get_line(
+    assert get_column(entry, "email") == "email: {ct_name: Email}"
+    assert 'first: "female" in line 2' in get_column(entry, "gender")
+    assert 'MSG- flag is neither true nor false (write true or false); first: "x" in line 2' in get_column(
         entry, "MSG-sms"
     )
 
@@ -186,12 +183,12 @@ def test_several_files_are_one_evidence(tmp_path: Path) -> None:
     first = write_rows(tmp_path / "customers_1.csv", header, [(f"u{n}", "05/11/2025", n) for n in range(300)])
     others = [("n/a" if n == 3 else n, "25/11/2025", f"v{n}") for n in range(300)]
     second = write_rows(tmp_path / "customers_2.csv", header[::-1], others)
-    assert "ambiguous: MM/dd/yyyy fits as well" in _get_line(propose(first), "joined")
+    assert "ambiguous: MM/dd/yyyy fits as well" in get_column(propose(first), "joined")
     entry = propose(first, second)
     assert entry.startswith("  # Inferred from customers_1.csv, customers_2.csv: 600 rows, 3 columns.\n")
     assert 'files: ["customers*.csv"]' in entry
-    assert _get_line(entry, "joined") == "joined: {type: DATE, date_format: dd/MM/yyyy}"
-    assert _get_line(entry, "score").endswith(
+    assert get_column(entry, "joined") == "joined: {type: DATE, date_format: dd/MM/yyyy}"
+    assert get_column(entry, "score").endswith(
         '99.8 % of rows are INTEGER; first other: "n/a" in "customers_2.csv", line 5'
     )
 
@@ -199,8 +196,8 @@ def test_several_files_are_one_evidence(tmp_path: Path) -> None:
 def test_a_file_whose_name_tells_nothing_is_told_so(tmp_path: Path) -> None:
     """A pattern that fits every file is doubtful; the feed has a name all the same."""
     entry = propose(write_rows(tmp_path / "2026-01-02.csv", ["user_id"], [("u1",), ("u2",)]))
-    assert "  feed:\n    type: profile" in entry
-    assert '    files: ["*.csv"]  # doubtful: it fits every file\n' in entry
+    assert "    type: profile\n" in entry
+    assert '    # doubtful: it fits every file\n    files: ["*.csv"]\n' in entry
 
 
 @pytest.mark.parametrize(
@@ -261,7 +258,7 @@ def test_a_wide_file_is_looked_at_in_little_memory(tmp_path: Path) -> None:
     assert "  # error: 999 custom keys of a profile, 256 are taken (property.too_many)\n" in entry
     lines = [line for line in entry.splitlines() if re.match(r" +k\d+: ", line)]
     assert len(lines) == 999
-    assert sum('99.1 % of rows are INTEGER; first other: "bad" in line 2' in line for line in lines) == 20
+    assert sum('99.1 % of rows are INTEGER; first other: "bad" in line 2' in line for line in entry.splitlines()) == 20
     assert sum("{type: DATE, date_format: yyyy-MM-dd}" in line for line in lines) == 200
 
 
@@ -303,3 +300,14 @@ def test_an_interrupted_wait_interrupts_the_query(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             reading.wait_for(lambda: table.count_cells(endless), look=interrupt)
     assert threading.active_count() == threads
+
+
+def test_comments_are_no_wider_than_a_terminal(tmp_path: Path) -> None:
+    """Whatever is said stands above the line that it is of, in lines of 80 characters."""
+    rows = [("x" * 600 if number % 2 else number, f"App Launched {number}", "null") for number in range(60)]
+    path = write_rows(tmp_path / f"{'a_very_long_name_' * 4}.csv", ["pieces", "event_name", "user_id"], rows)
+    entry = propose(path)
+    comments = [line for line in entry.splitlines() if "#" in line]
+    assert len(comments) > 6
+    assert [line for line in comments if not line.lstrip().startswith("# ")] == []
+    assert [line for line in comments if len(line) > 80] == []

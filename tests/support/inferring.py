@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,22 @@ from tests.support.configuration import get_values, write_key_files
 def propose(*paths: Path) -> str:
     """Return the entry that is proposed for files of one kind."""
     return render(infer([Sample(path=path, name=path.name) for path in paths], Board()))
+
+
+def get_column(entry: str, header: str) -> str:
+    """Return on one line a column, and behind it all that is said above it.
+
+    Such as ``pieces: {type: INTEGER} # doubtful: the first thing; the second``.
+    """
+    ((above, line),) = re.findall(rf"((?:^ +# .+\n)*)^ +({re.escape(header)}: .+)$", entry, flags=re.MULTILINE)
+    said = [found.strip().removeprefix("# ") for found in unwrap(above).splitlines()]
+    comment = "; ".join(said).replace("; doubtful: ", "; ")
+    return " ".join(line.split()) + (f" # {comment}" if comment else "")
+
+
+def unwrap(entry: str) -> str:
+    """Return an entry with each comment on one line."""
+    return re.sub(r"\n +#  +", " ", entry)
 
 
 def paste(folder: Path, entry: str) -> Configuration:

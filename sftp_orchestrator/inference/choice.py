@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
-from sftp_orchestrator.inference import headers, patterns, roles
+from sftp_orchestrator.inference import headers, identities, patterns, roles
 from sftp_orchestrator.inference.column_type import LEAST_SHARE, TypeChoice, choose_type
 from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
-from sftp_orchestrator.inference.roles import Role
+from sftp_orchestrator.inference.role import Role
 from sftp_orchestrator.inference.traits import Trait
 from sftp_orchestrator.prepare.columns import list_columns
 from sftp_orchestrator.prepare.header_checks import check_header
@@ -58,7 +58,7 @@ def propose(evidence: Evidence, names: Sequence[str], written: Dialect) -> Propo
 
 
 def _choose_roles(evidence: Evidence, type_: FeedType) -> list[Role]:
-    found = roles.choose_identities(evidence, type_)
+    found = identities.choose_identities(evidence, type_)
     time = roles.choose_time(evidence)
     if type_ is FeedType.PROFILE:
         found += [time] if time is not None and time.header == clevertap.TIME else []

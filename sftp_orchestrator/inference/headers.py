@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 
 from sftp_orchestrator.destination import clevertap
+from sftp_orchestrator.inference import languages
 
 IDENTITY = "identity"
 IDENTITY_NAMES = (
     *("identity", "userid", "customerid", "clientid", "memberid", "subscriberid", "contactid", "profileid", "personid"),
-    *("accountid", "loyaltyid", "crmid", "externalid", "externaluserid", "internalid", "custid", "uid", "uuid", "guid"),
-    *("userkey", "customerkey", "customernumber", "customerno", "membernumber", "memberno", "accountnumber"),
+    *("custid", "usernumber", "customernumber", "clientnumber", "membernumber", "subscribernumber", "userkey"),
+    *("customerkey", "accountid", "loyaltyid", "crmid", "externalid", "externaluserid", "internalid", "uid", "uuid"),
+    *("guid", "accountnumber"),
 )
-"""Names of columns that say who, the surest first; written small, letters and digits alone."""
-EMAIL_NAMES = ("email", "emailaddress", "mail", "emailid", "mailaddress", "useremail", "customeremail")
+"""Names of columns that say who, the surest first; in English (``translate``), small, letters and digits alone."""
+ROW_LIKE_NAMES = frozenset({"internalid", "externalid", "uid", "uuid", "guid"})
+"""They may also be the row's own."""
+EMAIL_NAMES = (
+    *("email", "emailaddress", "mail", "emailid", "mailaddress", "useremail", "customeremail", "emailadresse"),
+    *("mailadresse", "adresseemail", "adressemail", "courriel", "correo", "correoelectronico", "indirizzoemail"),
+)
 PHONE_NAMES = (
     *("phone", "phonenumber", "phoneno", "mobile", "mobilenumber", "mobileno", "mobilephone", "msisdn", "telephone"),
-    *("cellphone", "cell", "tel", "whatsapp", "whatsappnumber", "customerphone", "userphone"),
+    *("cellphone", "cell", "tel", "whatsapp", "whatsappnumber", "customerphone", "userphone", "telefon", "handy"),
+    *("telefonnummer", "handynummer", "mobilnummer", "telefono", "telefone", "celular", "cellulare", "telefoon"),
+    *("telefoonnummer", "rufnummer"),
 )
-LIKELY_IDENTITY_NAMES = ("username", "login", "user", "customer", "member", "subscriber")
+LIKELY_IDENTITY_NAMES = ("username", "login", "user", "customer", "client", "member", "subscriber")
 """They may say who, and may be a name that several people have."""
 ROW_NAMES = ("id",)
 """In a file of profiles it says who, in one of events rather which event."""
@@ -105,28 +115,48 @@ _REFUSED = re.compile(rf"[\s(\[]*[{re.escape(clevertap.REFUSED_PROPERTY_CHARACTE
 
 
 def fold(header: str) -> str:
-    """Return a name as the tables have it: small, letters and digits alone."""
-    return re.sub(r"[\W_]+", "", header.casefold())
+    """Return a name as the tables have it: small, without accents, letters and digits alone."""
+    return re.sub(r"[\W_]+", "", _strip_accents(header.casefold()))
+
+
+def _strip_accents(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+
+
+def translate(header: str) -> str:
+    """Return the name of a column that says who as the tables have it, in English whatever language it is of."""
+    return languages.translate_person(fold(header))
 
 
 def split(header: str) -> list[str]:
     """Return the words of a name, small: ``orderID``, ``order_id`` and ``Order Id`` are the same."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", header)
-    return [word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
+    return [word for word in re.split(r"[\W_]+", _strip_accents(spaced.casefold())) if word]
 
 
 def is_code(header: str) -> bool:
     """Return whether the name says a code: its digits are no number to reckon with."""
     words = split(header)
     return bool(words) and (
-        words[-1] in _CODE_WORDS or words[0] in _CODE_FIRST_WORDS or (len(words) > 1 and words[-1] in _NUMBER_WORDS)
+        words[-1] in _CODE_WORDS
+        or words[0] in _CODE_FIRST_WORDS
+        or fold(header) in {*PHONE_NAMES, *IDENTITY_NAMES}
+        or languages.is_number_of_person(fold(header))
+        or is_numbered(header)
     )
+
+
+def is_numbered(header: str) -> bool:
+    """Return whether the name ends with a word for a number: ``order_no``, which may count pages as well."""
+    words = split(header)
+    return bool(words) and ((len(words) > 1 and words[-1] in _NUMBER_WORDS) or languages.is_number(words[-1]))
 
 
 def is_date(header: str) -> bool:
     """Return whether the name says a day or a time."""
     words = split(header)
-    return bool(words) and (words[-1] in _DATE_WORDS or words[0] in {"date", "ts", "time"} or is_time(header))
+    in_english = bool(words) and (words[-1] in _DATE_WORDS or words[0] in {"date", "ts", "time"} or is_time(header))
+    return in_english or languages.is_date(words)
 
 
 def is_time(header: str) -> bool:

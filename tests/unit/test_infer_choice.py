@@ -76,7 +76,7 @@ def test_what_the_rows_are(columns: tuple[ColumnEvidence, ...], kind: str, *, is
     [
         ((ONE_EACH, make_column("email")), "user_id", False),
         ((make_column("email"), make_column("CustomerID")), "CustomerID", False),
-        ((make_column("uid"), make_column("identity", {TEXT: 95, EMPTY: 5})), "identity", False),
+        ((make_column("uid"), make_column("identity", {TEXT: 95, EMPTY: 5})), "identity", True),
         ((make_column("user_id", {TEXT: 5, EMPTY: 95}), make_column("uid")), "uid", False),
         ((make_column("id", WHOLE), make_column("email")), "id", False),
         ((make_column("city", distinct=7), make_column("E-Mail")), "E-Mail", True),
@@ -92,6 +92,79 @@ def test_who_is_found_by_name_then_by_values(
     (chosen,) = [column for column in found.columns if column.property_name == "identity"]
     assert (chosen.header, bool(chosen.doubts)) == (identity, is_doubtful)
     assert found.findings == ()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            "Kundennr.",
+            "KUNDENNUMMER",
+            "Kunden-Nr",
+            "kunden_id",
+            "Kunde ID",
+            "Kundenkennung",
+            "Benutzer-ID",
+            "NutzerNr",
+        ),
+        *("numero_client", "Numéro de client", "N° client", "code client", "id_utilisateur", "IdentifiantClient"),
+        *("cliente_id", "id cliente", "Número de cliente", "Código del cliente", "usuario_id", "N.º cliente"),
+        *("ID do cliente", "codigo_cliente", "Numero cliente", "Codice cliente", "id_utente", "numero d'abonné"),
+        *("klantnummer", "Klant-nr", "klant_id", "gebruikers_id", "Mitgliedsnummer", "lidnummer", "Customer No."),
+    ],
+)
+@pytest.mark.parametrize("distinct", [100, 40])
+def test_numbers_of_persons_are_known_in_six_languages(header: str, distinct: int) -> None:
+    """In profiles and in events the same column says who, before any address: the two must agree."""
+    number = make_column(header, WHOLE, distinct=distinct)
+    profiles = _propose(make_column("E-Mail"), make_column("Telefon", WHOLE), make_column(header, WHOLE))
+    events = _propose(NAME, TIME, make_column("Bestell Nr", WHOLE), make_column("E-Mail", distinct=41), number)
+    assert _find(profiles, header).property_name == _find(events, header).property_name == "identity"
+    assert not _find(profiles, header).doubts
+    assert not _find(events, header).doubts
+
+
+@pytest.mark.parametrize(
+    "header", ["numero de clientes", "nombre de clients", "Kundenzahl", "clients", "customer_count"]
+)
+def test_a_count_of_persons_says_nobody(header: str) -> None:
+    """How many there are is no number of one."""
+    found = _propose(NAME, TIME, make_column(header, WHOLE, distinct=30), USER)
+    assert (_find(found, header).property_name, _find(found, header).type) == (header, "INTEGER")
+
+
+def test_the_number_of_an_order_is_nobody() -> None:
+    """In events a value that hardly any two rows share says which row it is, and one that comes again may say who."""
+    order, code = make_column("Bestell Nr", WHOLE), make_column("Depot Ref", {WHOLE: 97, EMPTY: 3}, distinct=30)
+    found = _propose(NAME, TIME, order, make_column("vorgang_code"), code)
+    assert _map(found)["Depot Ref"] == "identity"
+    assert _find(found, "Depot Ref").doubts[0] == "by its values alone: filled in 97, about 30 different in 100 rows"
+    nobody = _propose(NAME, TIME, order, make_column("vorgang_code"), make_column("Artikelnr", WHOLE, distinct=30))
+    assert [finding.rule for finding in nobody.findings] == ["identity.no_column"]
+
+
+@pytest.mark.parametrize("name", ["uuid", "uid", "id"])
+def test_an_id_that_every_event_has_of_its_own_gives_way(name: str) -> None:
+    """Where another column may say who it does; where none may, the doubt is told."""
+    own = make_column(name)
+    assert _map(_propose(NAME, TIME, own, make_column("email", distinct=9)))["email"] == "identity"
+    alone = _find(_propose(NAME, TIME, own), name)
+    assert (alone.property_name, alone.doubts) == (
+        "identity",
+        ("nearly every row has another value: is it a person's, or the row's own?",),
+    )
+    assert _map(_propose(NAME, TIME, make_column(name, distinct=40)))[name] == "identity"
+
+
+def test_other_candidates_are_named() -> None:
+    """Where the choice is doubtful, or rows have nobody by it, what else may say who is told with its evidence."""
+    number = make_column("Kundennr", {WHOLE: 95, EMPTY: 5}, distinct=40)
+    found = _propose(
+        NAME, TIME, number, make_column("E-Mail", distinct=38), make_column("Telefon", {TEXT: 90, EMPTY: 10})
+    )
+    others = "'E-Mail' (about 38 different, always filled), 'Telefon' (about 90 different, 10 rows empty)"
+    said = f"what else may say who: {others}; profiles and events must have the same"
+    assert _find(found, "Kundennr").doubts == (said,)
 
 
 def test_no_more_are_different_than_there_are() -> None:
@@ -159,6 +232,34 @@ def test_a_date_cannot_be_ts(header: str) -> None:
     assert found.property_name != "ts"
     assert "a date cannot be ts" in found.doubts[0]
     assert "have the producer add a column of them, in UTC, as 'ts'" in found.doubts[0]
+
+
+CLOCK = date("dd/MM/yyyy HH:mm:ss")
+
+
+@pytest.mark.parametrize(
+    "header", ["Bestelldatum", "fecha del pedido", "data_ordine", "Date de commande", "Vorgang", "x"]
+)
+def test_the_only_date_with_a_time_may_be_meant_for_ts(header: str) -> None:
+    """By its cells, whatever it is called: it stays a date, with the advice that any other has."""
+    found = _propose(NAME, make_column("Geburtsdatum", ISO), make_column(header, CLOCK), USER)
+    assert (_find(found, header).type, _find(found, header).date_format) == ("DATE", "dd/MM/yyyy HH:mm:ss")
+    assert "a date cannot be ts" in _find(found, header).doubts[0]
+    assert not _find(found, "Geburtsdatum").doubts
+
+
+def test_of_two_dates_with_a_time_none_is_chosen_by_its_cells() -> None:
+    """Which of them says when it happened nobody can tell."""
+    found = _propose(NAME, make_column("x", CLOCK), make_column("y", CLOCK), USER)
+    assert not [column for column in found.columns if column.doubts]
+
+
+def test_a_shops_orders_are_events() -> None:
+    """Orders that say who and when in German are events without an event's name, as they are in English."""
+    columns = (make_column("Bestell Nr", WHOLE), make_column("Kundennr.", WHOLE, distinct=30))
+    found = _propose(*columns, make_column("Bestelldatum", CLOCK))
+    assert (found.type, found.is_type_doubtful) == ("event", True)
+    assert _map(found) == {"Kundennr.": "identity"}
 
 
 @pytest.mark.parametrize("header", ["time_stamp", "created_at"])

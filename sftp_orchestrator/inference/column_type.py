@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sftp_orchestrator import units
+from sftp_orchestrator.config import yaml_text
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.inference import headers
 from sftp_orchestrator.inference.evidence import ColumnEvidence
@@ -60,13 +61,18 @@ def choose_type(column: ColumnEvidence) -> TypeChoice:
 def _find_code(column: ColumnEvidence) -> TypeChoice | None:
     """Return STRING where digits are a code by the column's name, or begin with a zero that a number would lose."""
     numbers = _share(column, column.count_type(DataType.FLOAT))
-    if headers.is_code(column.header):
+    if headers.is_code(column.header) and not _is_counted(column):
         said = "numbers alone, but by its name a code: STRING keeps it as it is"
         return TypeChoice(doubts=(said,) if numbers >= LEAST_SHARE else ())
     if padded := column.count(Trait.PADDED):
         said = f"{_say_rows(padded)} with a leading zero, which a number would lose: a code?"
         return TypeChoice(doubts=(said,) if numbers >= WORTH_TELLING else ())
     return None
+
+
+def _is_counted(column: ColumnEvidence) -> bool:
+    """Return whether its type in a table outweighs a name that may be a code's: ``page_no``, but not ``order_no``."""
+    return column.is_number and headers.is_perhaps_code(column.header)
 
 
 def _find_best(column: ColumnEvidence) -> _Candidate:
@@ -119,6 +125,11 @@ def _choose_number(column: ColumnEvidence, best: _Candidate) -> TypeChoice:
             doubts.append(f"{seems} {unit}: a date takes seconds, divided by {units.format_count(factor)}")
     if exponents := column.count(Trait.EXPONENT):
         doubts.append(f"{_say_rows(exponents)} with an exponent, such as 1e5: a code?")
+    if headers.is_code(column.header):
+        doubts.append("a number by its type in the file, perhaps a code by its name: STRING if it is one")
+    if best.type is DataType.FLOAT and column.mixed is not None:
+        whole, pointed = map(yaml_text.quote, column.mixed)
+        doubts.append(f"whole numbers in {whole}, with a decimal point in {pointed}: FLOAT takes both")
     return TypeChoice(type=best.type, doubts=tuple(doubts), almost=_find_whole(column, best))
 
 

@@ -27,6 +27,10 @@ class ColumnEvidence:
     """about how many different values there are, within about a tenth; of several files the sum"""
     moment_format: str | None = None
     """of moments in a table, which become what the feed asks for, ``ts`` too: the ``date_format`` that keeps most"""
+    is_number: bool = False
+    """by its type in the table, or in all of them"""
+    mixed: tuple[str, str] | None = None
+    """of several files one where its numbers are whole, and one where they are written with a point"""
 
     @property
     def rows(self) -> int:
@@ -110,7 +114,11 @@ def gather(sample: Sample, text: Text, workshop: Workshop) -> FileEvidence:
         distinct[count.position] += count.distinct if count.trait else 0
     columns = (
         ColumnEvidence(
-            header=header, traits=traits[place], distinct=distinct[place], moment_format=text.moments.get(header)
+            header=header,
+            traits=traits[place],
+            distinct=distinct[place],
+            moment_format=text.moments.get(header),
+            is_number=header in text.numbers,
         )
         for place, header in enumerate(reading.header.names)
     )
@@ -136,22 +144,32 @@ def follow(sample: Sample, reading: Reading, board: Board, phase: Phase) -> Call
 
 def merge(files: Sequence[FileEvidence]) -> Evidence:
     """Return the evidence of all files together, which have the same columns, by column. Pure."""
-    by_header = {
-        column.header: [found for file in files for found in file.columns if found.header == column.header]
+    found = {
+        column.header: [
+            (file.sample.name, one) for file in files for one in file.columns if one.header == column.header
+        ]
         for column in files[0].columns
     }
-    return Evidence(columns=tuple(_merge_column(header, found) for header, found in by_header.items()))
+    return Evidence(columns=tuple(_merge_column(header, by_file) for header, by_file in found.items()))
 
 
-def _merge_column(header: str, found: Sequence[ColumnEvidence]) -> ColumnEvidence:
+def _merge_column(header: str, by_file: Sequence[tuple[str, ColumnEvidence]]) -> ColumnEvidence:
     traits: Counter[int] = Counter()
-    for one in found:
+    for _, one in by_file:
         traits.update(one.traits)
     # What is text in one file is a date only where its cells say so.
-    formats = {one.moment_format for one in found}
+    formats = {one.moment_format for _, one in by_file}
     return ColumnEvidence(
         header=header,
         traits=dict(traits),
-        distinct=sum(one.distinct for one in found),
+        distinct=sum(one.distinct for _, one in by_file),
         moment_format=formats.pop() if len(formats) == 1 else None,
+        is_number=all(one.is_number for _, one in by_file),
+        mixed=_find_mixed(by_file),
     )
+
+
+def _find_mixed(by_file: Sequence[tuple[str, ColumnEvidence]]) -> tuple[str, str] | None:
+    pointed = [name for name, one in by_file if one.count(Trait.FLOAT)]
+    whole = [name for name, one in by_file if one.count(_OF_TYPE[DataType.LONG]) and not one.count(Trait.FLOAT)]
+    return (whole[0], pointed[0]) if whole and pointed else None

@@ -136,18 +136,25 @@ def split(header: str) -> list[str]:
 
 def is_code(header: str) -> bool:
     """Return whether the name says a code: its digits are no number to reckon with."""
-    words = split(header)
+    return _is_surely_code(header) or _is_numbered(header)
+
+
+def is_perhaps_code(header: str) -> bool:
+    """Return whether the name says a code by nothing but a word for a number, which may count: ``page_no``."""
+    return _is_numbered(header) and not _is_surely_code(header) and not languages.is_thing(split(header))
+
+
+def _is_surely_code(header: str) -> bool:
+    words, folded = split(header), fold(header)
     return bool(words) and (
         words[-1] in _CODE_WORDS
         or words[0] in _CODE_FIRST_WORDS
-        or fold(header) in {*PHONE_NAMES, *IDENTITY_NAMES}
-        or languages.is_number_of_person(fold(header))
-        or is_numbered(header)
+        or folded in {*PHONE_NAMES, *IDENTITY_NAMES}
+        or languages.is_number_of_person(folded)
     )
 
 
-def is_numbered(header: str) -> bool:
-    """Return whether the name ends with a word for a number: ``order_no``, which may count pages as well."""
+def _is_numbered(header: str) -> bool:
     words = split(header)
     return bool(words) and ((len(words) > 1 and words[-1] in _NUMBER_WORDS) or languages.is_number(words[-1]))
 

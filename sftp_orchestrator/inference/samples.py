@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sftp_orchestrator.config.model import Column, Encoding, Feed
@@ -61,17 +61,18 @@ class Workshop:
             SourceChanged: it was written to meanwhile.
             LocalFault: it cannot be read, or memory or disk ran out.
         """
-        text = self.unpack_for(sample, make_neutral_feed(written, {}))
+        text = self.unpack_for(sample, make_neutral_feed(written, {}), asks_numbers=True)
         if not text.moments:
             return text
         text.path.unlink()
-        return self.unpack_for(sample, make_neutral_feed(written, text.moments))
+        again = self.unpack_for(sample, make_neutral_feed(written, text.moments))
+        return replace(again, numbers=text.numbers)
 
-    def unpack_for(self, sample: Sample, feed: Feed) -> Text:
+    def unpack_for(self, sample: Sample, feed: Feed, *, asks_numbers: bool = False) -> Text:
         """Return a file as the text that ``feed`` makes of it; raises as ``unpack``."""
         outlet = Path(tempfile.mkdtemp(dir=self.scratch))
         with naming(sample), self._show(sample) as watch:
-            return unpack(sample.path, sample.name, feed, outlet=outlet, watch=watch)
+            return unpack(sample.path, sample.name, feed, outlet=outlet, watch=watch, asks_numbers=asks_numbers)
 
     @contextmanager
     def open(self, sample: Sample, text: Text) -> Iterator[Reading]:

@@ -18,7 +18,7 @@ import pytest
 from sftp_orchestrator.config.model import DELIMITERS, Encoding
 from sftp_orchestrator.errors import ConfigurationError, InputRefused
 from sftp_orchestrator.inference.dialect import find_delimiter
-from tests.support.inferring import paste, propose, unwrap, write_rows
+from tests.support.inferring import get_column, paste, propose, unwrap, write_rows
 from tests.support.service import call
 
 FIRST = 1_700_000_000
@@ -146,6 +146,42 @@ def test_moments_of_a_table_become_ts_or_dates(tmp_path: Path) -> None:
     assert "      time_stamp: {ct_name: ts, type: INTEGER}\n" in entry
     assert "      delivered:  {type: DATE, date_format: yyyy-MM-dd}\n" in entry
     assert "      noted:      {type: DATE, date_format: \"yyyy-MM-dd'T'HH:mm:ss\"}\n" in entry
+
+
+NUMBERS = {"page_no": 7, "order_no": 70, "zip": 4109, "user_id": 5}
+
+
+@pytest.mark.parametrize("name", ["visits.parquet", "visits.jsonl", "visits.jsonl.gz"])
+def test_the_type_of_a_table_is_evidence(tmp_path: Path, name: str) -> None:
+    """A number that may count is one, whatever its name says; a code that no one reckons with stays text."""
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        values = ", ".join(f"{value} + range AS {key}" for key, value in NUMBERS.items())
+        _copy(path, f"SELECT {values}, '12' AS house_no FROM range(30)")  # noqa: S608 - numbers of ours
+    else:
+        rows = [{**{key: value + n for key, value in NUMBERS.items()}, "house_no": "12"} for n in range(30)]
+        text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    entry = propose(path)
+    assert get_column(entry, "page_no") == (
+        "page_no: {type: INTEGER} # doubtful: a number by its type in the file, perhaps a code by its name:"
+        " STRING if it is one"
+    )
+    assert get_column(entry, "user_id") == "user_id: {ct_name: identity}"
+    for header in ("order_no", "zip", "house_no"):
+        assert get_column(entry, header).startswith(f"{header}: {{type: STRING}} # doubtful: numbers alone, but by")
+
+
+def test_whole_numbers_in_one_file_and_fractions_in_another_are_told(tmp_path: Path) -> None:
+    """A type fits all files; which file has which is told by name."""
+    _copy(tmp_path / "sales_1.parquet", "SELECT 'u' || range AS user_id, range AS price FROM range(30)")
+    _copy(tmp_path / "sales_2.parquet", "SELECT 'v' || range AS user_id, range + 0.5 AS price FROM range(30)")
+    entry = propose(tmp_path / "sales_1.parquet", tmp_path / "sales_2.parquet")
+    assert get_column(entry, "price") == (
+        'price: {type: FLOAT} # doubtful: whole numbers in "sales_1.parquet", with a decimal point in'
+        ' "sales_2.parquet": FLOAT takes both'
+    )
+    assert get_column(propose(tmp_path / "sales_2.parquet"), "price") == "price: {type: FLOAT}"
 
 
 def test_a_day_of_a_table_as_time_is_told(tmp_path: Path) -> None:

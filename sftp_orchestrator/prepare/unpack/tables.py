@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,24 @@ from sftp_orchestrator.prepare.unpack.formats import Content
 
 _MAX_OBJECT_BYTES = 4_000_000
 """Of one line of JSON; a row of CSV may be as long."""
+_LINES = f"read_json_objects(?, format = 'newline_delimited', maximum_object_size = {_MAX_OBJECT_BYTES})"
+"""The source of JSON lines, of which the path is the parameter."""
 _MOMENTS = ("DATE", "TIMESTAMP")
+_NUMBERS = (
+    *(
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "UHUGEINT",
+    ),
+    *("FLOAT", "DOUBLE", "DECIMAL"),
+)
 _BINARY = ("BLOB", "BIT", "GEOMETRY")
 
 
@@ -33,15 +50,25 @@ class _Column:
     """SQL over ``source``"""
     moment_format: str | None = None
     """of a column of moments: the ``date_format`` that keeps most of them"""
+    is_number: bool = False
+    """by its type; of JSON it is not looked at"""
 
 
-def write_table(
-    path: Path, target: Path, content: Content, feed: Feed, *, cancelled: Callable[[], bool]
-) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class Types:
+    """What the types of a table say of its columns, by name."""
+
+    moments: Mapping[str, str]
+    """those that hold moments, each with the format that keeps most of them"""
+    numbers: frozenset[str]
+    """those that hold numbers; of JSON it is not known"""
+
+
+def write_table(path: Path, target: Path, content: Content, feed: Feed, *, cancelled: Callable[[], bool]) -> Types:
     """Write a Parquet file or JSON lines to ``target`` as CSV with a header, commas and LF; rows keep their order.
 
     Moments become what the feed's columns ask for: epoch seconds for ``ts`` and UNIX, else the ``date_format``. Return
-    the columns that hold such, each with the format that keeps most of them.
+    what the types of the columns say.
 
     Raises:
         Refused: it is damaged, or holds what CSV cannot: nested or binary values.
@@ -62,7 +89,29 @@ def write_table(
         texts = ", ".join(column.text for column in columns)
         query = f"SELECT {texts} FROM {source}"  # noqa: S608 - names are quoted
         copy_to_csv(connection, query, [column.name for column in columns], target, [str(path)])
-    return {column.name: column.moment_format for column in columns if column.moment_format is not None}
+    return Types(
+        moments={column.name: column.moment_format for column in columns if column.moment_format is not None},
+        numbers=frozenset(column.name for column in columns if column.is_number),
+    )
+
+
+def find_json_numbers(path: Path, *, folder: Path, cancelled: Callable[[], bool]) -> frozenset[str]:
+    """Return the keys of JSON lines whose values are numbers and nothing else, ``null`` aside; reads the file once.
+
+    Raises:
+        Refused: it is damaged.
+        LocalFault: memory or disk ran out.
+        Stopped: ``cancelled`` said so.
+    """
+    with open_duckdb(path.name, "format.broken", folder=folder, cancelled=cancelled) as connection:
+        found = connection.execute(
+            f"""SELECT key FROM (SELECT unnest(keys) AS key, unnest(list_transform(keys,
+                    lambda key: json_type(json, '/' || replace(replace(key, '~', '~0'), '/', '~1')))) AS kind
+                FROM (SELECT json, json_keys(json) AS keys FROM {_LINES})) WHERE kind <> 'NULL'
+                GROUP BY key HAVING bool_and(kind IN ('BIGINT', 'UBIGINT', 'DOUBLE'))""",  # noqa: S608 - no input in it
+            [str(path)],
+        ).fetchall()
+    return frozenset(key for (key,) in found)
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, path: str, feed: Feed) -> tuple[str, list[_Column]]:
@@ -70,7 +119,12 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: str, feed: Feed) 
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}", [path]).fetchall()  # noqa: S608 - no input in it
     imported = list_columns([name for name, *_ in described], feed)
     return source, [
-        _Column(name=column.original, text=_get_text(column, kind), moment_format=_get_moment_format(kind))
+        _Column(
+            name=column.original,
+            text=_get_text(column, kind),
+            moment_format=_get_moment_format(kind),
+            is_number=kind.startswith(_NUMBERS),
+        )
         for column, (_, kind, *_) in zip(imported, described, strict=True)
     ]
 
@@ -97,7 +151,7 @@ def _get_moment_format(kind: str) -> str | None:
 
 
 def _read_json(connection: duckdb.DuckDBPyConnection, path: str, _feed: Feed) -> tuple[str, list[_Column]]:
-    lines = f"read_json_objects(?, format = 'newline_delimited', maximum_object_size = {_MAX_OBJECT_BYTES})"
+    lines = _LINES
     other = connection.execute(
         f"SELECT min(number) FROM (SELECT row_number() OVER () AS number, json FROM {lines})"  # noqa: S608 - no input in it
         " WHERE json_type(json) <> 'OBJECT'",

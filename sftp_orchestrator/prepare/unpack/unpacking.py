@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, get_format
 from sftp_orchestrator.prepare.unpack.streams import HashedFile, is_utf8, write_text
-from sftp_orchestrator.prepare.unpack.tables import write_table
+from sftp_orchestrator.prepare.unpack.tables import Types, find_json_numbers, write_table
 
 _UNPACKED_NAME = "unpacked.csv"
 _INFLATED_NAME = "inflated"
@@ -32,6 +33,8 @@ class Text:
     """of what it was made; None where it is the file itself"""
     moments: Mapping[str, str] = field(default_factory=dict)
     """columns of a table that hold moments, which become what the feed asks for; with the format that keeps most"""
+    numbers: frozenset[str] = frozenset()
+    """columns of a table that hold numbers by their type; of JSON only where it was asked for"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,10 @@ class Original:
     sha256: str
 
 
-def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch) -> Text:
+def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, asks_numbers: bool = False) -> Text:
     """Return ``path``, which its producer called ``name``, as text; where it is none yet, as a new file in ``outlet``.
+
+    Which values of JSON are numbers takes a further look, and is told where ``asks_numbers``.
 
     Raises:
         Refused: it is not what its name or the feed says, damaged, cut off, or nothing that CSV can hold.
@@ -59,12 +64,12 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch) -> 
     before = get_fingerprint(path)
     source = HashedFile(path, watch)
     target = outlet / _UNPACKED_NAME
-    moments: Mapping[str, str] = {}
+    types = Types(moments={}, numbers=frozenset())
     try:
         if format_.content is Content.TEXT:
             write_text(source, target, format_.compression, encoding)
         else:
-            moments = _write_table(path, source, target, format_, feed, watch)
+            types = _write_table(path, source, target, format_, feed, watch, asks_numbers=asks_numbers)
         digest = source.finish()
     except Refused as refused:
         _require_same(path, before, refused)
@@ -73,7 +78,7 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch) -> 
         source.close()
     _require_same(path, before, None)
     original = Original(fingerprint=before, sha256=digest)
-    return Text(path=target, delimiter=delimiter, original=original, moments=moments)
+    return Text(path=target, delimiter=delimiter, original=original, moments=types.moments, numbers=types.numbers)
 
 
 def _require_same(path: Path, before: Fingerprint, refused: Refused | None) -> None:
@@ -94,8 +99,8 @@ def _is_ours(path: Path, format_: Format, feed: Feed) -> bool:
 
 
 def _write_table(
-    path: Path, source: HashedFile, target: Path, format_: Format, feed: Feed, watch: Watch
-) -> dict[str, str]:
+    path: Path, source: HashedFile, target: Path, format_: Format, feed: Feed, watch: Watch, *, asks_numbers: bool
+) -> Types:
     inflated = target.with_name(_INFLATED_NAME)
     if format_.compression is Compression.NONE:
         source.finish()
@@ -105,6 +110,10 @@ def _write_table(
         table = path if format_.compression is Compression.NONE else inflated
         # What DuckDB makes of it is known only at its end: as many bytes at least, as a rule.
         with space.reserve(target.parent, table.stat().st_size):
-            return write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
+            types = write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
+        if asks_numbers and format_.content is Content.JSON_LINES:
+            numbers = find_json_numbers(table, folder=target.parent, cancelled=watch.cancelled)
+            return dataclasses.replace(types, numbers=numbers)
+        return types
     finally:
         inflated.unlink(missing_ok=True)

@@ -100,7 +100,7 @@ def _look_at(file: FileEvidence, proposal: Proposal, evidence: Evidence, worksho
     checks = [
         check
         for check in (*list_checks(columns, feed, now=now, retention_days=None), *_check_empty_time(columns, feed))
-        if not _is_settled(check, evidence) and not _is_explained(check, proposal)
+        if not is_settled(check, evidence) and not _is_explained(check, proposal)
     ]
     if not checks:
         return
@@ -130,7 +130,7 @@ def _check_empty_time(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator
         yield Check(rule=EMPTY_TIME, severity=EMPTY_TIME.severity, column=time, screen=screen, broken=broken)
 
 
-def _is_settled(check: Check, evidence: Evidence) -> bool:
+def is_settled(check: Check, evidence: Evidence) -> bool:
     """Return whether the first look has shown already that every cell is of its type."""
     column = check.column
     if column is None or column.type is DataType.STRING or check.rule.id != TYPE_RULES[column.type]:

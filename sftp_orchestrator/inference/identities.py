@@ -138,7 +138,7 @@ def _list_by_values(evidence: Evidence, type_: FeedType) -> list[ColumnEvidence]
         and _is_free(column.header)
     ]
     if type_ is FeedType.PROFILE:
-        able = [column for column in fitting if column.filled == column.rows and _tells_apart(column)]
+        able = [column for column in fitting if column.filled == column.rows and tells_apart(column)]
         return sorted(able, key=lambda column: not headers.is_code(column.header))
     return [
         column
@@ -156,13 +156,14 @@ def _is_free(header: str) -> bool:
     return headers.fold(header) not in known | {*headers.EVENT_NAMES, *headers.TIME_NAMES}
 
 
-def _tells_apart(column: ColumnEvidence) -> bool:
+def tells_apart(column: ColumnEvidence) -> bool:
+    """Return whether nearly every row that has a value has another."""
     return column.distinct >= _DIFFERENT * column.filled
 
 
 def _is_different(column: ColumnEvidence) -> bool:
     """Return whether nearly every row has another value, in rows enough to tell."""
-    return column.filled >= _ENOUGH_ROWS and _tells_apart(column)
+    return column.filled >= _ENOUGH_ROWS and tells_apart(column)
 
 
 def _is_repeating(column: ColumnEvidence) -> bool:

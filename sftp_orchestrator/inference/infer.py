@@ -12,6 +12,8 @@ from sftp_orchestrator.inference.evidence import FileEvidence, gather, merge
 from sftp_orchestrator.inference.proposal import Proposal
 from sftp_orchestrator.inference.remarks import add_remarks
 from sftp_orchestrator.inference.samples import Sample, Workshop, naming, require_same_columns
+from sftp_orchestrator.inference.suggestions import add_suggestions
+from sftp_orchestrator.inference.whole import choose_key, look_at_whole
 from sftp_orchestrator.prepare.unpack.unpacking import Text
 from sftp_orchestrator.progress import Board
 
@@ -34,7 +36,9 @@ def infer(samples: Sequence[Sample], board: Board) -> Proposal:
         evidence = merge(files)
         proposal = propose(evidence, [sample.name for sample in samples], written)
         troubles = look_closer(proposal, evidence, files, workshop)
-    return add_remarks(proposal, evidence, troubles)
+        found = look_at_whole(proposal, evidence, files, workshop)
+    proposal = add_remarks(proposal, evidence, troubles)
+    return add_suggestions(proposal, choose_key(proposal, evidence), found)
 
 
 def _gather(sample: Sample, text: Text, workshop: Workshop) -> FileEvidence:

@@ -40,6 +40,17 @@ class ProposedColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """What a person may want of the feed, and why; nothing of it holds unless he says so."""
+
+    reason: str
+    key: str = ""
+    """of the feed; empty where there is nothing to write"""
+    value: str = ""
+    """in YAML"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Proposal:
     """One feed entry."""
 
@@ -57,6 +68,7 @@ class Proposal:
     columns: tuple[ProposedColumn, ...]
     findings: tuple[Finding, ...] = ()
     """what the header breaks with this feed, whatever is in the rows"""
+    suggestions: tuple[Suggestion, ...] = ()
 
     def to_feed(self, *, almost: bool = False) -> Feed:
         """Return the feed as the configuration would have it; with ``almost`` by the types that most cells are of."""

@@ -49,6 +49,10 @@ def _list_lines(proposal: Proposal) -> Iterator[str]:
         yield from _say(2, _NO_OBJECT_ID, is_doubtful=True)
         code = yaml_text.render_flow({rule: str(severity) for rule, severity in rules.items()})
         yield f"{_INDENT * 2}rules: {code}"
+    for suggestion in proposal.suggestions:
+        yield from _say(2, suggestion.reason, is_doubtful=True)
+        if suggestion.key:
+            yield f"{_INDENT * 2}# {suggestion.key}: {suggestion.value}"
     yield f"{_INDENT * 2}columns:"
     yield from _list_columns(proposal)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare.comparing import Compared, compare
 from sftp_orchestrator.prepare.duck import copy_to_csv
 from sftp_orchestrator.prepare.duplicates import Repeated, find_repeated
 from sftp_orchestrator.prepare.examine import Count, Examination
@@ -170,6 +171,12 @@ class Table:
         )
         self._require_rows(repeated.read, kept)
         return repeated
+
+    def compare(self, *, key: Sequence[str], moment: str, rows: int) -> Compared:
+        """Compare the first ``rows`` with those before them; see ``comparing.compare``."""
+        self._keep_order()
+        cells = [f"c{place}" for place in range(self._width)]
+        return compare(self._connection, self._from(), str(self._path), cells=cells, key=key, moment=moment, rows=rows)
 
     def _require_rows(self, read: int, expected: int | None = None) -> None:
         wanted = self._rows if expected is None else expected

@@ -15,9 +15,9 @@ from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import ConfigurationError, InputRefused
 from sftp_orchestrator.prepare.inspect import inspect
 from sftp_orchestrator.prepare.reading import open_reading
-from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.prepare.stopping import Watch
-from tests.support.inferring import get_column, paste, propose, write_rows
+from tests.support.inferring import get_column, paste, propose, unwrap, write_rows
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "map-a-file.md"
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -283,6 +283,80 @@ def test_a_proposed_feed_lets_a_dirty_file_pass_but_for_its_bad_rows(tmp_path: P
     errors = {tally.rule: tally.rows for tally in found.tallies if tally.severity is Severity.ERROR}
     assert errors == {"type.integer": 1, "type.date": 1}
     assert entry.count("doubtful: 99.") == 2
+    assert "# doubtful: 0.2 % of rows (2) are refused by the rules together, no more than" in unwrap(entry)
+
+
+def test_what_comes_twice_or_out_of_order_is_told_with_the_keys_that_help(tmp_path: Path) -> None:
+    """Each as a comment that loads once it is uncommented, and then the file is sent without what was told."""
+    rows = [("Sold", FIRST + number, f"u{number % 7}", f"A{number}") for number in range(1000)]
+    rows[10], rows[500] = rows[500], rows[10]
+    path = write_rows(tmp_path / "a.csv", ["event_name", "ts", "user_id", "Order No"], [*rows, *rows[:50]])
+    entry = propose(path)
+    assert (
+        "    # doubtful: 4.7 % of rows (50) repeat an earlier one in every column, and the receiver takes each for an"
+        " event: to leave them out, uncomment this\n"
+        '    # deduplicate: {columns: ["event_name", "ts", "user_id", "Order No"]}\n'
+    ) in unwrap(entry)
+    assert (
+        "    # doubtful: 51.4 % of rows (540) are earlier than one before: to have the oldest sent first,"
+        " uncomment this\n    # sort_by_time: true\n"
+    ) in unwrap(entry)
+    uncommented = re.sub(r"# (deduplicate|sort_by_time):", r"\1:", entry)
+    (feed,) = paste(tmp_path, uncommented).feeds.values()
+    found = inspect(path, feed, now=NOW, outlet=tmp_path)
+    assert (found.duplicate_rows, found.records) == (50, 1000)
+    times = [line.split(",")[1] for line in found.path.read_text().splitlines()[1:]]
+    assert times == sorted(times)
+
+
+def test_what_differs_in_any_column_comes_not_twice(tmp_path: Path) -> None:
+    """The key is proposed where it finds what is equal throughout, and no more; of what is in order nothing is said."""
+    rows = [("Sold", FIRST + number, f"u{number % 7}", f"article {number}") for number in range(100)]
+    header = ["event_name", "ts", "user_id", "name"]
+    split = [*rows, (*rows[-1][:3], "another article")]
+    assert "# deduplicate" not in propose(write_rows(tmp_path / "a.csv", header, split))
+    entry = propose(write_rows(tmp_path / "b.csv", header, [*split, split[-1]]))
+    assert '    # deduplicate: {columns: ["event_name", "ts", "user_id", "name"]}\n' in entry
+    assert "sort_by_time" not in entry
+
+
+def test_times_that_are_no_ts_yet_are_compared_as_well(tmp_path: Path) -> None:
+    """The order of dates is told; that it takes a ``ts`` to sort them, too."""
+    rows = [("Sold", f"{30 - number:02}/11/2025 10:00:00", f"u{number % 7}") for number in range(25)]
+    entry = propose(write_rows(tmp_path / "a.csv", ["event_name", "Bestelldatum", "Kundennr"], rows))
+    assert (
+        "96.0 % of rows (24) are earlier than one before: to have the oldest sent first, once a column is ts,"
+        in unwrap(entry)
+    )
+    assert "a date cannot be ts" in get_column(entry, "Bestelldatum")
+
+
+def test_of_profiles_neither_is_told(tmp_path: Path) -> None:
+    """They are upserted."""
+    rows = [(f"u{number}", FIRST - number) for number in range(100)]
+    entry = propose(write_rows(tmp_path / "a.csv", ["user_id", "ts"], [*rows, rows[0]]))
+    assert "deduplicate" not in entry
+    assert "sort_by_time" not in entry
+
+
+def test_rules_that_each_refuse_few_rows_are_told_together(tmp_path: Path) -> None:
+    """Of several files the worst is named: each stands for itself, and of such a file no row is sent."""
+    good = [(f"u{number}", number, "2025-11-30", "true") for number in range(1000)]
+    bad: list[tuple[object, ...]] = [(f"v{number}", number, "2025-11-30", "true") for number in range(1000)]
+    for number in range(4):
+        bad[number] = (f"v{number}", "x", "2025-11-30", "true")
+        bad[100 + number] = (f"v{100 + number}", 1, "soon", "true")
+        bad[200 + number] = (f"v{200 + number}", 1, "2025-11-30", "perhaps")
+    header = ["user_id", "score", "joined", "gift"]
+    first, second = (write_rows(tmp_path / f"c_{n}.csv", header, rows) for n, rows in ((1, good), (2, bad)))
+    told = "(12) are refused by the rules together, more than max_bad_rows (1 %): such a file is not sent at all\n"
+    assert f"    # doubtful: 1.2 % of rows {told}" in unwrap(propose(second))
+    assert f'    # doubtful: 1.2 % of rows of "c_2.csv" {told}' in unwrap(propose(first, second))
+    assert "refused by the rules" not in propose(first)
+    (feed,) = paste(tmp_path, propose(second)).feeds.values()
+    with pytest.raises(RowsRefused) as caught:
+        inspect(second, feed, now=NOW, outlet=tmp_path)
+    assert caught.value.refused_rows == 12
 
 
 def test_an_interrupted_wait_interrupts_the_query(tmp_path: Path) -> None:

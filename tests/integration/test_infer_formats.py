@@ -226,7 +226,7 @@ def test_an_export_of_a_shop_says_what_it_lacks(tmp_path: Path) -> None:
         entry
     )
     assert '    files: ["orders*.csv"]\n    # doubtful: no column names the events; ' in entry
-    assert "    # event_name: …\n    columns:\n" in entry
+    assert "    # event_name: …\n" in entry
     filled = entry.replace("# event_name: …", 'event_name: "Ordered"')
     (feed,) = paste(tmp_path, filled).feeds.values()
     assert feed.event_name == "Ordered"

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.ledger_url import SQLITE, hide_password, hide_password_in
 from sftp_orchestrator.errors import LocalFault
-from sftp_orchestrator.workspace import give_to_owner
+from sftp_orchestrator.workspace import Workspace, give_to_owner
 
 LEDGER_FILE = "ledger.db"
 BUSY_TIMEOUT_SECONDS = 10
@@ -54,15 +54,18 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
     SQLite runs in WAL mode with ``synchronous=FULL``: a move that was committed survives a power cut.
 
     Raises:
-        LocalFault: it cannot be opened, is no ledger, is that of a newer version, or is a file on a network file
-            system, where WAL does not work.
+        LocalFault: it cannot be opened, is no ledger, is that of a newer version, is a file on a network file system,
+            where WAL does not work, or is empty beside files of ours that an earlier one knew.
     """
     if url == SQLITE:
-        engine = _open_sqlite(workspace / LEDGER_FILE)
+        path = workspace / LEDGER_FILE
+        if not path.exists():
+            require_never_used(str(path), workspace)
+        engine = _open_sqlite(path)
     else:
         engine = _open_postgresql(url, timeout_seconds=BUSY_TIMEOUT_SECONDS)
     try:
-        _migrate(engine)
+        _migrate(engine, workspace)
         if url == SQLITE:
             # The files beside it (-wal, -shm) follow by themselves: SQLite gives them the owner of this one.
             give_to_owner(workspace / LEDGER_FILE)
@@ -75,19 +78,23 @@ def open_database(url: str, workspace: Path) -> sa.Engine:
 def open_for_reading(url: str, workspace: Path) -> sa.Engine | None:
     """Return an engine on a ledger that is there; nothing is written, not even a file beside the database.
 
-    None where there is no ledger, or one of another version.
+    None where there is no ledger yet, or one of another version.
 
     Raises:
-        LocalFault: it cannot be read, or is no ledger.
+        LocalFault: it cannot be read, is no ledger, or is gone, and files that it knew are still here.
     """
     if url == SQLITE:
         engine = _open_sqlite_for_reading(workspace / LEDGER_FILE)
     else:
         engine = _open_postgresql(url, timeout_seconds=LOOK_TIMEOUT_SECONDS)
     if engine is None:
+        require_never_used(str(workspace / LEDGER_FILE), workspace)
         return None
     try:
-        is_current = _get_revision(engine) == _get_newest()
+        revision = _get_revision(engine)
+        if revision is None:
+            require_never_used(_name(engine), workspace)
+        is_current = revision == _get_newest()
     except LocalFault:
         engine.dispose()
         raise
@@ -120,6 +127,7 @@ def examine_database(url: str, workspace: Path) -> Condition:
     if url == SQLITE:
         place = f"{path}, SQLite on {_require_local(path) or 'an unknown kind of file system'}"
         if not path.exists():
+            require_never_used(str(path), workspace)
             return Condition(place=place, revision=None, newest=newest)
         if not os.access(path, os.W_OK):
             raise LocalFault(
@@ -132,8 +140,10 @@ def examine_database(url: str, workspace: Path) -> Condition:
         place = _name(engine)
     try:
         revision = _get_revision(engine)
-        if revision is None and url != SQLITE:
-            _require_creatable(engine)
+        if revision is None:
+            require_never_used(_name(engine), workspace)
+            if url != SQLITE:
+                _require_creatable(engine)
     finally:
         engine.dispose()
     return Condition(place=place, revision=revision, newest=newest)
@@ -221,9 +231,12 @@ def _open_postgresql(url: str, *, timeout_seconds: int) -> sa.Engine:
     return _make_engine(place, pool_pre_ping=True, connect_args=arguments)
 
 
-def _migrate(engine: sa.Engine) -> None:
-    if _get_revision(engine) == _get_newest():
+def _migrate(engine: sa.Engine, workspace: Path) -> None:
+    revision = _get_revision(engine)
+    if revision == _get_newest():
         return
+    if revision is None:
+        require_never_used(_name(engine), workspace)
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(_MIGRATIONS))
     with engine.connect() as connection, _free_to_rebuild_tables(connection), connection.begin():
@@ -250,6 +263,32 @@ def _get_revision(engine: sa.Engine) -> str | None:
         cause = f"a newer version of this program made it: schema {found}, this version knows up to {_get_newest()}"
         raise LocalFault("use", f"ledger {_name(engine)}", cause, hint="install that version again")
     return None if found is None else str(found)
+
+
+def require_never_used(name: str, workspace: Path) -> None:
+    """Raise ``LocalFault`` where the ledger ``name`` has nothing in it, and the workspace holds files all the same.
+
+    It was lost, or cut to nothing, or another one is named now: a new one would send what went, and forget what waits.
+    """
+    ours = Workspace(root=workspace)
+    with files.as_local_fault("look into", f"workspace {workspace}", hint="it must be a folder of ours"):
+        used = [folder for folder in (ours.work, ours.quarantine, ours.archive) if _has_entries(folder)]
+    if used:
+        names = ", ".join(f"{folder.name}/" for folder in used)
+        raise LocalFault(
+            "open",
+            f"ledger {name}",
+            f"it is missing or empty, and workspace {workspace} holds files of an earlier one in {names}",
+            hint="restore it from a backup, or set ledger.url back; to begin anew, first move these folders elsewhere",
+        )
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
+    except FileNotFoundError:
+        return False
 
 
 def _require_creatable(engine: sa.Engine) -> None:

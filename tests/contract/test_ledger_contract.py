@@ -395,7 +395,7 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
         for column in ("failures", "wanted_at"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0007'"))
-    database._migrate(ledger_engine)
+    database._migrate(ledger_engine, Path())
     assert [ledger.sources.get(source_id).is_wanted for source_id in ("new", "waits", "wanted")] == [False, False, True]
 
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import gnupg
-
 from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import ConfigurationError, Failure, InputRefused, LocalFault, Transient
+from sftp_orchestrator.prepare import gpg
 from sftp_orchestrator.prepare.part_content import PartContent
 
-BUFFER_BYTES = 1024 * 1024
 _ARGUMENTS = ["--compress-algo", "zip", "--compress-level", "1"]
 """Measured on 512 MiB of CSV: gpg's default 39 MB/s, this 92 to 100 MB/s, for a sixth more bytes."""
-_PASSED_ON = frozenset({"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LD_LIBRARY_PATH"})
-"""What gpg gets of our environment, and the locale: secrets may stand in the rest."""
 _EXPIRED = "e"
 _UNUSABLE = frozenset({_EXPIRED, "r", "d", "i"})
 _CAUSES = {"r": "it is revoked", "d": "it is disabled", "i": "it is invalid"}
@@ -101,7 +96,7 @@ class Encryptor:
         Raises:
             SourceChanged: the source is not what was inspected.
             InputRefused: the result is not below ``max_bytes``.
-            LocalFault: gpg fails, or the disk is full.
+            LocalFault: gpg fails, dies or gives no sign of life, or the disk is full.
             Transient: ``cancelled`` was set.
         """
         unfinished = target.with_name(target.name + ".writing")
@@ -127,11 +122,32 @@ class Encryptor:
     def _run_gpg(
         self, content: PartContent, target: Path, cancelled: threading.Event, progress: Callable[[int], None]
     ) -> None:
-        gpg = self._open_gpg()
         with content.open() as plain:
             watched = _Watched(plain, cancelled, progress)
-            # python-gnupg reads in a thread of its own and logs what it raises there: it is kept, and raised here.
-            result = gpg.encrypt_file(
+            with gpg.Warden(
+                target.stem,
+                patience_seconds=gpg.SILENCE_SECONDS,
+                stop=cancelled,
+                get_life=lambda: (watched.count, _get_size(target)),
+            ) as warden:
+                result = self._feed(warden, watched, target)
+        if watched.failure is not None:
+            raise watched.failure
+        warden.require_success(result and result.returncode)
+        if result is None:
+            raise LocalFault(
+                "encrypt", target.stem, "gpg took no more bytes before their end", hint="is the disk full?"
+            )
+        # On a full disk gpg 2.2 reports END_ENCRYPTION all the same and leaves a cut piece: only its exit code tells.
+        if result.returncode != 0 or not result.ok or watched.count != content.size:
+            reason = f"gpg ended with code {result.returncode} ({result.status or 'it said nothing'})"
+            raise LocalFault("encrypt", target.stem, reason, hint="is the disk full?")
+
+    def _feed(self, warden: gpg.Warden, watched: _Watched, target: Path) -> Any:  # noqa: ANN401 - python-gnupg publishes no types
+        """Return what gpg made of the plaintext; None where it ended before it took all of it."""
+        # python-gnupg reads in a thread of its own and logs what it raises there: it is kept, and raised by our caller.
+        try:
+            return warden.open(self._home).encrypt_file(
                 cast("BinaryIO", watched),
                 [self.fingerprint],
                 armor=True,
@@ -139,12 +155,8 @@ class Encryptor:
                 output=str(target),
                 extra_args=_ARGUMENTS,
             )
-        if watched.failure is not None:
-            raise watched.failure
-        # On a full disk gpg 2.2 reports END_ENCRYPTION all the same and leaves a cut piece: only its exit code tells.
-        if result.returncode != 0 or not result.ok or watched.count != content.size:
-            reason = f"gpg ended with code {result.returncode} ({result.status or 'it said nothing'})"
-            raise LocalFault("encrypt", target.stem, reason, hint="is the disk full?")
+        except BrokenPipeError:
+            return None
 
     def _import(self, public_key: bytes) -> dict[str, Any]:
         if _ARMOR not in public_key:
@@ -152,11 +164,18 @@ class Encryptor:
             is_binary = public_key[:1] >= b"\x80"
             cause = "it is binary, not ASCII-armored" if is_binary else "it holds no OpenPGP key"
             raise self._refuse(cause, hint=_EXPORT_HINT)
-        gpg = self._open_gpg()
-        try:
-            found = gpg.scan_keys_mem(public_key.decode("ascii", "replace"))
-        except (OSError, ValueError) as error:
-            raise LocalFault("read", self._subject, str(error)) from error
+        with gpg.Warden(self._subject, patience_seconds=gpg.ANSWER_SECONDS) as warden:
+            try:
+                return self._take_in(warden.open(self._home), public_key)
+            except (OSError, ValueError, LookupError, ConfigurationError) as error:
+                # What a gpg that was killed left unsaid must not be told as a fault of the key.
+                warden.require_success(None)
+                if isinstance(error, ConfigurationError):
+                    raise
+                raise LocalFault("read", self._subject, str(error)) from error
+
+    def _take_in(self, ring: Any, public_key: bytes) -> dict[str, Any]:  # noqa: ANN401 - python-gnupg publishes no types
+        found = ring.scan_keys_mem(public_key.decode("ascii", "replace"))
         if not found:
             raise self._refuse("it holds no OpenPGP key", hint=_EXPORT_HINT)
         if len(found) > 1:
@@ -166,10 +185,10 @@ class Encryptor:
         if found[0]["type"] != "pub":
             raise self._refuse("it is a private key; the public one is wanted", hint=_EXPORT_HINT)
         fingerprint = found[0]["fingerprint"]
-        result = gpg.import_keys(public_key)
+        result = ring.import_keys(public_key)
         if fingerprint not in result.fingerprints:
             raise self._refuse(f"gpg does not take it: {result.results}", hint=_EXPORT_HINT)
-        return cast("dict[str, Any]", gpg.list_keys(keys=[fingerprint])[0])
+        return cast("dict[str, Any]", ring.list_keys(keys=[fingerprint])[0])
 
     def _list_encrypting(self) -> list[dict[str, Any]]:
         """Return the primary key or subkeys that may encrypt and are neither revoked nor expired."""
@@ -179,16 +198,15 @@ class Encryptor:
         infos = [self._key, *self._key.get("subkey_info", {}).values()]
         return [info for info in infos if "e" in str(info["cap"])]
 
-    def _open_gpg(self) -> Any:  # noqa: ANN401 - python-gnupg publishes no types
-        passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
-        options = ["--no-options", "--no-tty", "--no-autostart"]
-        gpg = gnupg.GPG(gnupghome=str(self._home), options=options, env=passed_on)
-        gpg.encoding = "utf-8"
-        gpg.buffer_size = BUFFER_BYTES
-        return gpg
-
     def _refuse(self, cause: str, *, hint: str) -> ConfigurationError:
         return ConfigurationError("use", self._subject, cause, hint=hint)
+
+
+def _get_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _get_day(info: dict[str, Any]) -> str:

@@ -145,13 +145,15 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Start runs as they come due."""
-        if self._ticks is not None:
-            await asyncio.to_thread(self._ticks.begin, _now())
-            await self._tell_of_next(self._ticks)
+        has_told = self._ticks is None
         while True:
             self._wake.clear()
             self._beat()
             try:
+                if self._ticks is not None and not has_told:
+                    await asyncio.to_thread(self._ticks.begin, _now())
+                    await self._tell_of_next(self._ticks)
+                    has_told = True
                 await self._heed_discards()
                 if await self._run_if_due():
                     await self._tidy()
@@ -200,7 +202,7 @@ class Dispatcher:
         )
 
     async def _look(self, now: datetime.datetime) -> Moment:
-        tick = await asyncio.to_thread(self._ticks.find_due, now) if self._ticks is not None else None
+        tick = await asyncio.to_thread(_find_tick, self._ticks, now) if self._ticks is not None else None
         waiting = await self._list_waiting()
         due = self._list_due(waiting)
         return Moment(
@@ -251,6 +253,12 @@ class Dispatcher:
 
     def _beat(self) -> None:
         self._pulse.beat(f"delivery to {self._destination}", within_seconds=STUCK_SECONDS)
+
+
+def _find_tick(ticks: Ticks, now: datetime.datetime) -> datetime.datetime | None:
+    # At every look: the clock may be set back while we run.
+    ticks.begin(now)
+    return ticks.find_due(now)
 
 
 def _get_seconds() -> float:

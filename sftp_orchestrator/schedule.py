@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from sftp_orchestrator.config.cron import get_trigger
 from sftp_orchestrator.config.model import ON_ARRIVAL, Configuration
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.tables import MAX_SCHEDULE_CHARACTERS
 
+_LOG = structlog.get_logger()
+
 _RECENT = datetime.timedelta(days=1)
 _MOMENT = datetime.timedelta(microseconds=1)
+_SET_BACK = datetime.timedelta(minutes=5)
+"""A tick taken so far ahead of now was taken by a clock that was wrong; by less, clocks are put right every day."""
 _LONGEST_SHIFT = datetime.timedelta(hours=3)
 """No zone's clock was ever set by more, but for those that crossed the date line."""
 
@@ -51,7 +57,16 @@ class Ticks:
         return f"{self.line} {self.zone.key}"
 
     def begin(self, now: datetime.datetime) -> None:
-        """Note from when on ticks count, the first time this schedule is seen; later calls change nothing."""
+        """Note from when on ticks count, the first time this schedule is seen; later calls change nothing.
+
+        But where the clock was set back since the last tick was taken: till then no tick would be due any more.
+        """
+        last = self.runs.get_last_tick(self._key)
+        if last is not None and last - now > _SET_BACK:
+            self.runs.forget_ticks(self._key, after=now)
+            _LOG.warning(
+                "clock_set_back", destination=self.destination, last_tick=last.isoformat(), now=now.isoformat()
+            )
         if self.runs.get_last_tick(self._key) is None:
             self.runs.take_tick(self._key, self.runs.get_last_tick(self._shared_key) or now)
 

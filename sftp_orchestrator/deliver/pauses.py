@@ -10,7 +10,7 @@ import structlog
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.credentials import get_signature
-from sftp_orchestrator.deliver.retry import get_pause_seconds
+from sftp_orchestrator.deliver.retry import get_pause_seconds, is_over
 from sftp_orchestrator.errors import ConfigurationError, Failure, SessionRefused
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Pause
@@ -35,12 +35,12 @@ class DestinationPauses:
     def is_over(self, destination: str, now: datetime.datetime) -> bool:
         """Return whether ``destination`` may be tried."""
         pause = self._pauses.get(destination)
-        return pause is None or pause.until <= now
+        return pause is None or is_over(pause.until, now)
 
     def find_refusal(self, destination: str, now: datetime.datetime) -> Failure | None:
         """Return why neither a pass nor a tick tries ``destination`` now, told once a pause; None where it may."""
         pause = self._pauses.get(destination)
-        if pause is None or pause.refusals < MOST_REFUSALS or pause.until <= now:
+        if pause is None or pause.refusals < MOST_REFUSALS or is_over(pause.until, now):
             return None
         refusal = SessionRefused(
             "deliver to",

@@ -7,6 +7,7 @@ logins gets a whole range of addresses banned.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ PROBE_SECONDS = 900.0
 """Between two logins at a receiver that does not let us in: fewer than any ban that we know of counts."""
 PROBE_JITTER = 0.1
 """Up to so much longer, by chance: many hosts do not come together."""
+LONGEST_WAIT_SECONDS = 3600.0
+"""More than any wait that is noted with a time at which it ends."""
 
 
 def get_delay_seconds(attempt: int, *, base: float, cap: float, random_unit: float) -> float:
@@ -44,6 +47,14 @@ def get_pause_seconds(failure: Failure, failures: int, *, random_unit: float) ->
     if isinstance(failure, SessionRefused):
         return PROBE_SECONDS * (1 + PROBE_JITTER * random_unit)
     return get_delay_seconds(failures, base=RUN_BASE_SECONDS, cap=RUN_CAP_SECONDS, random_unit=random_unit)
+
+
+def is_over(until: datetime.datetime, now: datetime.datetime, *, longest_seconds: float = LONGEST_WAIT_SECONDS) -> bool:
+    """Return whether a wait ``until`` then is over. Pure.
+
+    It is, too, where it would last longer than any does: the clock was set back since it was noted.
+    """
+    return until <= now or until - now > datetime.timedelta(seconds=longest_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.delivery import Delivery, Stations
 from sftp_orchestrator.deliver.faults import note_drop
 from sftp_orchestrator.deliver.pauses import DestinationPauses
-from sftp_orchestrator.deliver.retry import Retrying
+from sftp_orchestrator.deliver.retry import LONGEST_WAIT_SECONDS, Retrying, is_over
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN
@@ -110,7 +110,10 @@ class Runner:
         now = _now()
         if source.is_wanted:
             return True
-        return self.pauses.is_over(source.destination, now) and (source.retry_at is None or source.retry_at <= now)
+        if not self.pauses.is_over(source.destination, now):
+            return False
+        longest = LONGEST_WAIT_SECONDS + self.configuration.intake.settle_seconds
+        return source.retry_at is None or is_over(source.retry_at, now, longest_seconds=longest)
 
     async def _deliver_to(self, name: str, sources: list[Source]) -> Failure | None:
         """Deliver to one destination; return what ended its share early, None where nothing did."""

@@ -62,6 +62,13 @@ class Runs:
             return False
         return True
 
+    def forget_ticks(self, schedule: str, *, after: datetime.datetime) -> int:
+        """Forget the ticks of ``schedule`` that were due ``after`` then; return how many. May be repeated."""
+        with self._engine.begin() as connection:
+            return connection.execute(
+                sa.delete(TICK).where(TICK.c.schedule == schedule, TICK.c.due_at > after)
+            ).rowcount
+
     def get_last_tick(self, schedule: str) -> datetime.datetime | None:
         """Return when the newest tick of ``schedule`` that was taken was due."""
         with self._engine.connect().execution_options(read_only=True) as connection:

@@ -24,7 +24,7 @@ _LOG = structlog.get_logger()
 
 VARIABLE = "SFTP_ORCHESTRATOR_FAILPOINT"
 _SPECIFICATION = re.compile(
-    r"(?P<step>[a-z._]+)\.(?P<side>before|after):(?P<action>kill|error)(?:@(?P<reach>[1-9]\d*))?"
+    r"(?P<step>[a-z._]+)\.(?P<side>before|after):(?P<action>kill|error|stop)(?:@(?P<reach>[1-9]\d*))?"
 )
 _HINT = (
     f"{VARIABLE}=STEP.before:kill or STEP.after:error, and @N for the N-th time; docs/reference/failpoints.md has all"
@@ -143,6 +143,8 @@ class Action(enum.StrEnum):
     """SIGKILL to this process"""
     ERROR = "error"
     """the step fails: as if it had not been done, or, after it, although it was"""
+    STOP = "stop"
+    """SIGTERM to this process; the step goes on"""
 
 
 @dataclass(kw_only=True)
@@ -158,7 +160,7 @@ class Failpoint:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def meet(self, name: str) -> None:
-        """Kill, or raise, where ``name`` is this place and its time has come."""
+        """Kill, stop or raise, where ``name`` is this place and its time has come."""
         if name != self.name:
             return
         with self._lock:
@@ -167,6 +169,9 @@ class Failpoint:
                 return
         if self.action is Action.KILL:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.action is Action.STOP:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         raise self.fault.make(name)
 
 

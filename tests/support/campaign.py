@@ -81,7 +81,7 @@ async def record_all(root: Path) -> dict[str, Counter[str]]:
             assert not history.violations, (scenario.name, history.violations, case.output.read_text())
             found[scenario.name] = Counter(reached.read_text(encoding="utf-8").split())
 
-    await _share_out(root, SCENARIOS, record)
+    await share_out(root, SCENARIOS, record)
     return found
 
 
@@ -119,7 +119,7 @@ async def kill_all(root: Path, kills: Sequence[Kill], *, tell: Callable[[str], N
             tally.repeated_profiles += history.repeated_profiles
             tell(f"{kill}: {history.violations or 'kept'}")
 
-    await _share_out(root, kills, carry_out)
+    await share_out(root, kills, carry_out)
     return tally
 
 
@@ -131,8 +131,8 @@ async def _finish(case: Case) -> History:
     return case.check()
 
 
-async def _share_out(root: Path, items: Iterable[Item], work: Callable[[Bench, Item], object]) -> None:
-    """Have workers take ``items`` one by one, in this order."""
+async def share_out(root: Path, items: Iterable[Item], work: Callable[[Bench, Item], object]) -> None:
+    """Have workers take ``items`` one by one, in this order; ``work`` is a coroutine function."""
     waiting = iter(list(items))
 
     async def labour(number: int) -> None:

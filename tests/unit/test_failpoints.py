@@ -77,7 +77,7 @@ def test_the_page_lists_every_step() -> None:
         "claim.rename.before",
         "claim.rename.before:kill@0",
         "claim.rename.before:kill@",
-        "claim.rename.before:stop",
+        "claim.rename.before:crash",
         "claim.nosuch.before:kill",
         " claim.rename.before:kill",
         "claim.rename.before:kill,claim.rename.after:kill",
@@ -166,6 +166,18 @@ def test_kill_is_sigkill() -> None:
     environment = {failpoints.VARIABLE: "files.write.after:kill", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (-signal.SIGKILL, "written"), ended
+
+
+def test_stop_is_sigterm_and_the_step_goes_on() -> None:
+    """The process is told to stop at the place, as systemd tells it, and finishes the step."""
+    code = (
+        "import os, signal\nfrom sftp_orchestrator import failpoints\nfailpoints.arm(os.environ)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('told', flush=True))\n"
+        "with failpoints.around('files.write'): print('written', flush=True)\n"
+    )
+    environment = {failpoints.VARIABLE: "files.write.before:stop", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-2:] == ["told", "written"]
 
 
 def test_parsing_is_strict_about_what_a_fault_is() -> None:

@@ -38,7 +38,7 @@ def history(
     configuration = options.load_configuration(context, config)
     workspace = Workspace(root=configuration.workspace)
     console = options.get_console()
-    with options.open_ledger(configuration) as ledger:
+    with options.open_ledger_to_look(configuration) as ledger:
         view = get_view(source_id, configuration, ledger) if source_id is not None else None
         if as_json:
             found = _to_json(ledger, workspace, source_id, limit)

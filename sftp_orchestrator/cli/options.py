@@ -20,7 +20,7 @@ from sftp_orchestrator import rehearsal
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.errors import Failure
+from sftp_orchestrator.errors import Failure, LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.progress import Board, Phase
@@ -60,6 +60,17 @@ def open_ledger(configuration: Configuration) -> Ledger:
     workspace = Workspace(root=configuration.workspace)
     workspace.prepare()
     return Ledger.open(configuration.ledger.url, workspace.root)
+
+
+def open_ledger_to_look(configuration: Configuration) -> Ledger:
+    """Do as ``open_ledger``; but a disk that is full, or turned read-only, keeps nobody from looking."""
+    try:
+        return open_ledger(configuration)
+    except LocalFault:
+        found = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
+        if found is None:
+            raise
+        return found
 
 
 def quieten(context: typer.Context, level: int = logging.WARNING) -> None:

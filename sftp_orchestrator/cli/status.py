@@ -19,7 +19,7 @@ from sftp_orchestrator.views import COMMAND, WITHOUT_ROWS, SourceView, spell_out
 def status(context: typer.Context, config: options.ConfigOption = None, *, as_json: options.JsonOption = False) -> None:
     """Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows."""
     configuration = options.load_configuration(context, config)
-    with options.open_ledger(configuration) as ledger:
+    with options.open_ledger_to_look(configuration) as ledger:
         overview = get_overview(configuration, ledger)
     if as_json:
         typer.echo(json.dumps(overview.to_json(), indent=2, ensure_ascii=False))

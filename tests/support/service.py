@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,17 @@ class Service:
                 await self._news.wait_for(lambda: len(find()) >= count or self._has_ended)
         assert len(find()) >= count, f"no {event} {fields} ({count}) in the log: {self.lines}"
         return find()[count - 1]
+
+    async def wait_until(self, is_meant: Callable[[dict[str, Any]], bool], *, after: int = 0) -> dict[str, Any]:
+        """Return the first log line ``after`` so many that ``is_meant``, as soon as it is there."""
+
+        def find() -> list[dict[str, Any]]:
+            return [line for line in self.lines[after:] if is_meant(line)]
+
+        async with asyncio.timeout(DEADLINE_SECONDS), self._news:
+            await self._news.wait_for(lambda: bool(find()) or self._has_ended)
+        assert find(), self.lines[after:]
+        return find()[0]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code, negative for the signal that ended the process."""

@@ -29,6 +29,10 @@ _LOG = structlog.get_logger()
 
 DECISIONS_POLL_SECONDS = 2.0
 """How soon a person's ``retry``, ``release``, ``discard`` or ``resolve``, made in another process, is noticed."""
+LONGEST_POLL_SECONDS = 30.0
+"""… where so much waits that a look takes seconds: as often as staging is scanned by default."""
+_LOOK_SHARE = 0.1
+"""Of the time, at most, goes into looks: with 100,000 sources that wait each takes two seconds of a core."""
 FAULT_PAUSE_SECONDS = 10.0
 """After a fault of this machine, before the ledger is asked again."""
 STUCK_SECONDS = 300.0
@@ -103,6 +107,11 @@ def choose(moment: Moment) -> Start | None:
     return None
 
 
+def get_poll_seconds(look_seconds: float) -> float:
+    """Return how long to wait after a look at what waits that took ``look_seconds``. Pure."""
+    return min(LONGEST_POLL_SECONDS, max(DECISIONS_POLL_SECONDS, look_seconds / _LOOK_SHARE))
+
+
 class Dispatcher:
     """Starts the runs of one destination until it is cancelled."""
 
@@ -149,6 +158,7 @@ class Dispatcher:
         while True:
             self._wake.clear()
             self._beat()
+            began = _get_seconds()
             try:
                 if self._ticks is not None and not has_told:
                     await asyncio.to_thread(self._ticks.begin, _now())
@@ -163,7 +173,7 @@ class Dispatcher:
                 _LOG.error("delivery_failed", destination=self._destination, error=str(error))
                 await asyncio.sleep(FAULT_PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DECISIONS_POLL_SECONDS):
+                async with asyncio.timeout(get_poll_seconds(_get_seconds() - began)):
                     await self._wake.wait()
 
     async def _heed_discards(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,13 @@ import structlog.testing
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.dispatch import get_poll_seconds
+from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.workspace import Workspace
 from tests.support.backlogs import counting_statements, fill_ledger
 from tests.support.configuration import write_configuration
 
@@ -44,6 +49,44 @@ def test_a_look_at_many_asks_the_ledger_no_more_often_than_at_few(tmp_path: Path
         assert all(f"and {count - 5} more" in reason and "p0000000" in reason for reason in reasons)
         assert max(map(len, reasons)) < MOST_CHARACTERS
     assert asked[0] == asked[1]
+
+
+def test_looks_at_many_take_a_tenth_of_the_time_at_most() -> None:
+    """Where a look takes seconds the next one comes later, but never much later; a few are looked at every 2 s."""
+    waits = {seconds: get_poll_seconds(seconds) for seconds in (0.0, 0.1, 0.5, 2.5, 60.0)}
+    assert waits == {0.0: 2.0, 0.1: 2.0, 0.5: 5.0, 2.5: 25.0, 60.0: 30.0}
+
+
+def _drop_and_scan(folder: Path, count: int) -> tuple[float, int]:
+    """Return what a scan that claims so many files costs: seconds of a core, and bytes at its peak."""
+    folder.mkdir()
+    configuration = write_configuration(folder).configuration
+    workspace = Workspace(root=configuration.workspace)
+    workspace.prepare()
+    for number in range(count):
+        (configuration.staging / f"purchases_{number:06}.csv").write_bytes(b"user_id\nu\n")
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        intake = Intake(configuration, workspace, ledger)
+        tracemalloc.start()
+        began = time.process_time()
+        claimed = intake.scan().claimed
+        seconds = time.process_time() - began
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert intake.scan().claimed == ()
+        total = len(ledger.sources.list_in({SourceState.CLAIMED}))
+    assert (len(claimed), total) == (count, count)
+    return seconds, peak
+
+
+def test_thousands_that_are_dropped_at_once_cost_no_more_each_than_hundreds(tmp_path: Path) -> None:
+    """Intake is linear in the number of files, in time and in memory: 100,000 of them are no other case than 1,000."""
+    few, many = 150, 1_500
+    _drop_and_scan(tmp_path / "first", 10)
+    seconds, _ = _drop_and_scan(tmp_path / "few", few)
+    more_seconds, more_peak = _drop_and_scan(tmp_path / "many", many)
+    assert more_seconds / seconds < 2 * many / few, (seconds, more_seconds)
+    assert more_peak / many < 20_000, more_peak
 
 
 @pytest.mark.parametrize("profiles", [SourceState.HELD, SourceState.QUARANTINED])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ NOTHING = "-"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The only table of ``page``; its rows are called by their first cell."""
+    """The first table of ``page``; its rows are called by their first cell."""
 
     page: Path
     is_writing: bool
@@ -35,7 +36,8 @@ class Table:
 
     def read(self) -> tuple[list[str], dict[str, list[str]]]:
         """Return the head and the rows."""
-        head, *rows = [_split(line) for line in self._read_lines() if _is_row(line) and not line.startswith("|--")]
+        first, last = _find_table(lines := self._read_lines())
+        head, *rows = [_split(line) for line in lines[first:last] if not line.startswith("|--")]
         return head, {row[0]: row for row in rows}
 
     def _read_lines(self) -> list[str]:
@@ -43,15 +45,18 @@ class Table:
 
     def _write(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         lines = self._read_lines()
-        places = [number for number, line in enumerate(lines) if _is_row(line)]
+        first, last = _find_table(lines)
         table = [f"| {' | '.join(row)} |" for row in [head, *rows]]
         table.insert(1, "|---" * len(head) + "|")
-        text = "\n".join([*lines[: places[0]], *table, *lines[places[-1] + 1 :], ""])
+        text = "\n".join([*lines[:first], *table, *lines[last:], ""])
         self.page.write_text(text, encoding="utf-8")
 
 
-def _is_row(line: str) -> bool:
-    return line.startswith("|")
+def _find_table(lines: Sequence[str]) -> tuple[int, int]:
+    """Return the numbers of its first line, and of the first one behind it."""
+    first = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    length = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("|"), lines[first:]))
+    return first, first + length
 
 
 def _split(line: str) -> list[str]:

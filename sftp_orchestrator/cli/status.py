@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 
 import typer
 
@@ -14,6 +15,9 @@ from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, describe_start
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview
 from sftp_orchestrator.views import COMMAND, WITHOUT_ROWS, SourceView, spell_out, summarize_parts
+
+MOST_MOVING = 500
+"""Sources that need nobody and are listed one by one: more are read by nobody, and take a minute to print."""
 
 
 def status(context: typer.Context, config: options.ConfigOption = None, *, as_json: options.JsonOption = False) -> None:
@@ -38,10 +42,19 @@ def _print(overview: Overview, command: str, page: str | None) -> None:
     for obstacle in overview.staging.left_alone:
         name = f"{display_path(obstacle.relative_path)}: {obstacle.reason}"
         layout.print_entries(console, [layout.Entry(cells=("left alone",), name=name)])
-    entries = [_make_entry(view, overview.at, command) for view in list_by_urgency(overview)]
-    layout.print_entries(console, entries)
+    shown, left_out = shorten(list_by_urgency(overview))
+    if left_out:
+        layout.say(console, f"… and {left_out:,} more that need nobody: `status --json` lists them all")
+    layout.print_entries(console, [_make_entry(view, overview.at, command) for view in shown])
     for line in summarize(overview, page):
         layout.say(console, spell_out(line, command))
+
+
+def shorten(views: Sequence[SourceView], *, most: int = MOST_MOVING) -> tuple[list[SourceView], int]:
+    """Return ``views`` with the first ``most`` of those that need nobody, and how many are left out. Pure."""
+    moving = [view for view in views if not view.needs_person]
+    left_out = {id(view) for view in moving[most:]}
+    return [view for view in views if id(view) not in left_out], len(left_out)
 
 
 def list_by_urgency(overview: Overview) -> list[SourceView]:

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from sftp_orchestrator.cli import execute, options
+from sftp_orchestrator.cli.status import shorten
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
@@ -302,3 +303,12 @@ def test_what_is_due_again_is_said_to_be() -> None:
     """A time that has passed is no promise: the next run tries again."""
     view = SourceView(source=make_source(state=SourceState.READY, retry_at=NOW), parts=(), waits_for=None)
     assert _advise(view) == ("it is tried again by itself, with the next run",)
+
+
+def test_of_many_that_need_nobody_only_the_first_are_listed() -> None:
+    """What needs a person is always shown, in its place; of the others so many, and the rest is counted."""
+    moving = [SourceView(source=make_source(number=number), parts=(), waits_for=None) for number in range(5)]
+    held = SourceView(source=make_source(number=9, state=SourceState.HELD), parts=(), waits_for=None)
+    assert shorten([*moving, held], most=2) == ([*moving[:2], held], 3)
+    assert shorten([*moving, held], most=5) == ([*moving, held], 0)
+    assert shorten([held], most=0) == ([held], 0)

@@ -50,12 +50,18 @@ class Archive:
                 self._put_away_delivered(source)
 
     def put_away_all(self) -> None:
-        """Put away every original that is at its end and was not put away yet; part of every start, and after runs."""
+        """Put away every original that is at its end and was not put away yet; part of every start, and after runs.
+
+        Raises:
+            LocalFault: the workspace cannot be looked into.
+        """
         for source in self._ledger.sources.list_in({SourceState.DELIVERED}):
             self.put_away(source)
-        lying = {
-            path.name for folder in (self._workspace.work, self._workspace.quarantine) for path in folder.iterdir()
-        }
+        ours = (self._workspace.work, self._workspace.quarantine)
+        with files.as_local_fault(
+            "look into", f"workspace {self._workspace.root}", hint="it must be ours, and readable"
+        ):
+            lying = {path.name for folder in ours for path in folder.iterdir()}
         for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
             if source.id in lying:
                 with self._putting_away:

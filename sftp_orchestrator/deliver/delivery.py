@@ -126,7 +126,10 @@ class Delivery:
 
     async def _prepare_all(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
         for source in sources:
-            prepared[source.id].set_result(await self._prepare(source))
+            outcome = await self._prepare(source)
+            # A stop cancels what is waited for just before it cancels us.
+            if not prepared[source.id].cancelled():
+                prepared[source.id].set_result(outcome)
 
     async def _prepare(self, source: Source) -> Source | None:
         """Return the source once its parts are planned, None where it cannot go on in this run."""

@@ -102,7 +102,9 @@ async def test_a_start_in_a_workspace_that_is_read_only_is_refused_in_one_line(
     async with make_sandbox(tmp_path / "receiver") as sandbox:
         workspace = small_disk / "workspace"
         workspace.mkdir(mode=0o700)
-        written = await asyncio.to_thread(configure, tmp_path, sandbox, {"workspace": str(workspace)})
+        written = await asyncio.to_thread(
+            configure, tmp_path, sandbox, {"workspace": str(workspace), "space": {"pause_below_bytes": 0}}
+        )
         first = await asyncio.to_thread(_drop, written.configuration.staging, "purchases_1.csv")
         assert (await call(written.path, "run", "--once")).code == 0
         await _remount(small_disk, "ro")

@@ -14,6 +14,7 @@ from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.deliver import archive as archive_module
 from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, move_in
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SourceState
@@ -238,3 +239,14 @@ def test_old_days_are_removed_and_nothing_else(workspace: Workspace) -> None:
         archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
         assert archive.remove_expired(datetime.date(2026, 2, 1)) == 1
     assert sorted(path.name for path in workspace.archive.iterdir()) == ["2020-01-02", "2026-01-31", "notes"]
+
+
+def test_a_workspace_that_cannot_be_looked_into_is_a_fault_of_this_machine(workspace: Workspace) -> None:
+    """It ends no daemon with a traceback: it is told, and what is to be put away is put away when it can be again."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
+        workspace.quarantine.rmdir()
+        with pytest.raises(LocalFault, match="look into workspace .*No such file or directory"):
+            archive.put_away_all()
+        workspace.quarantine.mkdir()
+        archive.put_away_all()

@@ -183,7 +183,7 @@ class Case:
         output = self.folder / "status.json"
         output.unlink(missing_ok=True)
         answer = await forked.call(self.config, "status", "--json", output=output)
-        assert answer.code == 0, answer.text
+        assert answer.code == 0, answer
         found: list[dict[str, Any]] = json.loads(answer.text)["sources"]
         return found
 

@@ -287,7 +287,7 @@ def _has_entries(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             return any(True for _ in entries)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -231,6 +231,7 @@ def test_an_archive_that_is_no_folder_of_ours_ends_nothing(
 
 def test_old_days_are_removed_and_nothing_else(workspace: Workspace) -> None:
     """Only folders that are days, and older than the policy keeps; a file of such a name stays and hinders nothing."""
+    Ledger.open("sqlite", workspace.root).close()
     for name in ("2020-01-01", "2026-01-31", "notes"):
         (workspace.archive / name / "s1").mkdir(parents=True)
         (workspace.archive / name / "s1" / "a.csv").write_bytes(CONTENT)
@@ -246,7 +247,7 @@ def test_a_workspace_that_cannot_be_looked_into_is_a_fault_of_this_machine(works
     with Ledger.open("sqlite", workspace.root) as ledger:
         archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
         workspace.quarantine.rmdir()
-        with pytest.raises(LocalFault, match="look into workspace .*No such file or directory"):
+        with pytest.raises(LocalFault, match=r"look into workspace .*No such file or directory"):
             archive.put_away_all()
         workspace.quarantine.mkdir()
         archive.put_away_all()

@@ -36,6 +36,8 @@ class Place:
         self.staging = configuration.staging
         self.workspace = Workspace(root=configuration.workspace)
         self.workspace.prepare()
+        # It was here before: a ledger is not begun beside files that it does not know.
+        Ledger.open("sqlite", self.workspace.root).close()
 
     @contextlib.contextmanager
     def start(self, supervision: Supervision | None = None) -> Iterator[Intake]:

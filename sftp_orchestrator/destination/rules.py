@@ -155,6 +155,12 @@ FORMAT_RULES = (
         "The text is not in the encoding that the feed says.",
         "Correct `feeds.<name>.encoding`, or have the file written anew.",
     ),
+    _file(
+        "text.is_utf8",
+        Severity.ERROR,
+        "The feed says latin-1 or windows-1252, and all of the text is UTF-8: letters beyond ASCII would be garbled.",
+        "Save it in the feed's encoding, or drop it under a feed whose encoding is utf-8.",
+    ),
     _fixed("text.not_utf8", "The text is not UTF-8.", "Save it as UTF-8, or set `feeds.<name>.encoding`."),
     _fixed("text.nul", "There is a NUL byte.", "This is no text: UTF-16 without a mark, or a binary file."),
     _fixed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
@@ -29,12 +30,22 @@ def require_columns(header: Header, columns: Sequence[ImportedColumn], feed: Fee
             for name in (feed.deduplicate.columns if feed.deduplicate else ())
         },
     }
-    missing = [message for name, message in wanted.items() if name not in present]
+    missing = [f"{said}{_hint_encoding(name, present)}" for name, said in wanted.items() if name not in present]
     if feed.sort_by_time and find_time(columns, feed) is None:
         missing.append(f"no column becomes {clevertap.TIME}, by which its events are to be sorted")
     if missing:
         found = [Finding(rule="header.missing_column", message=message, line=1) for message in missing]
         raise Refused(tally(found), hint=f"the header has: {', '.join(map(show, header.names[:20]))}")
+
+
+def _hint_encoding(name: str, present: Iterable[str]) -> str:
+    """Return what is added where a header differs from ``name`` in letters beyond ASCII alone. Pure."""
+    alike = next((other for other in present if _blur(other) == _blur(name)), None)
+    return f"; it has '{show(alike)}': is the feed's encoding that of the file?" if alike is not None else ""
+
+
+def _blur(name: str) -> str:
+    return re.sub(r"[^\x00-\x7f]+", "?", name)
 
 
 def must_rewrite(header: Header, columns: Sequence[ImportedColumn], feed: Feed) -> bool:

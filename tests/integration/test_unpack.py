@@ -20,10 +20,11 @@ import pytest
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.errors import SourceChanged
-from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.inspect import GOOD_ROWS_NAME, Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.unpack.streams import CHUNK_BYTES
 from tests.support.configuration import FEEDS
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -227,6 +228,72 @@ def test_detection_only_suggests(tmp_path: Path, codec: str, hint: str) -> None:
     with pytest.raises(Refused) as caught:
         _inspect(tmp_path, "a.csv", text.encode(codec))
     assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "windows-1252"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_utf_8_is_never_read_as_an_8_bit_encoding(tmp_path: Path, encoding: str, *, compressed: bool) -> None:
+    """All of a file is UTF-8 with letters beyond ASCII: it is refused with the first line that has such."""
+    content = TEXT.encode()
+    name, dropped = ("a.csv.gz", gzip.compress(content)) if compressed else ("a.csv", content)
+    refused = _require_refused(tmp_path, name, dropped, "text.is_utf8", _make_feed(encoding=encoding))
+    assert refused.findings[0].line == 2
+    assert DESCRIPTION in str(refused.hint)
+
+
+def test_utf_8_is_known_across_the_borders_of_what_is_read(tmp_path: Path) -> None:
+    """The only letter beyond ASCII lies on the border of two pieces, or right after it."""
+    for before in (CHUNK_BYTES - 1, CHUNK_BYTES):
+        start = b"event_name,time_stamp,user_id,note\nSold,1700000000,user1,\n"
+        filler = b"Sold,1700000000,user1,x\n" * ((before - len(start)) // 24 - 1)
+        row = b"Sold,1700000000,user1,"
+        padded = start + filler + row
+        content = padded + b"x" * (before - len(padded)) + "ö\n".encode()
+        assert content[before:] == "ö\n".encode()
+        refused = _require_refused(tmp_path, "a.csv", content, "text.is_utf8", _make_feed(encoding="latin-1"))
+        assert refused.findings[0].line == content.count(b"\n")
+
+
+@pytest.mark.parametrize("cell", [b"zwei", b"h\xc3\xb6, h\xf6", b"\xe9"], ids=["ASCII", "both", "a single byte"])
+def test_plain_ascii_and_text_of_the_encoding_are_taken(tmp_path: Path, cell: bytes) -> None:
+    """Nothing is garbled where there are no letters beyond ASCII, or where one sequence is no UTF-8."""
+    content = b'event_name,time_stamp,user_id,note\nSold,1700000000,user1,"' + cell + b'"\n'
+    found = _inspect(tmp_path, "a.csv", content, _make_feed(encoding="latin-1"))
+    assert found.path.read_bytes() == content.decode("iso-8859-1").encode()
+
+
+def test_utf_8_in_an_8_bit_feed_can_be_warned_of_or_taken(tmp_path: Path) -> None:
+    """Who means such text says so: as a warning it is told and sent, switched off it is sent."""
+    text = TEXT.replace("€", "§")
+    for severity, told in (("warning", ["text.is_utf8"]), ("off", [])):
+        feed = _make_feed(encoding="latin-1", rules={"text.is_utf8": severity, "column.unmapped": "off"})
+        found = _inspect(tmp_path, "a.csv", text.encode(), feed)
+        assert [tally.rule for tally in found.tallies if tally.rule != "object_id.no_column"] == told
+        assert found.path.read_bytes() == text.encode().decode("iso-8859-1").encode()
+
+
+def test_a_column_that_is_missing_for_its_encoding_says_so(tmp_path: Path) -> None:
+    """A header that differs in letters beyond ASCII alone is named beside the one that is missing."""
+    columns = {**FEEDS["purchases"]["columns"], "Stück": {"ct_name": "Pieces"}}
+    feed = _make_feed(encoding="latin-1", columns=columns, rules={"text.is_utf8": "off"})
+    content = "event_name,time_stamp,user_id,Stück\nSold,1700000000,user1,2\n".encode()
+    with pytest.raises(Refused) as caught:
+        _inspect(tmp_path, "a.csv", content, feed)
+    assert caught.value.findings[0].message == (
+        "the column 'Stück' of the feed is missing; it has 'StÃ¼ck': is the feed's encoding that of the file?"
+    )
+
+
+def test_corrected_rows_without_their_last_column_are_not_garbled(tmp_path: Path) -> None:
+    """Without it nothing says that they are ours; that they are UTF-8 is seen all the same."""
+    feed = _make_feed(encoding="windows-1252")
+    content = TEXT + "Sold,soon,user3,drei €\n"
+    _inspect(tmp_path, "a.csv", content.encode("cp1252"), feed)
+    lines = (tmp_path / FAILED_ROWS_NAME).read_text(encoding="utf-8").replace("soon", "1700000003").splitlines()
+    corrected = "".join(line.rpartition(",")[0] + "\n" for line in lines)
+    (tmp_path / FAILED_ROWS_NAME).unlink()
+    (tmp_path / GOOD_ROWS_NAME).unlink()
+    _require_refused(tmp_path, "a.csv", corrected.encode(), "text.is_utf8", feed)
 
 
 def test_refused_rows_of_another_encoding_come_back_in_either(tmp_path: Path) -> None:

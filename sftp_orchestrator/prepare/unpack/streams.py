@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ else:
 CHUNK_BYTES = 1024 * 1024
 _SPACE_EVERY_BYTES = 256 * 1024 * 1024
 """How often the disk is asked for room: what comes out of a compressed file is known only at its end."""
+_8_BIT_CODECS = {Encoding.LATIN_1: "iso-8859-1", Encoding.WINDOWS_1252: "cp1252"}
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -67,18 +69,63 @@ class HashedFile(io.RawIOBase):
         super().close()
 
 
-def write_text(source: HashedFile, target: Path, compression: Compression, encoding: Encoding) -> None:
+class Utf8Witness:
+    """Watches text of an 8-bit encoding go by, and tells whether it is UTF-8: letters beyond ASCII would be garbled.
+
+    Costs hardly anything: ASCII is read as fast as it is copied, and real text of such an encoding is soon no UTF-8.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._is_utf8 = True
+        self._line = 1
+        self._first_line: int | None = None
+
+    def watch(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield what is given."""
+        for piece in pieces:
+            if self._is_utf8:
+                self._look_at(piece)
+            yield piece
+
+    def find_line(self) -> int | None:
+        """Return the first line with letters beyond ASCII, once all went by and all of it was UTF-8; else None."""
+        try:
+            self._decoder.decode(b"", final=self._is_utf8)
+        except UnicodeDecodeError:
+            return None
+        return self._first_line if self._is_utf8 else None
+
+    def _look_at(self, piece: bytes) -> None:
+        if self._first_line is None:
+            first = re.search(rb"[\x80-\xff]", piece) if not piece.isascii() else None
+            self._line += piece.count(b"\n", 0, first.start() if first else len(piece))
+            self._first_line = self._line if first else None
+        try:
+            self._decoder.decode(piece)
+        except UnicodeDecodeError:
+            self._is_utf8 = False
+
+
+def write_text(source: HashedFile, target: Path, compression: Compression, encoding: Encoding) -> int | None:
     """Write what ``source`` holds to ``target``, decompressed and in UTF-8 without a mark.
+
+    Return the first line with letters beyond ASCII where the encoding is an 8-bit one and the whole is UTF-8 all the
+    same, so that what was written is garbled; else None.
 
     Raises:
         Refused: it is damaged, cut off, or not in ``encoding``.
         LocalFault: the disk is full.
     """
     # The writer is the outer one: a damaged stream is told by exceptions that a writer would take for the disk's.
+    witness = Utf8Witness()
     with open_written(target) as out, open_decompressed(source, compression) as stream:
         pieces = read_chunks(stream)
+        if encoding in _8_BIT_CODECS:
+            pieces = witness.watch(pieces)
         for piece in pieces if encoding is Encoding.UTF_8 else transcode(pieces, encoding):
             out.write(piece)
+    return witness.find_line()
 
 
 def is_utf8(path: Path) -> bool:
@@ -180,7 +227,7 @@ def _choose_codec(start: bytes, encoding: Encoding) -> str:
     if start.startswith(codecs.BOM_UTF8):
         raise refuse("text.encoding", f"it begins with the mark of UTF-8, and the feed says {encoding}", line=1)
     if encoding is not Encoding.UTF_16:
-        return {Encoding.LATIN_1: "iso-8859-1", Encoding.WINDOWS_1252: "cp1252"}[encoding]
+        return _8_BIT_CODECS[encoding]
     for mark, codec in _UTF16.items():
         if start.startswith(mark):
             return codec

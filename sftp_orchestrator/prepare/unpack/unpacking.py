@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sftp_orchestrator import space
 from sftp_orchestrator.config.model import Encoding, Feed
+from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
-from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.report import Finding, Refused, tally
 from sftp_orchestrator.prepare.returned import is_returned
 from sftp_orchestrator.prepare.scan import read_header
+from sftp_orchestrator.prepare.severities import get_severity
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, get_format
 from sftp_orchestrator.prepare.unpack.streams import HashedFile, is_utf8, write_text
@@ -21,6 +24,7 @@ from sftp_orchestrator.prepare.unpack.tables import Types, find_json_numbers, wr
 
 _UNPACKED_NAME = "unpacked.csv"
 _INFLATED_NAME = "inflated"
+_UTF8_RULE = "text.is_utf8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Text:
     """columns of a table that hold moments, which become what the feed asks for; with the format that keeps most"""
     numbers: frozenset[str] = frozenset()
     """columns of a table that hold numbers by their type; of JSON only where it was asked for"""
+    notes: tuple[Finding, ...] = ()
+    """what is to be warned of"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +71,12 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
     source = HashedFile(path, watch)
     target = outlet / _UNPACKED_NAME
     types = Types(moments={}, numbers=frozenset())
+    notes: tuple[Finding, ...] = ()
     try:
         if format_.content is Content.TEXT:
-            write_text(source, target, format_.compression, encoding)
+            line = write_text(source, target, format_.compression, encoding)
+            notes = _judge_utf8(line, feed)
+            _require_no_error(notes, target)
         else:
             types = _write_table(path, source, target, format_, feed, watch, asks_numbers=asks_numbers)
         digest = source.finish()
@@ -78,7 +87,34 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
         source.close()
     _require_same(path, before, None)
     original = Original(fingerprint=before, sha256=digest)
-    return Text(path=target, delimiter=delimiter, original=original, moments=types.moments, numbers=types.numbers)
+    return Text(
+        path=target,
+        delimiter=delimiter,
+        original=original,
+        moments=types.moments,
+        numbers=types.numbers,
+        notes=notes,
+    )
+
+
+def _judge_utf8(line: int | None, feed: Feed) -> tuple[Finding, ...]:
+    """Return what is to be said of text that is UTF-8 all the same, from ``line`` on; None where it is not. Pure."""
+    severity = get_severity(RULES[_UTF8_RULE], feed)
+    if line is None or severity is Severity.OFF:
+        return ()
+    message = f"all of it is UTF-8, with letters beyond ASCII, and the feed says {feed.encoding}: they would be garbled"
+    return (Finding(rule=_UTF8_RULE, message=message, line=line, severity=severity),)
+
+
+def _require_no_error(notes: Sequence[Finding], written: Path) -> None:
+    """Raise ``Refused`` where the text is not to be sent; what was ``written`` of it is removed."""
+    if any(note.severity is Severity.ERROR for note in notes):
+        written.unlink()
+        hint = "save it in that encoding, or drop it under a feed without `encoding`; refused rows that come back are"
+        raise Refused(
+            tally(notes),
+            hint=f"{hint} known by their last column, '{DESCRIPTION}'; `rules` can switch {_UTF8_RULE} off",
+        )
 
 
 def _require_same(path: Path, before: Fingerprint, refused: Refused | None) -> None:

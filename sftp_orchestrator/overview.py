@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sftp_orchestrator import units
+from sftp_orchestrator.advice import advise, advise_on_rows
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
@@ -24,19 +25,16 @@ from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Part, RowsLeftOut, Run, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
-from sftp_orchestrator.outlook import NOBODY, Outlook, explain_wait, look_out
+from sftp_orchestrator.outlook import Outlook, explain_wait, look_out
 from sftp_orchestrator.prepare.header_checks import TIME_RULE
 from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.severities import get_severity
-from sftp_orchestrator.views import COMMAND, UNCERTAIN, SourceView, to_text
+from sftp_orchestrator.prepare.why import Why, find_reasons
+from sftp_orchestrator.views import SourceView, to_text
 from sftp_orchestrator.workspace import Workspace
 
 REFUSED_ROWS_SHOWN = datetime.timedelta(days=7)
 """How long refused rows of what was delivered are shown, where nobody fetches them."""
-_OR_DROP_PROFILES = "or drop a corrected file under the same name: once it is delivered, no events wait for this one"
-_NEEDS_RUN = f"it is tried again with the next run, but {NOBODY}"
-_MOST_NAMED = 3
-"""Profile sources whose commands are spelled out for events that wait for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +113,7 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
     workspace = Workspace(root=configuration.workspace)
     refused = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
     seen = [_look_at(source, ledger, workspace) for source in refused]
+    why = find_reasons(configuration, ledger, workspace, waiting)
     looked_at = [_look_at(source, ledger, workspace, parts=parts.get(source.id, ())) for source in waiting]
     return Overview(
         at=now,
@@ -122,12 +121,12 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
         counts=ledger.count_sources(),
         sources=tuple(
             replace(
-                _complete(view, gates.get(view.source.id), workspace, outlook),
+                _complete(view, gates.get(view.source.id), workspace, outlook, why.get(view.source.id, Why())),
                 lacks_time=_lacks_time(view, configuration),
             )
             for view in looked_at
         ),
-        with_refused_rows=tuple(_advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
+        with_refused_rows=tuple(advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
         outlook=outlook,
         last_delivery=ledger.outcomes.find_last_delivery(),
         room=pausing.look(configuration),
@@ -195,7 +194,7 @@ def _lacks_time(view: SourceView, configuration: Configuration) -> bool:
     return is_known and minds and source.earliest_ts is None
 
 
-def _complete(view: SourceView, gate: Gate | None, workspace: Workspace, outlook: Outlook) -> SourceView:
+def _complete(view: SourceView, gate: Gate | None, workspace: Workspace, outlook: Outlook, why: Why) -> SourceView:
     """Return the view with what it waits for, and what a person may do."""
     source = view.source
     view = replace(
@@ -205,6 +204,7 @@ def _complete(view: SourceView, gate: Gate | None, workspace: Workspace, outlook
         is_attended=outlook.is_attended,
         replaced_by=outlook.replacements.get(source.id),
         missing=_find_missing(source, workspace),
+        why=why,
     )
     return replace(view, next_steps=advise(view, gate, workspace, outlook.at))
 
@@ -246,86 +246,6 @@ def _find_missing(source: Source, workspace: Workspace) -> Path | None:
         return None
     places = (workspace.get_source(source.id), workspace.get_quarantine(source.id) / source.file_name)
     return None if any(place.exists() for place in places) else places[0]
-
-
-def advise(view: SourceView, gate: Gate | None, workspace: Workspace, now: datetime.datetime) -> tuple[str, ...]:
-    """Return what a person may do about a source, commands ready to be typed. Pure."""
-    source, command = view.source, COMMAND
-    if view.word == UNCERTAIN:
-        return (
-            "look there whether the receiver took it; then say so:",
-            f"{command} resolve {source.id} --delivered",
-            f"{command} resolve {source.id} --resend",
-        )
-    if source.state is SourceState.QUARANTINED and view.replaced_by is not None:
-        # To try it again would put its older rows over the newer ones.
-        return ("nothing of it is needed any more; close it:", f"{command} discard {source.id}")
-    if source.state is SourceState.QUARANTINED:
-        folder = workspace.get_quarantine(source.id)
-        return (
-            f"read {folder}/report.json",
-            "then correct the file beside it, and:",
-            f"{command} retry {source.id}",
-            _OR_DROP_PROFILES if source.type is FeedType.PROFILE else "or drop a corrected file",
-            *_advise_to_discard(source),
-        )
-    if source.state is SourceState.HELD:
-        if view.missing is not None:
-            back = (f"put the file back as {view.missing}, then:", f"{command} retry {source.id}")
-            return (*back, *_advise_to_discard(source))
-        return (
-            "once the reason is dealt with:",
-            f"{command} retry {source.id}",
-            f"{command} release {source.id}",
-            *_advise_to_discard(source),
-        )
-    return _advise_to_wait(view, gate, now)
-
-
-def _advise_to_discard(source: Source) -> tuple[str, ...]:
-    return ("or give it up, and nothing more of it is sent:", f"{COMMAND} discard {source.id}")
-
-
-def _advise_on_rows(view: SourceView, rows: Path) -> SourceView:
-    steps = (
-        f"read {rows.parent}/report.json",
-        f"then correct the rows and move {rows.name} into staging, under a name that fits feed {view.source.feed}",
-        "or, where nobody wants them:",
-        f"rm -r {rows.parent}",
-    )
-    return replace(view, next_steps=steps)
-
-
-def _advise_on_profiles(events: Source, gate: Gate) -> tuple[str, ...]:
-    named = [source for source in gate.waits_for.named if source.state in SOURCE_ASIDE][:_MOST_NAMED]
-    left = gate.waits_for.aside - len(named)
-    more = [f"and {left} more"] if left else []
-    return (
-        "deal with these profiles, as it is said beside them; or try them once more and wait no longer for them:",
-        *(f"{COMMAND} release {source.id}" for source in named),
-        *more,
-        "or send these events without them:",
-        f"{COMMAND} release {events.id}",
-    )
-
-
-def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime) -> tuple[str, ...]:
-    source = view.source
-    if gate is not None and gate.needs_person:
-        return _advise_on_profiles(source, gate)
-    if source.state not in SOURCE_ON_ITS_WAY:
-        return ()
-    if view.scheduled_at is not None:
-        first = ", its profiles first" if gate is not None and not gate.is_open else ""
-        return (f"to send it now{first}:", f"{COMMAND} retry {source.id}")
-    if source.retry_at is None:
-        return ()
-    if source.retry_at <= now or not view.is_attended:
-        return ("it is tried again by itself, with the next run" if view.is_attended else _NEEDS_RUN,)
-    return (
-        f"it is tried again by itself at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
-        f"{COMMAND} retry {source.id}",
-    )
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination import names
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared, read_declared
@@ -21,7 +21,7 @@ from sftp_orchestrator.errors import ConfigurationError, InputRefused, LocalFaul
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
-from sftp_orchestrator.prepare import planning, types_kept
+from sftp_orchestrator.prepare import copies, planning, types_kept
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Finding, RowsRefused, Tally, get_tallies, list_findings
@@ -54,7 +54,9 @@ class Plan:
     are_types_compared: bool = False
     """whether these were compared with what was delivered"""
     held_for: str | None = None
-    """which of them would change their type"""
+    """why it would be held: it is a copy, or properties would change their type"""
+    sha256: str | None = None
+    """of the whole file; None where it would be quarantined"""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -177,6 +179,7 @@ def rehearse(
         parts=tuple(parts),
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
         tallies=tallies,
+        sha256=inspection.sha256 if inspection else None,
         brings=read_declared(parts[0].manifest, inspection.header.header_bytes) if inspection and parts else (),
     )
 
@@ -193,8 +196,10 @@ def open_scratch(configuration: Configuration) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def compare_types(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:
-    """Return the plans with what the ledger says of the types that they bring; nothing is written. Blocking.
+def compare_with_ledger(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:
+    """Return the plans with what the ledger says of their content and the types they bring; nothing is written.
+
+    Blocking.
 
     Where there is no ledger yet, or it cannot be read, they come back as they were; the latter is logged.
     """
@@ -203,15 +208,19 @@ def compare_types(configuration: Configuration, plans: Sequence[Plan]) -> list[P
         if ledger is None:
             return list(plans)
         with ledger:
-            return [_compare(plan, ledger) for plan in plans]
+            return [_compare(plan, configuration.feeds[plan.feed], ledger) for plan in plans]
     except LocalFault as error:
         _LOG.warning("types_not_compared", error=str(error))
         return list(plans)
 
 
-def _compare(plan: Plan, ledger: Ledger) -> Plan:
+def _compare(plan: Plan, feed: Feed, ledger: Ledger) -> Plan:
+    """Return the plan as the ledger completes it: what ``run`` looks at first is told first."""
     found = types_kept.list_contradictions(ledger.properties, plan.brings, plan.destination, FeedType(plan.type))
-    held_for = types_kept.explain(found, plan.feed) if found else None
+    held_for = types_kept.explain_change(found, plan.feed) if found else None
+    if plan.sha256 is not None and feed.holds_same_file:
+        same = ledger.sources.find_same(plan.feed, plan.destination, plan.sha256)
+        held_for = copies.explain(same) if same is not None else held_for
     return replace(plan, are_types_compared=True, held_for=held_for)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, PartState, SourceState
+from sftp_orchestrator.prepare.why import Why
 
 COMMAND = "sftp-orchestrator"
 UNCERTAIN = "uncertain"
@@ -43,6 +44,8 @@ class SourceView:
     """the file in which rows of it lie that were refused, while it is there"""
     missing: Path | None = None
     """where the claimed file should lie, where it is gone"""
+    why: Why = Why()  # noqa: RUF009 - frozen
+    """why it stands aside, where something special can be done about it"""
     lacks_time: bool = False
     """its events have no ``ts``, and nobody said that this is meant"""
     seen: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.intake.lock import find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.outlook import NOBODY
+from sftp_orchestrator.prepare import releasing
 from sftp_orchestrator.prepare.quarantine import require_untouched
 from sftp_orchestrator.prepare.resending import resolve_delivered, resolve_resend
 from sftp_orchestrator.workspace import Workspace
@@ -34,7 +35,8 @@ def release(context: typer.Context, source_id: SourceId, config: options.ConfigO
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
         _require_untouched(configuration, ledger, source_id)
-        source = ledger.sources.release(source_id, by=options.get_person())
+        workspace = Workspace(root=configuration.workspace)
+        source = releasing.release(ledger, workspace, source_id, by=options.get_person())
     typer.echo(f"{source.id} ({source.name}) is {source.state} and released; it goes on{_say_when(configuration)}.")
 
 

@@ -34,7 +34,7 @@ BY_COMMAND = {
     },
     "plan": {
         ExitCode.DONE: "every file would be delivered, in full or but for rows that its feed bears",
-        ExitCode.NOT_ALL_DELIVERED: "a file would be quarantined, or held over a type, or cannot be read",
+        ExitCode.NOT_ALL_DELIVERED: "a file would be quarantined or held, or cannot be read",
         ExitCode.USAGE: _UNFIT,
         ExitCode.INTERRUPTED: _INTERRUPTED,
     },
@@ -80,7 +80,8 @@ BY_COMMAND = {
         ExitCode.USAGE: f"there is no such id; {_USAGE}",
     },
     "retry": _DECISION,
-    "release": _DECISION,
+    "release": _DECISION
+    | {ExitCode.USAGE: f"it is delivered or discarded, or nothing of it is new, or there is no such id; {_USAGE}"},
     "discard": {
         ExitCode.DONE: "it is given up",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,

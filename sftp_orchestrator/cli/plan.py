@@ -24,7 +24,7 @@ def plan(
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
     configuration = options.load_configuration(context, config)
     found = options.rehearse_all(configuration, files, operation="plan")
-    plans = rehearsal.compare_types(configuration, found.plans)
+    plans = rehearsal.compare_with_ledger(configuration, found.plans)
     if as_json and plans:
         typer.echo(json.dumps([plan.to_json() for plan in plans], indent=2, ensure_ascii=False))
     elif not as_json:
@@ -54,4 +54,4 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     layout.print_entries(console, entries)
     layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")
     if found.held_for is not None:
-        layout.say(console, f"  It would be held, for types are for ever: {found.held_for}")
+        layout.say(console, f"  It would be held: {found.held_for}")

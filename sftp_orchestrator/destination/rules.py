@@ -70,6 +70,11 @@ FORMAT_RULES = (
     _fixed("file.empty", "The file has no bytes.", "Find out why the producer wrote nothing."),
     _fixed("file.no_rows", "There is a header and no row after it.", "An empty result need not be dropped at all."),
     _fixed(
+        "file.nothing_new",
+        "Every row was sent before, in files of the last `deduplicate.days`, but for those that break a rule.",
+        "Nothing: `discard` it. A copy of one file is held instead, and `release` sends it all the same.",
+    ),
+    _fixed(
         "format.broken",
         "The file is damaged, cut off, or not what its name says: gzip, Zstandard, Parquet, JSON lines.",
         "Have it written again, whole; a name ending in .gz, .zst, .parquet or .jsonl must mean it.",

@@ -111,18 +111,18 @@ class Sources:
             rows = connection.execute(query.order_by(SOURCE.c.number)).mappings()
             return [PendingProfiles(**{**row, "state": SourceState(row["state"])}) for row in rows]
 
-    def find_same(self, source: Source, sha256: str) -> Source | None:
-        """Return the first source with this content that was sent, or is on its way, for the same feed.
+    def find_same(self, feed: str, destination: str, sha256: str, *, besides: str | None = None) -> Source | None:
+        """Return the first source with this content that was sent, or is on its way, ``besides`` one of them.
 
-        One that was discarded counts where a manifest of it has left.
+        One that was discarded counts where a manifest of it has left; one that is held as a mere copy does not.
         """
         found = self._select(
             SOURCE.c.sha256 == sha256,
-            SOURCE.c.feed == source.feed,
-            SOURCE.c.destination == source.destination,
-            SOURCE.c.number != source.number,
+            SOURCE.c.feed == feed,
+            SOURCE.c.destination == destination,
+            SOURCE.c.id != (besides or ""),
             sa.or_(
-                SOURCE.c.state.in_([state.value for state in SOURCE_SENT]),
+                sa.and_(SOURCE.c.state.in_([state.value for state in SOURCE_SENT]), SOURCE.c.records.is_not(None)),
                 sa.and_(SOURCE.c.state == SourceState.DISCARDED.value, _HAS_LEFT),
             ),
         )
@@ -264,6 +264,15 @@ class Sources:
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
                 .values(size=size, mtime_ns=mtime_ns)
+            )
+
+    def note_content(self, source_id: str, sha256: str) -> None:
+        """Note what a claimed file holds that goes no further, for it was sent before; may be repeated."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(SOURCE)
+                .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
+                .values(sha256=sha256, records=None)
             )
 
     def note_wait(self, source_id: str, reason: str, *, retry_at: datetime.datetime | None) -> None:

@@ -21,7 +21,7 @@ from sftp_orchestrator.prepare.file_checks import list_file_checks
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.reading import Reading, open_reading
-from sftp_orchestrator.prepare.report import Finding, Refused, RowsRefused, Tally, merge, tally
+from sftp_orchestrator.prepare.report import NothingNew, Refused, RowsRefused, Tally, merge, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
@@ -88,6 +88,8 @@ class _Job:
     retention_days: int | None
     earlier: Sequence[Path]
     watch: Watch
+    sha256: str | None = None
+    """of the file as it came, where it is not itself what is inspected"""
 
     @property
     def good_rows(self) -> Path:
@@ -141,7 +143,7 @@ def inspect(
     )
     text = unpack(path, name or path.name, feed, outlet=outlet, watch=watch)
     if text.original is not None:
-        job = dataclasses.replace(job, watch=watch.without_progress())
+        job = dataclasses.replace(job, watch=watch.without_progress(), sha256=text.original.sha256)
     if is_returned(read_header(text.path, text.delimiter), feed):
         return _inspect_returned(job, text)
     return _settle(job, text, _inspect(job, text))
@@ -178,7 +180,7 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
         text.path.unlink()
     made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)
     without = Text(path=stripped, delimiter=",", original=made_of, notes=text.notes)
-    found = _settle(job, without, _inspect(job, without))
+    found = _settle(job, without, _inspect(dataclasses.replace(job, sha256=made_of.sha256), without))
     if found.original.records != original.records:
         raise LocalFault(
             "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
@@ -277,10 +279,8 @@ def _find_repeated(
         return found
     tallies = (*found.tallies, tally_repeated(reading.path, scanned, repeated.rows, repeated.first))
     if repeated.rows + found.refused == scanned.records:
-        raise Refused(
-            [*tallies, *tally([Finding(rule="file.no_rows", message="every row of it was there before")])],
-            hint="nothing is left to send; see feeds.*.deduplicate",
-        )
+        sha256 = job.sha256 or scanned.sha256
+        raise NothingNew(tallies, repeated_rows=repeated.rows, records=scanned.records, sha256=sha256)
     return dataclasses.replace(
         found,
         duplicates=repeated.rows,

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -19,12 +19,13 @@ from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, Loca
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import planning, quarantine, report, types_kept
+from sftp_orchestrator.prepare import copies, planning, quarantine, report, types_kept
 from sftp_orchestrator.prepare.changes import weigh_change
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.part_content import FileContent, PartContent
+from sftp_orchestrator.prepare.report import NothingNew
 from sftp_orchestrator.prepare.split import get_encrypted_bound
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board, Phase
@@ -242,6 +243,20 @@ class Preparation:
 
     def _inspect(self, source: Source, feed: Feed, stop: threading.Event) -> Inspection:
         now = datetime.datetime.now(datetime.UTC)
+        watch = Watch(cancelled=stop.is_set, progress=lambda count: self._board.advance(source.name, count))
+        earlier = self._fingerprints.list_earlier(source, feed, now=now)
+        try:
+            return self._look_into(source, feed, now, earlier, watch)
+        except NothingNew as refused:
+            if copies.find(self._ledger, source, refused.sha256) is None:
+                raise
+            copies.require_new(self._ledger, source, refused.sha256, said=f"{refused.cause}: ")
+        # The very same file once more, by a person's word: then all of it.
+        return self._look_into(source, feed, now, [], watch.without_progress())
+
+    def _look_into(
+        self, source: Source, feed: Feed, now: datetime.datetime, earlier: Sequence[Path], watch: Watch
+    ) -> Inspection:
         return inspect(
             self._workspace.get_source(source.id),
             feed,
@@ -249,13 +264,14 @@ class Preparation:
             name=source.file_name,
             outlet=self._workspace.get_folder(source.id),
             retention_days=self._configuration.destinations[source.destination].retention_days,
-            earlier=self._fingerprints.list_earlier(source, feed, now=now),
-            watch=Watch(cancelled=stop.is_set, progress=lambda count: self._board.advance(source.name, count)),
+            earlier=earlier,
+            watch=watch,
         )
 
     def _plan(self, source: Source, feed: Feed, inspection: Inspection) -> None:
         destination = self._configuration.destinations[source.destination]
-        self._require_new(source, feed, inspection)
+        if feed.holds_same_file:
+            copies.require_new(self._ledger, source, inspection.sha256)
         ranges = planning.split_for(inspection, destination)
         self._tell_of_rows(source, inspection)
         self._ledger.sources.finish_inspection(
@@ -288,22 +304,6 @@ class Preparation:
         self._fingerprints.keep(source)
         self._ledger.sources.finish_planning(source.id, parts, plan_key=plan_key)
         _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
-
-    def _require_new(self, source: Source, feed: Feed, inspection: Inspection) -> None:
-        """Raise ``DecisionNeeded`` where the same content was sent before and nobody wants it sent again."""
-        if source.released or not feed.holds_same_file:
-            return
-        same = self._ledger.sources.find_same(source, inspection.sha256)
-        if same is not None:
-            word = "discarded, with parts delivered," if same.state is SourceState.DISCARDED else same.state
-            raise DecisionNeeded(
-                "send",
-                source.name,
-                f"its content is that of {same.name}, source {same.id}, {word} since"
-                f" {same.changed_at:%Y-%m-%d %H:%M} UTC",
-                hint=f"`sftp-orchestrator discard {source.id}` where it is a copy, `sftp-orchestrator release"
-                f" {source.id}` where it is to be sent all the same",
-            )
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:
         """Keep the refused rows with their report, and log what was found."""

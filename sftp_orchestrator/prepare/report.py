@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+from sftp_orchestrator import units
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
+NOTHING_NEW = "file.nothing_new"
 _LONGEST_NAME = 60
 FAILED_ROWS = "failed_rows"
 """The key of a report under which the file of refused rows beside it is noted."""
@@ -81,6 +83,27 @@ class RowsRefused(Refused):
     def _summarize(self, errors: Sequence[Tally]) -> str:
         share = f"{self.refused_rows} of {self.records} rows ({self.refused_rows / self.records:.1%}) break a rule"
         return f"{share}, {self._policy}; first {errors[0].first[0]}"
+
+
+class NothingNew(Refused):
+    """Every row of it was sent before, but for those that break a rule: nothing is left to send."""
+
+    def __init__(self, tallies: Sequence[Tally], *, repeated_rows: int, records: int, sha256: str) -> None:
+        self.sha256 = sha256
+        """of the whole file as it came"""
+        self._said = f"all {units.format_count(records)} rows of it were sent before"
+        if repeated_rows < records:
+            self._said = (
+                f"no row of it is new: {units.format_count(repeated_rows)} of {units.format_count(records)} were sent"
+                f" before, and the others break a rule"
+            )
+        elif records == 1:
+            self._said = "its one row was sent before"
+        found = tally([Finding(rule=NOTHING_NEW, message=self._said)])
+        super().__init__([*found, *tallies], hint="nothing is left to send; see feeds.*.deduplicate")
+
+    def _summarize(self, errors: Sequence[Tally]) -> str:  # noqa: ARG002 - what else is wrong with it matters no more
+        return self._said
 
 
 def tally(findings: Sequence[Finding], *, total: int | None = None) -> list[Tally]:
@@ -201,6 +224,22 @@ def read_failed_rows(content: bytes) -> Written | None:
     try:
         noted = json.loads(content)[FAILED_ROWS]
         return Written(size=noted["size"], mtime_ns=noted["mtime_ns"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptReport:
+    """What is read again of a report."""
+
+    rules: frozenset[str]
+    """those that were broken"""
+
+
+def parse(content: bytes) -> KeptReport | None:
+    """Return what a report says; None where it is none of ours any more. Pure."""
+    try:
+        return KeptReport(rules=frozenset(json.loads(content)["rules"]))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -82,6 +82,11 @@ def explain(found: Sequence[Contradiction], feed: str) -> str:
     return _join([contradiction.explain(feed) for contradiction in found])
 
 
+def explain_change(found: Sequence[Contradiction], feed: str) -> str:
+    """Return why a file with these is held. Pure."""
+    return f"types of properties are for ever: {explain(found, feed)}"
+
+
 def list_contradictions(
     properties: Properties,
     brings: Sequence[Declared],
@@ -123,11 +128,39 @@ def require_kept(properties: Properties, source: Source, feed: Feed, destination
     raise DecisionNeeded(
         "send",
         source.name,
-        f"types of properties are for ever: {explain(found, source.feed)}",
+        explain_change(found, source.feed),
         hint=f"correct the feed, then `sftp-orchestrator retry {source.id}`;"
         f" or `sftp-orchestrator schema accept {source.id}` if the types of this file are right;"
         f" or `sftp-orchestrator release {source.id}` sends this one all the same",
     )
+
+
+class Comparison:
+    """What held sources would change by the configuration of today; those that look alike are compared once."""
+
+    def __init__(self, configuration: Configuration, ledger: Ledger) -> None:
+        self._configuration = configuration
+        self._ledger = ledger
+        self._known: dict[tuple[str, str, bytes], list[Contradiction]] = {}
+
+    def find(self, source: Source) -> list[Contradiction]:
+        """Return what a source contradicts that was held after it was inspected; nothing for any other.
+
+        Raises:
+            LocalFault: the ledger cannot be read.
+        """
+        feed = self._configuration.feeds.get(source.feed)
+        destination = self._configuration.destinations.get(source.destination)
+        header = source.header_bytes
+        if source.state is not SourceState.HELD or feed is None or destination is None or header is None:
+            return []
+        key = (source.feed, source.destination, header)
+        if key not in self._known:
+            brings = list_brought(feed, destination, header)
+            self._known[key] = list_contradictions(
+                self._ledger.properties, brings, source.destination, source.type, besides=source.id
+            )
+        return self._known[key]
 
 
 def accept(configuration: Configuration, ledger: Ledger, source_id: str, *, by: str) -> list[Contradiction]:
@@ -138,11 +171,9 @@ def accept(configuration: Configuration, ledger: Ledger, source_id: str, *, by: 
         DecisionNeeded: its feed is gone, or a part of it is uncertain.
     """
     source = ledger.sources.get(source_id)
-    found: list[Contradiction] = []
-    if source.state is SourceState.HELD and source.header_bytes is not None:
-        feed, destination = planning.require_feed(configuration, source)
-        brings = list_brought(feed, destination, source.header_bytes)
-        found = list_contradictions(ledger.properties, brings, source.destination, source.type, besides=source.id)
+    if source.state is SourceState.HELD:
+        planning.require_feed(configuration, source)
+    found = Comparison(configuration, ledger).find(source)
     if not found:
         raise ConfigurationError(
             "accept types of",

@@ -285,10 +285,20 @@ def test_what_was_given_up_holds_up_nobody_and_counts_as_sent_where_it_was(ledge
     for source_id in ("p1", "e1", "e2"):
         ledger.discards.discard(source_id, by="anna")
     assert ledger.sources.list_pending_profiles("production") == []
-    same = ledger.sources.find_same(event, "0" * 64)
+    same = ledger.sources.find_same(event.feed, event.destination, "0" * 64, besides=event.id)
     assert same is not None
     assert same.id == "e2"
     assert [source.id for source in ledger.sources.list_sent(event, since=since)] == ["e2"]
+
+
+def test_a_mere_copy_stands_for_nothing(ledger: Ledger) -> None:
+    """What a claimed file holds is noted for people; a third file is never held as the copy of one that was held."""
+    _claim(ledger, "s1")
+    ledger.sources.note_content("s1", "1" * 64)
+    ledger.sources.hold("s1", "its content was sent before")
+    copy = ledger.sources.get("s1")
+    assert (copy.sha256, copy.records) == ("1" * 64, None)
+    assert ledger.sources.find_same(copy.feed, copy.destination, "1" * 64) is None
 
 
 def test_names_are_unique_for_ever(ledger: Ledger) -> None:

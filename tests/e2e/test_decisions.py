@@ -263,7 +263,10 @@ async def test_a_copy_that_is_given_up_leaves_nothing_behind(tmp_path: Path) -> 
         (held,) = (await get_status(config)).values()
         assert f"discard {held['id']}" in held["reason"]
         lines = (await _call(config, "status")).out.splitlines()
-        assert f"{held['id']}  next: sftp-orchestrator --config {config} discard {held['id']}" in lines
+        command = f"{held['id']}  next: sftp-orchestrator --config {config}"
+        assert [line for line in lines if line.startswith(command)] == [
+            f"{command} {word} {held['id']}" for word in ("discard", "release")
+        ]
         await _call(config, "discard", held["id"])
         shown, status, once, history, told = await _call_all(
             config, [("status",), ("status", "--json"), ("run", "--once"), ("history",), ("history", "--json")]

@@ -77,6 +77,22 @@ async def test_a_plan_comes_true_in_parts_rows_sizes_and_the_form_of_names(tmp_p
     assert sum(part["rows"] for part in plan["parts"]) == ROWS
 
 
+async def test_a_plan_knows_what_was_sent_before(tmp_path: Path) -> None:
+    """What ``run`` holds as a copy is told as held, with what it is a copy of; and is 1, as ``run`` ends with it."""
+    async with _set_up(tmp_path) as (config, _):
+        (tmp_path / "staging" / "purchases.csv").write_text(EVENTS)
+        await call(config, "run", "--once")
+        copy = tmp_path / "staging" / "purchases_again.csv"
+        copy.write_text(EVENTS)
+        shown, told = await asyncio.gather(call(config, "plan", str(copy)), call(config, "plan", "--json", str(copy)))
+        done = await call(config, "run", "--once")
+    (plan,) = json.loads(told.out)
+    assert (shown.code, told.code, done.code) == (1, 1, 1)
+    assert (plan["verdict"], bool(plan["parts"])) == ("held", True)
+    assert plan["held_for"].startswith("its content is that of purchases.csv, source ")
+    assert f"  It would be held: {plan['held_for']}\n" in shown.out
+
+
 async def test_people_read_feed_rows_parts_and_names(tmp_path: Path) -> None:
     """The answer for people has every name whole, one part a line, and no markup of a file's name."""
     async with _set_up(tmp_path) as (config, _):

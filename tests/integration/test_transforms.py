@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import datetime
 import gzip
 import io
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from tests.support.configuration import FEEDS
 from tests.support.sandboxes import make_sandbox
-from tests.support.service import configure
+from tests.support.service import call, configure
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HEADER = ["event_name", "time_stamp", "user_id", "note"]
@@ -193,7 +195,7 @@ def test_rows_of_earlier_files_are_known(tmp_path: Path) -> None:
     found = _inspect(tmp_path, _render([HEADER, *rows[30:], *rows[90:]]), feed, [earlier])
     assert (found.records, found.duplicate_rows) == (40, 40)
     assert _read(found.path)[1:] == rows[60:]
-    with pytest.raises(Refused, match="every row of it was there before"):
+    with pytest.raises(Refused, match="all 60 rows of it were sent before"):
         _inspect(tmp_path, _render([HEADER, *rows[:60]]), feed, [earlier])
     with pytest.raises(Refused, match="'user_id', by which rows are told apart, is missing"):
         _inspect(
@@ -244,6 +246,44 @@ async def test_rows_sent_in_earlier_runs_are_not_sent_again(tmp_path: Path) -> N
     assert (report["duplicate_rows"], report["sent_rows"], report["rules"]["row.duplicate"]) == (30, 30, 30)
     kept = {path.stem for path in (configuration.workspace / "fingerprints" / "purchases").iterdir()}
     assert kept == {source.id for source in sources}
+
+
+async def test_a_file_of_which_nothing_is_new_says_so(tmp_path: Path) -> None:
+    """A copy is held with its first named, and sent whole once released; rows of several files are never released."""
+    asked = {"deduplicate": {"columns": ["user_id", "time_stamp"], "days": 3}, "on_bad_rows": "reject"}
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        written = await asyncio.to_thread(
+            configure, tmp_path, sandbox, {"feeds": {"purchases": {**asked, "max_bad_rows": 0.5}}}
+        )
+        rows, bad = _make_rows(20), ["Sold", "1700000000", "", ""]
+        contents = {"1": rows[:10], "2": rows[10:], "3": rows[:10], "4": rows, "5": [*rows[5:15], bad]}
+        sources = []
+        for name, content in contents.items():
+            (written.configuration.staging / f"purchases_{name}.csv").write_bytes(_render([HEADER, *content]))
+            sources = (await _deliver(written.configuration))[1]
+        first, _, copy, mix, broken = sources
+        assert (copy.state, mix.state, broken.state) == (SourceState.HELD, *[SourceState.QUARANTINED] * 2)
+        said = (
+            f"all 10 rows of it were sent before: its content is that of purchases_1.csv, source {first.id}, archived "
+        )
+        assert said in str(copy.reason)
+        assert mix.reason == "all 20 rows of it were sent before"
+        assert broken.reason == ("no row of it is new: 10 of 11 were sent before, and the others break a rule")
+        shown = await call(written.path, "status")
+        commands = re.findall(r"next: sftp-orchestrator --config \S+ (.+)", shown.out)
+        released, refused = await asyncio.gather(
+            call(written.path, "release", copy.id), call(written.path, "release", mix.id)
+        )
+        _, sources = await _deliver(written.configuration)
+        await sandbox.wait_until_idle()
+    assert sorted(commands) == sorted(
+        [f"discard {source.id}" for source in (copy, mix, broken)] + [f"release {copy.id}"]
+    )
+    assert (released.code, refused.code, refused.errors.count("\n")) == (0, 2, 1)
+    assert "its rows were sent before, in other files, and are not sent twice" in refused.errors
+    assert [source.state for source in sources] == [SourceState.ARCHIVED] * 3 + [SourceState.QUARANTINED] * 2
+    taken = [entry.details["rows"] for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
+    assert taken == [10, 10, 10]
 
 
 async def test_what_is_remembered_is_bounded(tmp_path: Path) -> None:

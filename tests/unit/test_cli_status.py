@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from sftp_orchestrator.advice import advise
 from sftp_orchestrator.cli import execute, options
 from sftp_orchestrator.cli.status import shorten
 from sftp_orchestrator.config import loading
@@ -23,7 +24,7 @@ from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.overview import advise
+from sftp_orchestrator.prepare.why import Why
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import Written, write_configuration
@@ -236,6 +237,23 @@ def test_held_offers_retry_and_release() -> None:
     """A held source goes on by a person's word."""
     view = SourceView(source=make_source(state=SourceState.HELD), parts=(), waits_for=None)
     assert _advise(view)[1:3] == ("sftp-orchestrator retry source1", "sftp-orchestrator release source1")
+
+
+def _get_commands(why: Why, state: SourceState = SourceState.HELD) -> list[str]:
+    steps = _advise(SourceView(source=make_source(state=state), parts=(), waits_for=None, why=why))
+    return [step.removeprefix("sftp-orchestrator ") for step in steps if step.startswith("sftp-orchestrator ")]
+
+
+def test_what_can_be_done_fits_why_it_stands_still() -> None:
+    """A copy is not offered ``retry``, which cannot help; of other types the first choice is to accept them."""
+    assert _get_commands(Why(is_copy=True)) == ["discard source1", "release source1"]
+    assert _get_commands(Why(changes_types=True)) == [
+        "schema accept source1",
+        "retry source1",
+        "release source1",
+        "discard source1",
+    ]
+    assert _get_commands(Why(is_nothing_new=True), SourceState.QUARANTINED) == ["discard source1"]
 
 
 @pytest.mark.parametrize("state", [SourceState.QUARANTINED, SourceState.HELD])

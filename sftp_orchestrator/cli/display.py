@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sftp_orchestrator import units
+from sftp_orchestrator.cli import layout
 from sftp_orchestrator.progress import Board, Phase, Work
 
 REFRESHES_PER_SECOND = 5
@@ -37,7 +38,7 @@ def show_progress(board: Board) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    console = Console(stderr=True)
+    console = layout.make_console(is_error=True)
     before = structlog.get_config()["logger_factory"]
     with Live(
         Picture(board), console=console, transient=True, redirect_stdout=False, refresh_per_second=REFRESHES_PER_SECOND

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 GAP = "  "
@@ -28,9 +28,18 @@ class Entry:
     """of the cells after the first"""
 
 
+def make_console(*, is_error: bool = False) -> Console:
+    """Return stdout, or stderr: styled only on a terminal, and not with NO_COLOR, which means bold and dim, too."""
+    return Console(stderr=is_error, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
 def say(console: Console, text: str) -> None:
-    """Print a line, folded between words on a terminal alone."""
-    console.print(text, markup=False, soft_wrap=not console.is_terminal)
+    """Print a line, folded between words on a terminal alone; further lines begin where its text does."""
+    if not console.is_terminal:
+        console.print(text, markup=False, soft_wrap=True)
+        return
+    words = text.lstrip(" ")
+    _print_hanging(console, Text(text[: len(text) - len(words)]), words)
 
 
 def print_entries(console: Console, entries: Sequence[Entry]) -> None:
@@ -57,20 +66,48 @@ def _print_folded(console: Console, entry: Entry, widths: Sequence[int]) -> None
         head.append(cell, entry.style).append(GAP)
     indent = cell_len(first) + len(GAP)
     beside = entry.facts and head.cell_len + cell_len(f"{entry.name}{GAP}{entry.facts}") <= console.width
-    _print_hanging(console, head, Text(entry.name + (GAP + entry.facts if beside else "")))
+    _print_hanging(console, head, entry.name + (GAP + entry.facts if beside else ""))
     if entry.facts and not beside:
-        console.print(Padding(Text(entry.facts, overflow="fold"), (0, 0, 0, indent)))
+        _print_hanging(console, Text(" " * indent), entry.facts)
     for word, text in _drop_repeated(entry.details):
-        _print_hanging(console, Text(" " * indent + f"{word:<4}{GAP}", "dim"), Text(text))
+        _print_hanging(console, Text(" " * indent + f"{word:<4}{GAP}", "dim"), text)
     if entry.details:
         console.print()
 
 
-def _print_hanging(console: Console, head: Text, body: Text) -> None:
-    """Print ``body`` beside ``head``, its further lines below its own first one."""
-    lines = body.wrap(console, max(console.width - head.cell_len, 1), overflow="fold")
-    for place, line in enumerate(lines or [Text()]):
-        console.print((head if place == 0 else Text(" " * head.cell_len)) + line, soft_wrap=True)
+def _print_hanging(console: Console, head: Text, body: str) -> None:
+    """Print ``body`` beside ``head``, its further lines below its own first one.
+
+    A path that does not fit there has a line of its own, whole, to be copied.
+    """
+    room = max(console.width - head.cell_len, 1)
+    beside = head
+    for piece in _split_at_paths(body, room):
+        is_path = piece.startswith("/") and cell_len(piece) > room
+        lines = [Text(piece)] if is_path else Text(piece).wrap(console, room, overflow="fold") or [Text()]
+        for line in lines:
+            if is_path and beside.plain.strip():
+                console.print(beside, soft_wrap=True)
+            console.print((Text(GAP) if is_path else beside) + line, soft_wrap=True)
+            beside = Text(" " * head.cell_len)
+
+
+def _split_at_paths(text: str, room: int) -> Iterator[str]:
+    """Yield ``text`` in pieces: each path that does not fit into ``room`` cells is one. Pure."""
+    if not any(word.startswith("/") and cell_len(word) > room for word in text.split()):
+        yield text
+        return
+    before: list[str] = []
+    for word in text.split():
+        if not (word.startswith("/") and cell_len(word) > room):
+            before.append(word)
+            continue
+        if before:
+            yield " ".join(before)
+        yield word
+        before = []
+    if before:
+        yield " ".join(before)
 
 
 def _drop_repeated(details: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:

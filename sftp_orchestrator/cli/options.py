@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from sftp_orchestrator import rehearsal
+from sftp_orchestrator.cli import layout
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
@@ -128,8 +129,8 @@ def _get_size(path: Path) -> int:
 
 
 def get_console() -> Console:
-    """Return where answers go: stdout, in colour only on a terminal and without NO_COLOR."""
-    return Console(highlight=False)
+    """Return where answers go."""
+    return layout.make_console()
 
 
 def get_person() -> str:

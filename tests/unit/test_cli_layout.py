@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from sftp_orchestrator.cli.layout import Entry, print_entries, say
+from sftp_orchestrator.cli.layout import Entry, make_console, print_entries, say
 
 LONG = "region/purchases_2026-01-02T03-04-05_export_from_the_warehouse_of_the_western_region_number_0001.csv"
 ENTRIES = [
@@ -55,6 +56,45 @@ def test_on_a_terminal_nothing_is_cut_and_no_line_is_wider(width: int) -> None:
     assert sum(line.startswith("thzt3k292j  quarantined  ") for line in lines) == 1
     if width >= 80:
         assert any(line.strip() == "sftp-orchestrator retry thzt3k292j" for line in lines)
+
+
+PATH = "/var/lib/sftp-orchestrator/workspace/rejected/41dd9ez5rf/failed_rows.csv"
+
+
+@pytest.mark.parametrize("place", ["facts", "details"])
+def test_a_path_stays_whole(place: str) -> None:
+    """What does not fit beside the id has a line of its own, to be copied; the words around it are folded as ever."""
+    said = f"9 of 10 rows sent, 1 refused: {PATH} has what is left of it"
+    texts: dict[str, Any] = {"facts": said} if place == "facts" else {"details": (("rows", said),)}
+    lines = _print([Entry(cells=("41dd9ez5rf",), name="a.csv", **texts)], terminal=True)
+    assert f"  {PATH}" in lines
+    assert " ".join(" ".join(lines).split()).endswith(said)
+
+
+def test_further_lines_hang_below_the_first() -> None:
+    """A line that begins with blanks is folded below its text."""
+    file = io.StringIO()
+    say(Console(file=file, force_terminal=True, width=40, color_system=None), "    line 2: " + "word " * 12)
+    assert {line[:4] for line in file.getvalue().splitlines()} == {"    "}
+    assert not any(line[4:].startswith(" ") for line in file.getvalue().splitlines())
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_nothing_is_styled_where_that_is_not_wanted(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Neither colour nor bold nor dim: no escape at all, though it is a terminal."""
+    file = io.StringIO()
+    for variable in ("NO_COLOR", "COLORTERM", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("sys.stdout", file)
+    monkeypatch.setattr(file, "isatty", lambda: True)
+    print_entries(make_console(), ENTRIES)
+    assert "\x1b[" in file.getvalue()
+    file.truncate(0)
+    monkeypatch.setenv(name, value)
+    print_entries(make_console(), ENTRIES)
+    assert file.getvalue().strip("\0")
+    assert "\x1b" not in file.getvalue()
 
 
 def test_what_fits_stays_on_one_line() -> None:

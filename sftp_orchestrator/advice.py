@@ -45,7 +45,9 @@ def _advise_on_quarantined(view: SourceView, workspace: Workspace) -> tuple[str,
         return ("nothing of it is new; close it:", f"{COMMAND} discard {source.id}")
     return (
         f"read {workspace.get_quarantine(source.id)}/report.json",
-        "then correct the file beside it, and:",
+        f"then correct the file beside it; or {view.why.remedy}, and restart the daemon; then:"
+        if view.why.remedy is not None
+        else "then correct the file beside it, and:",
         f"{COMMAND} retry {source.id}",
         _OR_DROP_PROFILES if source.type is FeedType.PROFILE else "or drop a corrected file",
         *_advise_to_discard(source),

@@ -26,7 +26,8 @@ from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefu
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
-from sftp_orchestrator.prepare import planning
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.prepare import planning, types_kept
 from sftp_orchestrator.prepare.columns import get_mapping
 from sftp_orchestrator.prepare.header_checks import OBJECT_ID_RULE, TIME_RULE
 from sftp_orchestrator.prepare.severities import get_severity
@@ -70,7 +71,10 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     yield from _check_file_systems(configuration)
     yield from _check_mappings(configuration)
     if folder.failure is None:
-        yield _attempt("ledger", lambda: _check_ledger(configuration, workspace))
+        ledger = _attempt("ledger", lambda: _check_ledger(configuration, workspace))
+        yield ledger
+        if ledger.failure is None:
+            yield from _check_types(configuration)
         yield from _check_space(configuration)
         yield from _check_keys(configuration, workspace, told)
 
@@ -188,6 +192,26 @@ def _check_ledger(configuration: Configuration, workspace: Workspace) -> str:
     if found.revision == found.newest:
         return f"{found.place}; up to date"
     return f"{found.place}; the next start migrates it from schema {found.revision} to {found.newest}"
+
+
+def _check_types(configuration: Configuration) -> Iterator[Result]:
+    """Warn of feeds whose types are not those that were delivered: every file of theirs would be held."""
+    try:
+        ledger = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
+        if ledger is None:
+            return
+        with ledger:
+            found = types_kept.list_configured(configuration, ledger)
+    except LocalFault as failure:
+        yield Result(subject="types", said=str(failure), failure=failure)
+        return
+    for feed, contradictions in found.items():
+        if contradictions:
+            said = (
+                f"{types_kept.explain(contradictions, feed)}; a file of it would be held:"
+                " see docs/how-to/change-a-type.md"
+            )
+            yield Result(subject=f"feed {feed}", said=said, is_warning=True)
 
 
 def _check_folder(folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from sftp_orchestrator.config.model import Configuration, Feed
+from sftp_orchestrator.config.model import Configuration, Encoding, Feed
 from sftp_orchestrator.destination import names
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared, read_declared
@@ -24,8 +24,9 @@ from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import copies, planning, types_kept
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.report import Finding, RowsRefused, Tally, get_tallies, list_findings
+from sftp_orchestrator.prepare.report import Finding, NothingNew, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.unpack.formats import Compression, Content, get_format
 
 _LOG = structlog.get_logger()
 
@@ -55,6 +56,10 @@ class Plan:
     """whether these were compared with what was delivered"""
     held_for: str | None = None
     """why it would be held: it is a copy, or properties would change their type"""
+    refusal: InputRefused | None = None
+    """why it would be quarantined"""
+    changes: tuple[str, ...] = ()
+    """what would be done to what is sent; nothing where that is the file byte for byte, or a range of it"""
     sha256: str | None = None
     """of the whole file; None where it would be quarantined"""
 
@@ -72,6 +77,22 @@ class Plan:
     def verdict(self) -> str:
         """What would become of the file."""
         return "quarantined" if self.is_refused else "held" if self.held_for is not None else "delivered"
+
+    @property
+    def summary(self) -> str:
+        """What would become of the file as a whole, and why, where the places do not say it."""
+        if self.refusal is None:
+            return f"It would be held: {self.held_for}" if self.held_for is not None else ""
+        is_told = not isinstance(self.refusal, RowsRefused | NothingNew)
+        said = self.refusal.why if isinstance(self.refusal, RowsRefused) else self.refusal.cause
+        return "It would be quarantined" + ("." if is_told else f", and no row of it sent: {said}")
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do about a file that would be quarantined, for people."""
+        if isinstance(self.refusal, RowsRefused):
+            return f"correct these rows; or {self.refusal.hint}"
+        return self.refusal.hint if self.refusal is not None else None
 
     def get_bytes(self, part: PlannedPart) -> int:
         """Return the plaintext bytes of a part; encrypted it has others, below the receiver's limit."""
@@ -97,6 +118,9 @@ class Plan:
             "rows": self.rows,
             "refused_rows": self.refused_rows,
             "duplicate_rows": self.duplicate_rows,
+            "refused_for": self.refusal.cause if self.refusal is not None else None,
+            "hint": self.remedy,
+            "changes": list(self.changes),
             "rules": [
                 {"rule": found.rule, "severity": found.severity.value, "rows": found.rows} for found in self.tallies
             ],
@@ -131,7 +155,9 @@ def rehearse(
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
-        raise ConfigurationError(operation, display_path(relative), explain_mismatch(feeds), hint="see feeds.*.files")
+        raise ConfigurationError(
+            operation, display_path(relative), explain_mismatch(feeds, configuration.feeds), hint="see feeds.*.files"
+        )
     feed, destination_name = feeds[0], configuration.get_destination_name(feeds[0])
     destination = configuration.destinations[destination_name]
     inspection: Inspection | None = None
@@ -139,6 +165,7 @@ def rehearse(
     tallies: tuple[Tally, ...] = ()
     rows: int | None = None
     refused_rows: int | None = None
+    refusal: InputRefused | None = None
     now = datetime.datetime.now(datetime.UTC)
     try:
         with open_scratch(configuration) as scratch:
@@ -162,6 +189,7 @@ def rehearse(
             at=now,
         )
     except InputRefused as refused:
+        refusal = refused
         tallies = (*tallies, *get_tallies(refused))
         rows, refused_rows = (
             (refused.records, refused.refused_rows) if isinstance(refused, RowsRefused) else (None, None)
@@ -179,9 +207,31 @@ def rehearse(
         parts=tuple(parts),
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
         tallies=tallies,
+        refusal=refusal,
+        changes=list_changes(configuration.feeds[feed], path.name, inspection) if inspection else (),
         sha256=inspection.sha256 if inspection else None,
         brings=read_declared(parts[0].manifest, inspection.header.header_bytes) if inspection and parts else (),
     )
+
+
+def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ...]:
+    """Return what is done to a file called ``name`` before it is sent, for people. Pure."""
+    if not inspection.is_rewritten:
+        return ()
+    format_ = get_format(name)
+    is_text = format_.content is Content.TEXT
+    done = {
+        "unpacked": format_.compression is not Compression.NONE,
+        "made CSV": not is_text,
+        f"made UTF-8 of {feed.encoding}": is_text and feed.encoding is not Encoding.UTF_8,
+        "with commas": is_text and feed.delimiter != ",",
+        "renamed in its header": bool(feed.rename),
+        "with an event name in each row": feed.event_name is not None,
+        "sorted by time": feed.sort_by_time,
+        "without duplicates": bool(inspection.duplicate_rows),
+        "without refused rows": bool(inspection.refused_rows),
+    }
+    return tuple(said for said, is_done in done.items() if is_done)
 
 
 @contextlib.contextmanager
@@ -216,6 +266,8 @@ def compare_with_ledger(configuration: Configuration, plans: Sequence[Plan]) -> 
 
 def _compare(plan: Plan, feed: Feed, ledger: Ledger) -> Plan:
     """Return the plan as the ledger completes it: what ``run`` looks at first is told first."""
+    if plan.refusal is not None:
+        types_kept.recall(ledger.properties, plan.destination, FeedType(plan.type), plan.refusal)
     found = types_kept.list_contradictions(ledger.properties, plan.brings, plan.destination, FeedType(plan.type))
     held_for = types_kept.explain_change(found, plan.feed) if found else None
     if plan.sha256 is not None and feed.holds_same_file:

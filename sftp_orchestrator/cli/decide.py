@@ -27,7 +27,7 @@ def retry(context: typer.Context, source_id: SourceId, config: options.ConfigOpt
     with options.open_ledger(configuration) as ledger:
         _require_untouched(configuration, ledger, source_id)
         source = ledger.sources.retry(source_id, by=options.get_person())
-    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{_say_when(configuration)}.")
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}.")
 
 
 def release(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
@@ -37,7 +37,7 @@ def release(context: typer.Context, source_id: SourceId, config: options.ConfigO
         _require_untouched(configuration, ledger, source_id)
         workspace = Workspace(root=configuration.workspace)
         source = releasing.release(ledger, workspace, source_id, by=options.get_person())
-    typer.echo(f"{source.id} ({source.name}) is {source.state} and released; it goes on{_say_when(configuration)}.")
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and released; it goes on{say_when(configuration)}.")
 
 
 def discard(
@@ -81,7 +81,7 @@ def resolve(
     word = "delivered" if delivered else "to be sent again under a new name"
     for part in parts:
         typer.echo(f"{part.source_id} part {part.number}/{part.of} is {word}: {part.data_name}")
-    typer.echo(f"It goes on{_say_when(configuration)}.")
+    typer.echo(f"It goes on{say_when(configuration)}.")
 
 
 def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: str) -> None:
@@ -90,7 +90,7 @@ def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: 
     require_untouched(ledger.sources.get(source_id), workspace.get_quarantine(source_id))
 
 
-def _say_when(configuration: Configuration) -> str:
+def say_when(configuration: Configuration) -> str:
     """Return when what was decided is carried out, to end a sentence with."""
     holder = find_holder(Workspace(root=configuration.workspace).lock)
     if holder is not None and not holder.is_pass:

@@ -28,6 +28,13 @@ def print_tallies(console: Console, tallies: Sequence[Tally]) -> None:
             layout.say(console, f"    and {units.format_count(found.rows - PLACES)} more")
 
 
+def print_summary(console: Console, found: Plan) -> None:
+    """Print what would become of a file that is not delivered, why, and what to do about it."""
+    layout.say(console, f"  {found.summary}")
+    if found.remedy is not None:
+        layout.say(console, f"  To do: {found.remedy}")
+
+
 def _show(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 

@@ -41,7 +41,7 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     layout.say(console, f"  {findings.describe_rows(found)}")
     findings.print_tallies(console, found.tallies)
     if found.is_refused:
-        layout.say(console, "  It would be quarantined.")
+        findings.print_summary(console, found)
         return
     entries = [
         layout.Entry(
@@ -54,4 +54,4 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     layout.print_entries(console, entries)
     layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")
     if found.held_for is not None:
-        layout.say(console, f"  It would be held: {found.held_for}")
+        findings.print_summary(console, found)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sftp_orchestrator.cli import endings, layout, options
-from sftp_orchestrator.cli.decide import SourceId
+from sftp_orchestrator.cli.decide import SourceId, say_when
 from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import Property, display_path
@@ -62,7 +62,7 @@ def accept(context: typer.Context, source_id: SourceId, config: options.ConfigOp
         source = ledger.sources.get(source_id)
     for contradiction in accepted:
         typer.echo(f"{source.destination}: {contradiction.summarize()} from now on.")
-    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again.")
+    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}.")
 
 
 def _make_entry(found: Property) -> layout.Entry:

@@ -41,8 +41,12 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     layout.say(console, f"  feed {found.feed} ({found.type}), {findings.describe_rows(found)}")
     findings.print_tallies(console, found.tallies)
     if found.is_refused:
-        layout.say(console, "  It would be quarantined: no row of it would be sent.")
-    elif found.refused_rows:
+        findings.print_summary(console, found)
+        return
+    if not found.tallies:
+        layout.say(console, "  It keeps to every rule.")
+    if found.refused_rows:
         layout.say(console, "  The good rows would be sent, the refused ones kept in failed_rows.csv.")
     else:
-        layout.say(console, "  It keeps to every rule." if not found.tallies else "  It would be sent as it is.")
+        how = f"with its values as they are, but {', '.join(found.changes)}" if found.changes else "as it is"
+        layout.say(console, f"  It would be sent {how}.")

@@ -42,6 +42,8 @@ class Rule:
     remedy: str
     vendor: str | None = None
     """the receiver's words for it"""
+    cell: str | None = None
+    """the same of a single cell, where the explanation would say twice what column it is in"""
     is_fixed: bool = False
     """without it the file cannot be read or cut: it can be neither switched off nor re-graded"""
 
@@ -60,8 +62,12 @@ def _file(id_: str, severity: Severity, explanation: str, remedy: str, vendor: s
     return Rule(id=id_, scope=Scope.FILE, severity=severity, explanation=explanation, remedy=remedy, vendor=vendor)
 
 
-def _row(id_: str, severity: Severity, explanation: str, remedy: str, vendor: str | None = None) -> Rule:
-    return Rule(id=id_, scope=Scope.ROW, severity=severity, explanation=explanation, remedy=remedy, vendor=vendor)
+def _row(
+    id_: str, severity: Severity, explanation: str, remedy: str, vendor: str | None = None, cell: str | None = None
+) -> Rule:
+    return Rule(
+        id=id_, scope=Scope.ROW, severity=severity, explanation=explanation, remedy=remedy, vendor=vendor, cell=cell
+    )
 
 
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
@@ -330,6 +336,7 @@ ROW_RULES = (
         "An .operation cell is none of $add, $remove, $set, $delete.",
         "Correct it, or leave it empty.",
         "Profile operation must be one of $add, $set, $remove, $delete",
+        cell="it is none of $add, $remove, $set, $delete",
     ),
     _file(
         "operation.too_many_items",
@@ -338,15 +345,34 @@ ROW_RULES = (
         " documented.",
         "Have the producer send fewer values of each user; rows with $add or $set and a value are counted.",
     ),
-    _row("profile.phone", _WARNING, "Phone is not + country code and number.", "Write +491701234567."),
-    _row("profile.email", _WARNING, "Email does not look like an address.", "Correct it."),
+    _row(
+        "profile.phone",
+        _WARNING,
+        "Phone is not + country code and number.",
+        "Write +491701234567.",
+        cell="it is not + country code and number",
+    ),
+    _row(
+        "profile.email",
+        _WARNING,
+        "Email does not look like an address.",
+        "Correct it.",
+        cell="it does not look like an address",
+    ),
     _row(
         "profile.value",
         _WARNING,
         "Gender, Employed, Education or Married has none of the values that mean something.",
         "Use M/F, Y/N, Graduate/College/School, Y/N.",
+        cell="it is none of the values that mean something",
     ),
-    _row("profile.flag", _WARNING, "A MSG- flag is neither true nor false.", "Write true or false."),
+    _row(
+        "profile.flag",
+        _WARNING,
+        "A MSG- flag is neither true nor false.",
+        "Write true or false.",
+        cell="it is neither true nor false",
+    ),
 )
 """What each row must keep to."""
 

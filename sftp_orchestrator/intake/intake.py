@@ -63,7 +63,9 @@ def survey(look: Look, configuration: Configuration) -> Survey:
         if len(feeds) == 1:
             matched.append((candidate, feeds[0]))
         else:
-            left_alone.append(Obstacle(relative_path=candidate.relative_path, reason=explain_mismatch(feeds)))
+            left_alone.append(
+                Obstacle(relative_path=candidate.relative_path, reason=explain_mismatch(feeds, configuration.feeds))
+            )
     return Survey(matched=tuple(matched), left_alone=tuple(left_alone))
 
 

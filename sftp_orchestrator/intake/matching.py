@@ -9,6 +9,7 @@ from wcmatch import glob
 
 from sftp_orchestrator.config.model import Feed
 
+_SHOWN_FEEDS = 5
 _FLAGS = glob.GLOBSTAR | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 
 
@@ -21,8 +22,14 @@ def list_matching_feeds(relative_path: bytes, feeds: Mapping[str, Feed]) -> tupl
     return tuple(name for name, feed in feeds.items() if glob.globmatch(path, list(feed.files), flags=_FLAGS))
 
 
-def explain_mismatch(feeds: tuple[str, ...]) -> str:
-    """Return why a file that fits these feeds (none, or more than one) is left alone."""
-    if not feeds:
-        return "no feed's patterns fit it"
-    return f"several feeds fit it: {', '.join(feeds)}"
+def explain_mismatch(fitting: tuple[str, ...], feeds: Mapping[str, Feed]) -> str:
+    """Return why a file that fits these of all ``feeds`` (none, or more than one) is left alone. Pure."""
+    if fitting:
+        return f"several feeds fit it: {_list_patterns(fitting, feeds)}"
+    return f"no feed's patterns fit it: {_list_patterns(tuple(feeds), feeds)}"
+
+
+def _list_patterns(names: tuple[str, ...], feeds: Mapping[str, Feed]) -> str:
+    said = [f"{name} ({', '.join(feeds[name].files)})" for name in names[:_SHOWN_FEEDS]]
+    more = len(names) - _SHOWN_FEEDS
+    return ", ".join([*said, *([f"and {more} more"] if more > 0 else [])])

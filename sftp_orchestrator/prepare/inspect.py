@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sftp_orchestrator import files, space
-from sftp_orchestrator.config.model import BadRows, Feed
+from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.prepare import rejecting
+from sftp_orchestrator.prepare.bad_rows import are_too_many, refuse_rows
+from sftp_orchestrator.prepare.changed_columns import find_changed
 from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
 from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
 from sftp_orchestrator.prepare.examine import Examination
@@ -21,7 +23,7 @@ from sftp_orchestrator.prepare.file_checks import list_file_checks
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.header_checks import check_header
 from sftp_orchestrator.prepare.reading import Reading, open_reading
-from sftp_orchestrator.prepare.report import NothingNew, Refused, RowsRefused, Tally, merge, tally
+from sftp_orchestrator.prepare.report import NothingNew, Refused, Tally, merge, tally
 from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
 from sftp_orchestrator.prepare.row_checks import Check, list_checks
@@ -238,18 +240,19 @@ def _require_no_error(notes: Sequence[Tally]) -> None:
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
     """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
     examination = reading.examine(checks)
-    tallies = (*found.tallies, *tally_rows(reading.path, scanned, examination.count(), examination.count_by_rule()))
+    counts = examination.count()
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, examination.count_by_rule()))
     refused = examination.count_refused()
     if not refused:
         return dataclasses.replace(found, tallies=tallies)
-    if _is_too_bad(refused, scanned, job.feed):
+    if are_too_many(refused, scanned.records, job.feed):
         _reject(job, reading, scanned, examination, refused, good=None)
-        raise RowsRefused(
+        raise refuse_rows(
             tallies,
             refused_rows=refused,
             records=scanned.records,
-            policy=_explain_policy(job.feed, is_all=refused == scanned.records),
-            hint=f"no row of it is sent; failed_rows.csv has the refused ones, {rejecting.MOST_SHOWN_ROWS:,} at most",
+            feed=job.feed,
+            changed=find_changed(reading.path, scanned, counts),
         )
     return dataclasses.replace(
         found,
@@ -347,23 +350,6 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
         tallies=left_out.tallies,
         duplicate_rows=left_out.duplicates,
     )
-
-
-def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:
-    # Divided, as the share is written: 29 of 100 are 0.29, but 0.29 of 100 are a little less than 29.
-    return (
-        feed.on_bad_rows is BadRows.QUARANTINE
-        or refused / scanned.records > feed.max_bad_rows
-        or refused == scanned.records
-    )
-
-
-def _explain_policy(feed: Feed, *, is_all: bool) -> str:
-    if feed.on_bad_rows is BadRows.QUARANTINE:
-        return "and on_bad_rows is quarantine"
-    if is_all:
-        return "so none is left to send"
-    return f"more than max_bad_rows, {100 * feed.max_bad_rows:g} %"
 
 
 def _reject(

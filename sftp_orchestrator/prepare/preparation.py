@@ -25,7 +25,7 @@ from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.part_content import FileContent, PartContent
-from sftp_orchestrator.prepare.report import NothingNew
+from sftp_orchestrator.prepare.report import NothingNew, RowsRefused
 from sftp_orchestrator.prepare.split import get_encrypted_bound
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board, Phase
@@ -247,6 +247,9 @@ class Preparation:
         earlier = self._fingerprints.list_earlier(source, feed, now=now)
         try:
             return self._look_into(source, feed, now, earlier, watch)
+        except RowsRefused as refused:
+            types_kept.recall(self._ledger.properties, source.destination, source.type, refused)
+            raise
         except NothingNew as refused:
             if copies.find(self._ledger, source, refused.sha256) is None:
                 raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from sftp_orchestrator import files
+from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.examine import BrokenRow
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
@@ -20,8 +21,6 @@ from sftp_orchestrator.prepare.stopping import Watch
 DESCRIPTION = "Failure Description"
 """The last column of refused rows, as the receiver itself calls it (CleverTap, *Imports via SFTP*)."""
 FAILED_ROWS_NAME = "failed_rows.csv"
-MOST_SHOWN_ROWS = 100_000
-"""Refused rows that are written of a file that waits as a whole: they are copies, and nobody reads more."""
 _COPY_BYTES = 8 * 1024 * 1024
 _ROWS_BETWEEN_LOOKS = 1000
 
@@ -51,7 +50,7 @@ def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, g
             if count % _ROWS_BETWEEN_LOOKS == 0:
                 watch.advance(0)
             count += 1
-            if good is None and count > MOST_SHOWN_ROWS:
+            if good is None and count > report.MOST_SHOWN_ROWS:
                 continue
             start, end = source.locate(row.number)
             if good is not None:

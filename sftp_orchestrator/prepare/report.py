@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sftp_orchestrator import units
+from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
 
@@ -14,6 +15,8 @@ NOTHING_NEW = "file.nothing_new"
 _LONGEST_NAME = 60
 FAILED_ROWS = "failed_rows"
 """The key of a report under which the file of refused rows beside it is noted."""
+MOST_SHOWN_ROWS = 100_000
+"""Refused rows that are written of a file that waits as a whole: they are copies, and nobody reads more."""
 SHOWN = 20
 """How many findings of one rule a report lists; their number is always told."""
 
@@ -71,18 +74,49 @@ class Refused(InputRefused):
         return list_findings(self.tallies)
 
 
-class RowsRefused(Refused):
-    """Rows of it break rules, and more than its feed bears: none of them is sent."""
+@dataclass(frozen=True, kw_only=True)
+class ChangedColumn:
+    """A column whose cells are not of the type that its feed says."""
 
-    def __init__(self, tallies: Sequence[Tally], *, refused_rows: int, records: int, policy: str, hint: str) -> None:
+    property_name: str
+    type: DataType
+    """that its feed says"""
+    said: str
+    """for people: how many, and what they look like"""
+
+
+class RowsRefused(Refused):
+    """Rows of it break rules, and more than its feed bears: none of them is sent.
+
+    ``hint`` says what to change in the feed, where that can help, as it ends a sentence that begins with "or".
+    """
+
+    def __init__(
+        self,
+        tallies: Sequence[Tally],
+        *,
+        refused_rows: int,
+        records: int,
+        policy: str,
+        hint: str,
+        changed: Sequence[ChangedColumn] = (),
+    ) -> None:
         self.refused_rows = refused_rows
         self.records = records
-        self._policy = policy
+        self.changed = tuple(changed)
+        counts = f"{units.format_count(refused_rows)} of {units.format_count(records)} rows"
+        share = units.format_percent(refused_rows, records)
+        self.why = "; ".join([f"{counts} ({share}) break a rule, {policy}", *(column.said for column in self.changed)])
+        """without the place of the first of them"""
         super().__init__(tallies, hint=hint)
 
     def _summarize(self, errors: Sequence[Tally]) -> str:
-        share = f"{self.refused_rows} of {self.records} rows ({self.refused_rows / self.records:.1%}) break a rule"
-        return f"{share}, {self._policy}; first {errors[0].first[0]}"
+        return f"{self.why}; first {errors[0].first[0]}"
+
+    def add(self, said: Sequence[str]) -> None:
+        """Add what else is known of it to the reason."""
+        self.why = "; ".join([self.why, *said])
+        self.cause = "; ".join([self.cause, *said])
 
 
 class NothingNew(Refused):
@@ -178,9 +212,23 @@ def render_quarantine(
             FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         get_tallies(error),
-        f"correct {file.rpartition('/')[2]} here, keep its name, and run `sftp-orchestrator retry {source_id}`; or"
-        " drop a corrected file. failed_rows.csv has copies of its rows, for reading: dropped too they are sent twice",
+        _say_next(source_id, file, error),
     )
+
+
+def _say_next(source_id: str, file: str, error: InputRefused) -> str:
+    if isinstance(error, NothingNew):
+        return f"nothing of it is new: `sftp-orchestrator discard {source_id}` closes it"
+    said = (
+        f"correct {file.rpartition('/')[2]} here, keep its name, and run `sftp-orchestrator retry {source_id}`; or"
+        " drop a corrected file"
+    )
+    if isinstance(error, RowsRefused):
+        return (
+            f"{said}; or {error.hint}. failed_rows.csv has copies of the refused rows,"
+            f" {units.format_count(MOST_SHOWN_ROWS)} at most, for reading: dropped too they are sent twice"
+        )
+    return said
 
 
 def render_rejection(
@@ -196,8 +244,9 @@ def render_rejection(
 ) -> bytes:
     """Return ``report.json`` of a source whose good rows are sent and whose bad ones are kept. Pure."""
     came = records + refused_rows + duplicate_rows
-    reasons = [f"{refused_rows} of {came} rows break a rule"] if refused_rows or not duplicate_rows else []
-    reasons += [f"{duplicate_rows} of {came} rows were there before"] if duplicate_rows else []
+    rows = f"of {units.format_count(came)} rows"
+    reasons = [f"{units.format_count(refused_rows)} {rows} break a rule"] if refused_rows or not duplicate_rows else []
+    reasons += [f"{units.format_count(duplicate_rows)} {rows} were there before"] if duplicate_rows else []
     return _render(
         {
             "source": source_id,
@@ -212,8 +261,8 @@ def render_rejection(
             FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         tallies,
-        "correct failed_rows.csv and drop it under staging, under a name that fits a pattern of the feed; its last"
-        " column is left out"
+        "correct failed_rows.csv and drop it under staging, under a name that fits a pattern of the feed; leave its"
+        " last column in place, which is not sent, and take rows out that cannot be put right"
         if refused_rows
         else "nothing: the rows that were there before are not sent again, and the original is kept in the archive",
     )
@@ -234,12 +283,16 @@ class KeptReport:
 
     rules: frozenset[str]
     """those that were broken"""
+    remedy: str | None
+    """what to change in the feed, where too many rows were refused"""
 
 
 def parse(content: bytes) -> KeptReport | None:
     """Return what a report says; None where it is none of ours any more. Pure."""
     try:
-        return KeptReport(rules=frozenset(json.loads(content)["rules"]))
+        found = json.loads(content)
+        remedy = found["hint"] if found["refused_rows"] is not None else None
+        return KeptReport(rules=frozenset(found["rules"]), remedy=remedy)
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -54,9 +54,8 @@ class Check:
 
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
-        words = f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")
-        said = f"{show(self.column.original)}: {words}" if self.column is not None else words
-        return f"{said} ({self.rule.vendor})" if self.rule.vendor else said
+        words = self.rule.cell or f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")
+        return f"{show(self.column.original)}: {words}" if self.column is not None else words
 
 
 @dataclass(frozen=True, kw_only=True)

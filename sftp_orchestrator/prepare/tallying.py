@@ -87,6 +87,12 @@ def tally_crowds(
     return Tally(rule=rule, severity=severity, rows=crowds.identities, first=findings)
 
 
+def read_values(path: Path, scanned: Scan, numbers: Sequence[int], column: ImportedColumn) -> list[str]:
+    """Return what stands in a column of some rows, given by their numbers in rising order, shortened."""
+    rows = _Rows(path, scanned, numbers)
+    return [rows.get_value(number, column) or "" for number in numbers]
+
+
 def split_record(record: bytes, delimiter: str) -> list[str]:
     """Return the cells of a record that the scan let pass. Pure."""
     (cells,) = csv.reader(io.StringIO(record.decode(), newline=""), delimiter=delimiter)

@@ -5,6 +5,8 @@ A property's name and type cannot change once set (CleverTap, *Schema*).
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,13 +16,14 @@ from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.destination import manifest, names
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared, read_declared
-from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.properties import Properties
 from sftp_orchestrator.ledger.records import Property, Source, display_path
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.header import parse_header
+from sftp_orchestrator.prepare.report import RowsRefused
 
 _LOG = structlog.get_logger()
 
@@ -87,6 +90,21 @@ def explain_change(found: Sequence[Contradiction], feed: str) -> str:
     return f"types of properties are for ever: {explain(found, feed)}"
 
 
+def recall(properties: Properties, destination: str, kind: FeedType, refused: InputRefused) -> None:
+    """Add to the reason of a file whose columns changed their type what was delivered of these properties before."""
+    if not isinstance(refused, RowsRefused) or not refused.changed:
+        return
+    known = {there.name: there for there in properties.list_all(destination=destination, kind=kind)}
+    refused.add(
+        [
+            f"{quote(there.name)} was {there.type} in what was delivered before"
+            f" ({there.file}, source {there.source_id})"
+            for column in refused.changed
+            if (there := known.get(column.property_name)) is not None
+        ]
+    )
+
+
 def list_contradictions(
     properties: Properties,
     brings: Sequence[Declared],
@@ -133,6 +151,27 @@ def require_kept(properties: Properties, source: Source, feed: Feed, destination
         f" or `sftp-orchestrator schema accept {source.id}` if the types of this file are right;"
         f" or `sftp-orchestrator release {source.id}` sends this one all the same",
     )
+
+
+def list_configured(configuration: Configuration, ledger: Ledger) -> dict[str, list[Contradiction]]:
+    """Return by feed what its columns would change of what was delivered, before there is any file of it.
+
+    Raises:
+        LocalFault: the ledger cannot be read.
+    """
+    found = {}
+    for name, feed in configuration.feeds.items():
+        if not feed.columns:
+            continue
+        destination_name = configuration.get_destination_name(name)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(feed.columns)
+        brings = list_brought(feed, configuration.destinations[destination_name], text.getvalue().encode())
+        known = {
+            there.name: there for there in ledger.properties.list_all(destination=destination_name, kind=feed.type)
+        }
+        found[name] = find_contradictions(brings, known)
+    return found
 
 
 class Comparison:

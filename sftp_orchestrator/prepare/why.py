@@ -24,6 +24,8 @@ class Why:
     """it is held, and would change the type of a property"""
     is_nothing_new: bool = False
     """it is quarantined, and its rows were sent before, in several files"""
+    remedy: str | None = None
+    """it is quarantined for too many bad rows: what else may be done than to correct these"""
 
 
 def find_reasons(
@@ -44,4 +46,4 @@ def find_reasons(
 def find_of_quarantined(source: Source, workspace: Workspace) -> Why:
     """Return why a quarantined source is so, by the report that lies beside it."""
     report = quarantine.read_report(source, workspace)
-    return Why(is_nothing_new=report is not None and NOTHING_NEW in report.rules)
+    return Why(is_nothing_new=NOTHING_NEW in report.rules, remedy=report.remedy) if report is not None else Why()

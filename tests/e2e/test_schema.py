@@ -21,11 +21,11 @@ async def _configure(folder: Path, sandbox: Sandbox, type_: str) -> Path:
     return (await asyncio.to_thread(configure, folder, sandbox, {"feeds": feeds})).path
 
 
-def _drop(folder: Path, name: str) -> str:
+def _drop(folder: Path, name: str, amount: str = "9.5") -> str:
     """Drop a file with an event that no other file has; return its path."""
     path = folder / "staging" / f"{name}.csv"
     header = "event_name,time_stamp,user_id,amount,note\n"
-    path.write_text(f"{header}Sold,1700000000,{name},9.5,x\n", encoding="utf-8")
+    path.write_text(f"{header}Sold,1700000000,{name},{amount},x\n", encoding="utf-8")
     return str(path)
 
 
@@ -61,7 +61,7 @@ async def test_a_changed_type_is_held_with_both_places_until_a_person_accepts_it
     assert f"`sftp-orchestrator schema accept {held['id']}`" in held["reason"]
     assert accepted.out.splitlines() == [
         "production: 'Amount' is STRING instead of FLOAT from now on.",
-        f"{held['id']} (purchases_2.csv) is claimed and is tried again.",
+        f"{held['id']} (purchases_2.csv) is claimed and is tried again with the next run; no daemon runs.",
     ]
     await _tell_of_the_accepted(config, held["id"], known["source_id"])
 
@@ -109,6 +109,40 @@ async def test_a_plan_tells_what_would_be_held_and_writes_nothing(tmp_path: Path
     assert (plan["verdict"], plan["types_compared"], len(plan["parts"])) == ("held", True, 1)
     assert "as FLOAT (column 'amount' of feed purchases, in purchases_1.csv" in plan["held_for"]
     assert shown.out.endswith(f"  It would be held: {plan['held_for']}\n")
+
+
+async def test_a_column_that_changes_its_type_is_told_before_and_after_the_drop(tmp_path: Path) -> None:
+    """Reason, plan and check name column, both types and what was delivered; the page's way leads to delivery."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox, "INTEGER")
+        _drop(tmp_path, "purchases_1", "9")
+        await _call(config, "run", "--once")
+        file = _drop(tmp_path, "purchases_2", "9.5")
+        planned = await _call(config, "plan", file, code=1)
+        await _call(config, "run", "--once", code=1)
+        refused = (await get_status(config))["purchases_2.csv"]
+        shown = await _call(config, "status")
+        config = await _configure(tmp_path, sandbox, "FLOAT")
+        checked = await _call(config, "check")
+        await _call(config, "retry", refused["id"])
+        await _call(config, "run", "--once", code=1)
+        assert (await get_status(config))["purchases_2.csv"]["state"] == "held"
+        accepted = await _call(config, "schema", "accept", refused["id"])
+        await _call(config, "run", "--once")
+        assert not await get_status(config)
+    said = "all cells of column 'amount' (1 of 1) are no INTEGER, and look like FLOAT"
+    before = "'Amount' was INTEGER in what was delivered before (purchases_1.csv, source "
+    for text in (refused["reason"], planned.out):
+        assert said in text
+        assert before in text
+    assert "no row of it sent: 1 of 1 rows (100 %) break a rule, so none is left to send; " in planned.out
+    advice = "correct the file beside it; or change its feed, where the column is what it is from now on: see "
+    assert f"next: then {advice}docs/how-to/change-a-type.md, and restart the daemon; then:" in shown.out
+    (warned,) = (line for line in checked.out.splitlines() if "feed purchases: " in line)
+    assert warned.startswith("warning")
+    assert "'Amount' is FLOAT here (column 'amount' of feed purchases), and was delivered on 20" in warned
+    assert "as INTEGER (column 'amount' of feed purchases, in purchases_1.csv, source " in warned
+    assert accepted.out.endswith(" and is tried again with the next run; no daemon runs.\n")
 
 
 async def test_a_plan_is_told_beside_a_ledger_that_cannot_be_read(tmp_path: Path) -> None:

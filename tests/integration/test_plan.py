@@ -21,6 +21,7 @@ LIMIT = 2_000
 ROWS = 200
 HEADER = "event_name,time_stamp,user_id\n"
 EVENTS = HEADER + "".join(f"Sold,{1_700_000_000 + number},user{number}\n" for number in range(ROWS))
+UNFIT = "no feed's patterns fit it: customers (customers*.csv), purchases (purchases*.csv); see feeds.*.files"
 BROKEN = HEADER + "Sold,1700000000\n"
 
 
@@ -93,6 +94,43 @@ async def test_a_plan_knows_what_was_sent_before(tmp_path: Path) -> None:
     assert f"  It would be held: {plan['held_for']}\n" in shown.out
 
 
+async def test_what_is_done_to_a_file_is_told(tmp_path: Path) -> None:
+    """``validate`` says of a file that is not sent as it lies what is done to it, and of others that they are."""
+    async with _set_up(tmp_path) as (config, _):
+        text = config.read_text().replace("type: event", "type: event\n    encoding: latin-1\n    sort_by_time: true")
+        other = config.with_name("other.yml")
+        other.write_text(text + "    deduplicate: {columns: [user_id]}\n")
+        file = tmp_path / "purchases.csv"
+        file.write_text(EVENTS + EVENTS.splitlines()[-1] + "\n")
+        plain, changed, told = await asyncio.gather(
+            call(config, "validate", str(file)),
+            call(other, "validate", str(file)),
+            call(other, "validate", "--json", str(file)),
+        )
+    assert plain.out.endswith("  It keeps to every rule.\n  It would be sent as it is.\n")
+    said = ["made UTF-8 of latin-1", "sorted by time", "without duplicates"]
+    assert changed.out.endswith(f"  It would be sent with its values as they are, but {', '.join(said)}.\n")
+    assert json.loads(told.out)[0]["changes"] == said
+
+
+async def test_why_no_row_would_be_sent_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """As ``status`` tells it afterwards: how many rows of how many, the limit, and the key that lets the others go."""
+    async with _set_up(tmp_path) as (config, _):
+        file = tmp_path / "purchases.csv"
+        file.write_text(EVENTS + "Sold,1700000000,\n" * 5)
+        for command in ("plan", "validate"):
+            shown, told = await asyncio.gather(
+                call(config, command, str(file)), call(config, command, "--json", str(file))
+            )
+            why = "5 of 205 rows (2.4 %) break a rule, more than max_bad_rows, 1 %"
+            todo = "correct these rows; or set max_bad_rows of its feed to 0.025, where the good rows are to be sent"
+            assert shown.out.endswith(
+                f"  It would be quarantined, and no row of it sent: {why}\n  To do: {todo} without these\n"
+            )
+            (found,) = json.loads(told.out)
+            assert (found["refused_for"].partition(";")[0], found["hint"]) == (why, f"{todo} without these")
+
+
 async def test_people_read_feed_rows_parts_and_names(tmp_path: Path) -> None:
     """The answer for people has every name whole, one part a line, and no markup of a file's name."""
     async with _set_up(tmp_path) as (config, _):
@@ -140,8 +178,8 @@ async def test_a_file_that_is_missing_or_fits_no_feed_is_2_and_one_line(tmp_path
     said = (
         f"{missing}: there is no such file",
         f"{tmp_path}: it is a folder; name the files in it",
-        "stranger.csv: no feed's patterns fit it; see feeds.*.files",
-        "stranger.csv: no feed's patterns fit it; see feeds.*.files",
+        f"stranger.csv: {UNFIT}",
+        f"stranger.csv: {UNFIT}",
     )
     for answer, cause in zip(answers, said, strict=True):
         assert (answer.code, answer.out) == (2, ""), answer
@@ -168,7 +206,7 @@ async def test_a_file_that_cannot_be_looked_at_hides_no_other(tmp_path: Path, co
         shown.errors
         == told.errors
         == (
-            f"sftp-orchestrator: {command} stranger.csv: no feed's patterns fit it; see feeds.*.files\n"
+            f"sftp-orchestrator: {command} stranger.csv: {UNFIT}\n"
             f"sftp-orchestrator: {command} {files[3]}: there is no such file\n"
         )
     )

@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import RowsLeftOut, Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview, list_done
-from sftp_orchestrator.prepare import rejecting
+from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused, RowsRefused
@@ -100,6 +101,79 @@ def test_the_whole_file_waits_where_the_feed_says_so(tmp_path: Path, changes: di
     assert not (tmp_path / "good_rows.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "bad", "hint"),
+    [
+        ({"max_bad_rows": 0.1}, 2, "set max_bad_rows of its feed to 0.2"),
+        ({"max_bad_rows": 0.1, "on_bad_rows": "quarantine"}, 1, "set on_bad_rows of its feed to reject"),
+        (
+            {"max_bad_rows": 0, "on_bad_rows": "quarantine"},
+            1,
+            "set max_bad_rows of its feed to 0.1 and set on_bad_rows of its feed to reject",
+        ),
+    ],
+)
+def test_what_lets_the_good_rows_go_is_told(tmp_path: Path, changes: dict[str, Any], bad: int, hint: str) -> None:
+    """The key of the feed and the value that is enough; with them the same file is sent but for its bad rows."""
+    content = b"\n".join([HEADER, *[b"Sold,soon,user,x"] * bad, *(GOOD % n for n in range(10 - bad))]) + b"\n"
+    with pytest.raises(RowsRefused) as caught:
+        _inspect(tmp_path, content, _make_feed(**changes))
+    assert caught.value.hint == f"{hint}, where the good rows are to be sent without these"
+    mended = dict(re.findall(r"set (\w+) of its feed to ([\w.]+)", hint))
+    assert _inspect(tmp_path, content, _make_feed(**{**changes, **mended})).refused_rows == bad
+
+
+@pytest.mark.parametrize(
+    ("type_", "cells", "looks"),
+    [
+        ("INTEGER", ["9.5", "1e3"], "FLOAT"),
+        ("INTEGER", ["3000000000", "-3000000000"], "LONG"),
+        ("FLOAT", ["true", "false"], "BOOLEAN"),
+        ("LONG", ["31/12/2025", "01/02/2026"], "DATE dd/MM/yyyy"),
+        ("FLOAT", ["a", "9,5"], "STRING"),
+    ],
+)
+def test_a_column_that_changed_its_type_is_told(tmp_path: Path, type_: str, cells: list[str], looks: str) -> None:
+    """Nearly every cell is no such type: the reason says so, of which column, and what they look like."""
+    amount = {"note": {"ct_name": "Amount", "type": type_}}
+    feed = _make_feed(columns={**FEEDS["purchases"]["columns"], **amount})
+    rows = [f'Sold,1700000000,user,"{cell}"'.encode() for cell in cells * 5]
+    with pytest.raises(RowsRefused) as caught:
+        _inspect(tmp_path, b"\n".join([HEADER, *rows]) + b"\n", feed)
+    said = f"all cells of column 'note' (10 of 10) are no {type_}, and look like {looks}; first line 2: "
+    assert caught.value.cause.startswith(f"10 of 10 rows (100 %) break a rule, so none is left to send; {said}")
+    assert "docs/how-to/change-a-type.md" in str(caught.value.hint)
+    assert not any(cell in caught.value.cause for cell in cells if len(cell) > 1)
+
+
+def test_the_next_step_names_no_file_that_is_not_there() -> None:
+    """Of a file that is refused as a whole there is no failed_rows.csv."""
+    refused = report.refuse("row.ragged", "a row has 2 fields", line=2)
+    written = report.render_quarantine(source_id="s1", file="a.csv", feed="purchases", error=refused, failed_rows=None)
+    assert json.loads(written)["next"] == (
+        "correct a.csv here, keep its name, and run `sftp-orchestrator retry s1`; or drop a corrected file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "said"),
+    [
+        ("Gender", "divers", "Gender: it is none of the values that mean something"),
+        ("Phone", "0170", "Phone: it is not + country code and number"),
+        ("Name.operation", "plus", "Name.operation: it is none of $add, $remove, $set, $delete"),
+        ("user_id", "", "neither identity, objectId, fbId nor gpId has a value"),
+    ],
+)
+def test_a_mistake_is_told_once(tmp_path: Path, header: str, cell: str, said: str) -> None:
+    """The column's name stands before what is wrong, which repeats neither it nor itself in other words."""
+    cells = {"user_id": "u", "Name": "Ada", header: cell}
+    content = f"{','.join(cells)}\n{','.join(cells.values())}\n".encode()
+    feed = Feed.model_validate({**FEEDS["customers"], "rules": {"profile.value": "error", "profile.phone": "error"}})
+    with pytest.raises(RowsRefused):
+        _inspect(tmp_path, content, feed)
+    assert [row[DESCRIPTION] for row in _read_failed(tmp_path)] == [said]
+
+
 def test_one_mistake_is_told_once_with_what_stands_there(tmp_path: Path) -> None:
     """A time that is none breaks the rule of times alone, though its column is an INTEGER; the value is shown."""
     rows = [b"Sold,1700000000000,u,x", b"Sold,soon,u,x", b"Sold,-5,u,x", b'Sold,1700000000,"%s",x' % (b"y" * 200_000)]
@@ -118,7 +192,7 @@ def test_one_mistake_is_told_once_with_what_stands_there(tmp_path: Path) -> None
         _inspect(tmp_path, b"\n".join([HEADER, *rows[:1], GOOD % 1]), _make_feed(rules=off, max_bad_rows=0.1))
     assert [tally.rule for tally in caught.value.tallies] == ["type.integer", "column.unmapped"][::-1]
     assert str(caught.value).startswith(
-        "inspect the file: 1 of 2 rows (50.0%) break a rule, more than max_bad_rows, 10 %; first line 2: time_stamp: "
+        "inspect the file: 1 of 2 rows (50.0 %) break a rule, more than max_bad_rows, 10 %; first line 2: time_stamp: "
     )
     assert "1700000000000" not in str(caught.value)
 
@@ -148,12 +222,15 @@ def test_the_share_of_bad_rows_is_what_is_written(tmp_path: Path, bad: int, shar
 
 def test_a_file_that_is_bad_throughout_keeps_so_many_copies_and_stops_when_told(tmp_path: Path) -> None:
     """Nothing of it is sent: the copies are for people, and a stop does not wait for them."""
-    content = HEADER + b"\n" + b"Sold,1700000000000,u,x\n" * (rejecting.MOST_SHOWN_ROWS + 1000)
+    content = HEADER + b"\n" + b"Sold,1700000000000,u,x\n" * (report.MOST_SHOWN_ROWS + 1000)
     with pytest.raises(RowsRefused) as caught:
         _inspect(tmp_path, content, _make_feed())
-    assert caught.value.refused_rows == rejecting.MOST_SHOWN_ROWS + 1000
-    assert len(_read_failed(tmp_path)) == rejecting.MOST_SHOWN_ROWS
-    assert f"{rejecting.MOST_SHOWN_ROWS:,} at most" in str(caught.value.hint)
+    assert caught.value.refused_rows == report.MOST_SHOWN_ROWS + 1000
+    assert len(_read_failed(tmp_path)) == report.MOST_SHOWN_ROWS
+    written = report.render_quarantine(
+        source_id="s1", file="a.csv", feed="purchases", error=caught.value, failed_rows=None
+    )
+    assert f"{report.MOST_SHOWN_ROWS:,} at most" in json.loads(written)["next"]
 
 
 async def test_rows_that_are_sent_after_all_are_not_kept_as_refused(tmp_path: Path) -> None:
@@ -240,11 +317,10 @@ async def test_from_drop_to_report(tmp_path: Path) -> None:
     assert (taken["rows"], taken["failed_rows"]) == (90, 0)
     folder = configuration.workspace / "rejected" / source.id
     reason = "event_name: the event has the name of a system event"
-    vendor = "Event name belongs to CleverTap restricted system events"
-    assert [row[DESCRIPTION] for row in _read_failed(folder)] == [f"{reason} ({vendor})"] * 10
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert (report["rules"]["event_name.reserved"], report["sent_rows"], report["refused_rows"]) == (10, 90, 10)
-    assert report["findings"][-1]["line"] == 1 + 2 * 90 + 10
+    assert [row[DESCRIPTION] for row in _read_failed(folder)] == [reason] * 10
+    written = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert (written["rules"]["event_name.reserved"], written["sent_rows"], written["refused_rows"]) == (10, 90, 10)
+    assert written["findings"][-1]["line"] == 1 + 2 * 90 + 10
     (archived,) = (configuration.workspace / "archive").rglob("purchases.csv")
     assert archived.read_bytes() == content
     assert list((configuration.workspace / "work").iterdir()) == []

@@ -256,6 +256,16 @@ def test_what_can_be_done_fits_why_it_stands_still() -> None:
     assert _get_commands(Why(is_nothing_new=True), SourceState.QUARANTINED) == ["discard source1"]
 
 
+def test_a_key_that_lets_the_good_rows_go_is_offered() -> None:
+    """Of a file with too many bad rows, beside the correction, with the same command after it."""
+    why = Why(remedy="set max_bad_rows of its feed to 0.021")
+    view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None, why=why)
+    assert _advise(view)[1:3] == (
+        "then correct the file beside it; or set max_bad_rows of its feed to 0.021, and restart the daemon; then:",
+        "sftp-orchestrator retry source1",
+    )
+
+
 @pytest.mark.parametrize("state", [SourceState.QUARANTINED, SourceState.HELD])
 def test_what_waits_for_a_person_may_be_given_up_last(state: SourceState) -> None:
     """The last thing offered is to discard it: by then everything else was."""

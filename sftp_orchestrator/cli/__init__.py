@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from sftp_orchestrator import threads
-from sftp_orchestrator.cli import app, usage
+from sftp_orchestrator.cli import app
 from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
 
 
@@ -25,6 +25,9 @@ def execute(arguments: list[str]) -> int:
     try:
         result = app.app(arguments, prog_name="sftp-orchestrator", standalone_mode=False)
     except typer.TyperException as error:
+        # Needed for a mistake alone, and slow to read.
+        from sftp_orchestrator.cli import usage  # noqa: PLC0415
+
         typer.echo(usage.describe(error), err=True)
         return ExitCode.USAGE
     except (typer.Abort, KeyboardInterrupt):

@@ -1,35 +1,119 @@
-"""The commands, put together."""
+"""The commands, put together; each is imported when it is called."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import typer
 
-from sftp_orchestrator import __version__, failpoints, logs
-from sftp_orchestrator.cli import (
-    check,
-    config,
-    decide,
-    demo,
-    endings,
-    history,
-    infer,
-    plan,
-    run,
-    sandbox,
-    schema,
-    status,
-    validate,
-)
-from sftp_orchestrator.cli.help import Command, Group
-from sftp_orchestrator.cli.options import ConfigOption
+from sftp_orchestrator import __version__
+from sftp_orchestrator.cli import endings
+from sftp_orchestrator.cli.arguments import ConfigOption
+from sftp_orchestrator.cli.help import Command, LazyGroup, Listed
+
+
+def _load(name: str, *, module: str, attribute: str) -> Any:  # noqa: ANN401 - typer's own click
+    """Return the command or group that a module of this folder holds under a name."""
+    found = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(name=name, cls=Command, epilog=endings.render(endings.BY_COMMAND[name]))(found)
+    return typer.main.get_command(alone)
+
+
+def _list(summary: str, *, module: str, attribute: str) -> Listed:
+    return Listed(load=functools.partial(_load, module=module, attribute=attribute), summary=summary)
+
+
+class _Root(LazyGroup):
+    """All of them, in the order in which they are shown; a test holds each summary to what its help says."""
+
+    listed: ClassVar = {
+        "run": _list(
+            "Deliver what arrives in staging, until stopped; with --once one pass, for cron, Airflow or Kubernetes.",
+            module="run",
+            attribute="run",
+        ),
+        "plan": _list(
+            "Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent.",
+            module="plan",
+            attribute="plan",
+        ),
+        "validate": _list(
+            "Check files against the receiver's rules: every rule that is broken, how often, and where first.",
+            module="validate",
+            attribute="validate",
+        ),
+        "infer": _list(
+            "Propose a feed entry: what the rows are, identity, event name, time, types, date formats."
+            " Looks at every row.",
+            module="infer",
+            attribute="infer",
+        ),
+        "check": _list(
+            "Check configuration, folders, ledger, keys and their expiry, free space;"
+            " with --connect each receiver, too.",
+            module="check",
+            attribute="check",
+        ),
+        "status": _list(
+            "Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows.",
+            module="status",
+            attribute="status",
+        ),
+        "history": _list(
+            "Show what was delivered or discarded, and how the last runs ended; with ID every move of that source.",
+            module="history",
+            attribute="history",
+        ),
+        "retry": _list(
+            "Try a quarantined, held or waiting source again, from where it safely can.",
+            module="decide",
+            attribute="retry",
+        ),
+        "release": _list(
+            "Let a source go on by your word: held ones go on, events no longer wait for others, nor others for it.",
+            module="decide",
+            attribute="release",
+        ),
+        "discard": _list(
+            "Give a quarantined or held source up: nothing more of it is sent, and nobody waits for it."
+            " It is archived.",
+            module="decide",
+            attribute="discard",
+        ),
+        "resolve": _list(
+            "Say what became of uncertain parts. Nobody but you can: the receiver neither tells nor deduplicates.",
+            module="decide",
+            attribute="resolve",
+        ),
+        "schema": _list(
+            "The type that each property has for ever, and what to do about another.", module="schema", attribute="app"
+        ),
+        "config": _list(
+            "A configuration to begin with, its JSON Schema, the values in effect.", module="config", attribute="app"
+        ),
+        "sandbox": _list(
+            "Run a receiver that behaves as CleverTap's SFTP import documents it, on this machine.",
+            module="sandbox",
+            attribute="sandbox",
+        ),
+        "demo": _list(
+            "Show the main job at work: keys, a look-alike receiver, files dropped in the wrong order,"
+            " delivered in the right.",
+            module="demo",
+            attribute="demo",
+        ),
+    }
+
 
 app = typer.Typer(
     name="sftp-orchestrator",
-    cls=Group,
+    cls=_Root,
     help="Delivers CSV files to CleverTap's SFTP import: checked, split, encrypted and in order.",
     epilog=endings.render(endings.ALL),
     no_args_is_help=True,
@@ -55,26 +139,8 @@ def prepare(
     ] = False,
 ) -> None:
     """Deliver CSV files to CleverTap's SFTP import: checked, split, encrypted and in order."""
+    # Whoever asks for help or version needs no log.
+    from sftp_orchestrator import failpoints, logs  # noqa: PLC0415
+
     logs.configure(debug=debug)
     failpoints.arm(os.environ)
-
-
-def _add(name: str, function: Callable[..., int | None]) -> None:
-    app.command(name=name, cls=Command, epilog=endings.render(endings.BY_COMMAND[name]))(function)
-
-
-_add("run", run.run)
-_add("plan", plan.plan)
-_add("validate", validate.validate)
-_add("infer", infer.infer)
-_add("check", check.check)
-_add("status", status.status)
-_add("history", history.history)
-_add("retry", decide.retry)
-_add("release", decide.release)
-_add("discard", decide.discard)
-_add("resolve", decide.resolve)
-app.add_typer(schema.app)
-app.add_typer(config.app)
-_add("sandbox", sandbox.sandbox)
-_add("demo", demo.demo)

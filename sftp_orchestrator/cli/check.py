@@ -8,13 +8,14 @@ import typer
 
 from sftp_orchestrator import health, threads
 from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 
 
 def check(
     context: typer.Context,
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     connect: Annotated[
         bool, typer.Option("--connect", help="Also log in at each receiver, write a probe and remove it.")

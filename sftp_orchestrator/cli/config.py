@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sftp_orchestrator.cli import endings, options
+from sftp_orchestrator.cli import endings
+from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.config import effective, loading, sample, schema
 
@@ -34,7 +35,7 @@ def print_schema() -> None:
 @app.command(name="show", cls=Command, epilog=endings.render(endings.BY_COMMAND["config show"]))
 def print_effective(
     context: typer.Context,
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML.")] = False,
 ) -> None:

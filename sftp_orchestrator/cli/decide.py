@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sftp_orchestrator.cli import options
+from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import get_archive_folder
 from sftp_orchestrator.errors import ConfigurationError
@@ -21,7 +22,7 @@ from sftp_orchestrator.workspace import Workspace
 SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.")]
 
 
-def retry(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
+def retry(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
     """Try a quarantined, held or waiting source again, from where it safely can."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
@@ -30,7 +31,7 @@ def retry(context: typer.Context, source_id: SourceId, config: options.ConfigOpt
     typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}.")
 
 
-def release(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
+def release(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
     """Let a source go on by your word: held ones go on, events no longer wait for others, nor others for it."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
@@ -43,7 +44,7 @@ def release(context: typer.Context, source_id: SourceId, config: options.ConfigO
 def discard(
     context: typer.Context,
     source_id: SourceId,
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the history.")
@@ -64,7 +65,7 @@ def discard(
 def resolve(
     context: typer.Context,
     source_id: Annotated[str, typer.Argument(metavar="ID[/PART]", help="A source, or one part of it.")],
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     delivered: Annotated[
         bool, typer.Option("--delivered", help="The receiver took it: count it as delivered.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -35,12 +36,64 @@ class Group(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own click
         """Write the options, and the commands with their first paragraph in full."""
         _write_parameters(self, ctx, formatter)
-        summaries = [(name, _get_summary(command)) for name, command in self.commands.items()]
-        _write_section(formatter, "Commands", summaries)
+        _write_section(formatter, "Commands", [(name, self.get_summary(name)) for name in self.commands])
+
+    def get_summary(self, name: str) -> str:
+        """Return what a command below it does, in one paragraph."""
+        return get_summary(self.commands[name])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - typer's own click
         """Write how its commands end."""
         _write_section(formatter, "Exit codes", list_endings(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A command that is imported once it is called: most of what one needs the others do not."""
+
+    load: Callable[[str], Any]
+    """returns the command of this name"""
+    summary: str
+    """the first paragraph of its help"""
+
+
+class LazyGroup(Group):
+    """A group whose commands are listed by a subclass, and imported one by one."""
+
+    listed: ClassVar[Mapping[str, Listed]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _LazyCommands(self.listed)
+
+    def get_summary(self, name: str) -> str:
+        """Return what is listed."""
+        return self.listed[name].summary
+
+
+class _LazyCommands(MutableMapping[str, Any]):
+    """The commands of a group by name, each loaded when it is looked up."""
+
+    def __init__(self, listed: Mapping[str, Listed]) -> None:
+        self._listed = listed
+        self._loaded: dict[str, Any] = dict.fromkeys(listed)
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - typer's own click
+        if self._loaded[name] is None:
+            self._loaded[name] = self._listed[name].load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401 - typer's own click
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
 
 
 def list_endings(command: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - typer's own click
@@ -66,7 +119,8 @@ def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) ->
             formatter.write_dl(rows)
 
 
-def _get_summary(command: Any) -> str:  # noqa: ANN401 - typer's own click
+def get_summary(command: Any) -> str:  # noqa: ANN401 - typer's own click
+    """Return the first paragraph of a command's help. Pure."""
     return " ".join(inspect.cleandoc(command.help or "").split("\n\n")[0].split())
 
 

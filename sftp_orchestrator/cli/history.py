@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
@@ -29,10 +30,10 @@ RUNS = 5
 def history(
     context: typer.Context,
     source_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Every move of this source.")] = None,
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at the most, the newest last.")] = LIMIT,
-    as_json: options.JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what was delivered or discarded, and how the last runs ended; with ID every move of that source."""
     configuration = options.load_configuration(context, config)

@@ -10,20 +10,21 @@ import typer
 from rich.console import Console
 
 from sftp_orchestrator import rehearsal, units
-from sftp_orchestrator.cli import findings, layout, options
+from sftp_orchestrator.cli import findings, layout, options, rehearsing
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.errors import ExitCode
 
 
 def plan(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV files, in staging or elsewhere.")],
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
-    as_json: options.JsonOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
     configuration = options.load_configuration(context, config)
-    found = options.rehearse_all(configuration, files, operation="plan")
+    found = rehearsing.rehearse_all(configuration, files, operation="plan")
     plans = rehearsal.compare_with_ledger(configuration, found.plans)
     if as_json and plans:
         typer.echo(json.dumps([plan.to_json() for plan in plans], indent=2, ensure_ascii=False))

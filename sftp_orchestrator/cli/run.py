@@ -9,6 +9,7 @@ import typer
 
 from sftp_orchestrator import daemon, threads, units
 from sftp_orchestrator.cli import options
+from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
@@ -18,7 +19,7 @@ from sftp_orchestrator.views import COMMAND, spell_out
 
 def run(
     context: typer.Context,
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     once: Annotated[
         bool, typer.Option("--once", help="One pass over what is complete now, whatever the schedule says.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sftp_orchestrator.cli import endings, layout, options
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.decide import SourceId, say_when
 from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.errors import ConfigurationError
@@ -26,12 +27,12 @@ app = typer.Typer(
 @app.command(name="show", cls=Command, epilog=endings.render(endings.BY_COMMAND["schema show"]))
 def show(
     context: typer.Context,
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
     destination: Annotated[
         str | None, typer.Option("--destination", metavar="NAME", help="Of this destination alone.")
     ] = None,
-    as_json: options.JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the type of each property, as it was delivered first or accepted, and where that comes from."""
     configuration = options.load_configuration(context, config)
@@ -54,7 +55,7 @@ def show(
 
 
 @app.command(name="accept", cls=Command, epilog=endings.render(endings.BY_COMMAND["schema accept"]))
-def accept(context: typer.Context, source_id: SourceId, config: options.ConfigOption = None) -> None:
+def accept(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
     """Take the types that a held source brings as those of its destination from now on, and let it go on."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:

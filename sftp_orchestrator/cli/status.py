@@ -10,6 +10,7 @@ import typer
 
 from sftp_orchestrator import units
 from sftp_orchestrator.cli import layout, options
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, describe_start
@@ -20,7 +21,7 @@ MOST_MOVING = 500
 """Sources that need nobody and are listed one by one: more are read by nobody, and take a minute to print."""
 
 
-def status(context: typer.Context, config: options.ConfigOption = None, *, as_json: options.JsonOption = False) -> None:
+def status(context: typer.Context, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger_to_look(configuration) as ledger:

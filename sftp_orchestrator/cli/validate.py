@@ -10,19 +10,20 @@ import typer
 from rich.console import Console
 
 from sftp_orchestrator import rehearsal, units
-from sftp_orchestrator.cli import findings, layout, options
+from sftp_orchestrator.cli import findings, layout, options, rehearsing
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.errors import ExitCode
 
 
 def validate(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV files, in staging or elsewhere.")],
-    config: options.ConfigOption = None,
+    config: ConfigOption = None,
     *,
-    as_json: options.JsonOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Check files against the receiver's rules: every rule that is broken, how often, and where first."""
-    found = options.rehearse_all(options.load_configuration(context, config), files, operation="validate")
+    found = rehearsing.rehearse_all(options.load_configuration(context, config), files, operation="validate")
     if as_json and found.plans:
         typer.echo(json.dumps([plan.to_json(parts=False) for plan in found.plans], indent=2, ensure_ascii=False))
     elif not as_json:

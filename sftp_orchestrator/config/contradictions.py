@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncssh
-
 from sftp_orchestrator.config import wording
 from sftp_orchestrator.config.findings import Finding, KeyPath
 from sftp_orchestrator.config.keeping import Keep
@@ -59,11 +57,20 @@ def _check_archive(configuration: Configuration) -> Iterator[Finding]:
         )
 
 
+def _is_public_key(line: str) -> bool:
+    # Slow to read, and most commands speak to no receiver: only for keys that stand in the configuration itself.
+    import asyncssh  # noqa: PLC0415
+
+    try:
+        asyncssh.import_public_key(line)
+    except (asyncssh.KeyImportError, UnicodeError):
+        return False
+    return True
+
+
 def _check_host_keys(name: str, destination: Destination) -> Iterator[Finding]:
     for index, line in enumerate(destination.host_keys):
-        try:
-            asyncssh.import_public_key(line)
-        except (asyncssh.KeyImportError, UnicodeError):
+        if not _is_public_key(line):
             yield Finding(
                 path=("destinations", name, "host_keys", index),
                 said="is not an SSH public key",

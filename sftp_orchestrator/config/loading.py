@@ -14,10 +14,9 @@ from sftp_orchestrator.config import contradictions, document, paths, wording
 from sftp_orchestrator.config.document import Document
 from sftp_orchestrator.config.findings import Finding, InvalidConfiguration, KeyPath
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.errors import ConfigurationError
 
-VARIABLE = "SFTP_ORCHESTRATOR_CONFIG"
-"""The environment variable that names the configuration file where ``--config`` does not."""
 DEFAULT_PATHS = (Path("sftp-orchestrator.yml"), Path("/etc/sftp-orchestrator/config.yml"))
 """Looked for in this order where neither names one."""
 

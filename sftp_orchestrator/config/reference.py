@@ -11,8 +11,9 @@ from pydantic_core import to_jsonable_python
 
 from sftp_orchestrator.config import keys
 from sftp_orchestrator.config.keys import Key
-from sftp_orchestrator.config.loading import DEFAULT_PATHS, VARIABLE
+from sftp_orchestrator.config.loading import DEFAULT_PATHS
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.config.secrets import SecretReference
 
 _HEAD = f"""\

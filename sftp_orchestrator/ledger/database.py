@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.script import ScriptDirectory
 
 from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.ledger_url import SQLITE, hide_password, hide_password_in
@@ -34,6 +31,7 @@ _MIGRATING = 7_330_214_159_073_601
 """The advisory lock of PostgreSQL that a migration holds; a number of our own."""
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p"})
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_REVISION_DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +235,11 @@ def _migrate(engine: sa.Engine, workspace: Path) -> None:
         return
     if revision is None:
         require_never_used(_name(engine), workspace)
-    settings = AlembicConfig()
+    # Reading its library takes as long as a whole command; a ledger that is up to date needs none of it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    settings = Config()
     settings.set_main_option("script_location", str(_MIGRATIONS))
     with engine.connect() as connection, _free_to_rebuild_tables(connection), connection.begin():
         if connection.dialect.name == "postgresql":
@@ -249,7 +251,12 @@ def _migrate(engine: sa.Engine, workspace: Path) -> None:
 
 
 def _get_newest() -> str:
-    return str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
+    return _list_revisions()[-1]
+
+
+def _list_revisions() -> list[str]:
+    """Return what this version knows, the newest last: each is what its file's name begins with."""
+    return sorted(path.name[:_REVISION_DIGITS] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _get_revision(engine: sa.Engine) -> str | None:
@@ -258,8 +265,7 @@ def _get_revision(engine: sa.Engine) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _list_revisions():
         cause = f"a newer version of this program made it: schema {found}, this version knows up to {_get_newest()}"
         raise LocalFault("use", f"ledger {_name(engine)}", cause, hint="install that version again")
     return None if found is None else str(found)

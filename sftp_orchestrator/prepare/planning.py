@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -17,10 +18,13 @@ from sftp_orchestrator.ledger.records import Part, PlannedPart, Source
 from sftp_orchestrator.prepare.columns import get_mapping
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.header import parse_header
-from sftp_orchestrator.prepare.inspect import Inspection
 from sftp_orchestrator.prepare.report import refuse
 from sftp_orchestrator.prepare.split import ByteRange, get_plain_limit, split
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
+
+if TYPE_CHECKING:
+    # DuckDB comes with it, and most commands look at no file.
+    from sftp_orchestrator.prepare.inspect import Inspection
 
 
 def open_encryptors(configuration: Configuration, workspace: Workspace) -> dict[str, Encryptor]:

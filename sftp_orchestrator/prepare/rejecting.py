@@ -7,16 +7,19 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from sftp_orchestrator import files
 from sftp_orchestrator.prepare import report
-from sftp_orchestrator.prepare.examine import BrokenRow
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
 from sftp_orchestrator.prepare.row_checks import Check
 from sftp_orchestrator.prepare.scan import Scan
 from sftp_orchestrator.prepare.stopping import Watch
+
+if TYPE_CHECKING:
+    # DuckDB comes with it, and whoever asks for the name of a file needs none.
+    from sftp_orchestrator.prepare.examine import BrokenRow
 
 DESCRIPTION = "Failure Description"
 """The last column of refused rows, as the receiver itself calls it (CleverTap, *Imports via SFTP*)."""

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger import database
@@ -139,3 +140,9 @@ def test_a_migrated_ledger_is_as_strict_as_a_new_one(ledger_url: str, tmp_path: 
         connection.execute(sa.text("DELETE FROM source WHERE id = 's8'"))
     assert _claim(ledger, "s9") == 9
     ledger.close()
+
+
+def test_a_migrations_file_begins_with_its_revision() -> None:
+    """So the newest is known without reading them: the names say what the library finds in the files, in its order."""
+    scripts = ScriptDirectory(str(database._MIGRATIONS)).walk_revisions()
+    assert database._list_revisions() == [script.revision for script in scripts][::-1]

@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 
-from sftp_orchestrator.config.loading import VARIABLE
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from tests.support.service import COMMAND, Answer
 

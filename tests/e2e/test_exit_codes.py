@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sftp_orchestrator.config.loading import VARIABLE
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.sandbox.activity import Entry, Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox

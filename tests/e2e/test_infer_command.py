@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from sftp_orchestrator.config.loading import VARIABLE
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.demo.files import generate
 from tests.support.inferring import paste
 from tests.support.service import COMMAND, DEADLINE_SECONDS, Answer, call

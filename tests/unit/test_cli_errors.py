@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from sftp_orchestrator.cli import execute
-from sftp_orchestrator.config.loading import VARIABLE
+from sftp_orchestrator.config.places import VARIABLE
 from tests.support.configuration import Written, write_configuration
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +15,9 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from sftp_orchestrator.cli import execute
 from sftp_orchestrator.cli.app import app
-from sftp_orchestrator.cli.help import list_endings
+from sftp_orchestrator.cli.help import get_summary, list_endings
 from sftp_orchestrator.errors import ExitCode
+from tests.support.configuration import write_configuration
 
 WIDTH = 80
 
@@ -53,6 +57,35 @@ def test_every_name_is_whole_and_plain(shown: str, name: str) -> None:
             assert parameter.display_name_raw in shown.partition("\n\n")[0]
     for below in getattr(command, "commands", {}):
         assert re.search(rf"^  {below}  ", shown, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name and " " not in name])
+def test_what_is_listed_is_what_a_command_says_of_itself(name: str) -> None:
+    """The list of commands is printed without importing them, and agrees with the help of each."""
+    assert COMMANDS[""].get_summary(name) == get_summary(COMMANDS[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        ("--version", {"pydantic", "structlog", "sqlalchemy", "duckdb", "asyncssh", "alembic", "numpy"}),
+        ("--help", {"pydantic", "structlog", "sqlalchemy", "duckdb", "asyncssh", "alembic", "numpy"}),
+        ("status", {"duckdb", "asyncssh", "alembic", "numpy"}),
+    ],
+)
+def test_a_command_imports_what_it_needs(tmp_path: Path, arguments: str, heavy: set[str]) -> None:
+    """What costs more than the command itself is not read for it, also where a ledger is there."""
+    config = write_configuration(tmp_path).path
+    assert execute(["--config", str(config), "status"]) == ExitCode.DONE
+    code = (
+        "import sys; from sftp_orchestrator.cli import execute\n"
+        f"code = execute(['--config', {str(config)!r}, {arguments!r}])\n"
+        "print(code, *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said, *modules = done.stderr.split()
+    assert said == "0"
+    assert not heavy & set(modules)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import structlog
 from sftp_orchestrator.advice import advise
 from sftp_orchestrator.cli import execute, options
 from sftp_orchestrator.cli.status import shorten
-from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import BlockedProfiles
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.intake.lock import WorkspaceLock
@@ -85,7 +85,7 @@ def test_status_tells_what_waits_why_and_what_to_type(
     written: Written, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each source that does not go on has a reason and, where a person can do something, the command with its id."""
-    monkeypatch.setenv(loading.VARIABLE, str(written.path))
+    monkeypatch.setenv(VARIABLE, str(written.path))
     with WorkspaceLock(Workspace(root=written.configuration.workspace).lock):
         assert execute(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()

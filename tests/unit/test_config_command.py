@@ -9,8 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from sftp_orchestrator.cli import config
-from sftp_orchestrator.cli.options import ConfigOption
-from sftp_orchestrator.config import loading, sample, schema
+from sftp_orchestrator.cli.arguments import ConfigOption
+from sftp_orchestrator.config import places, sample, schema
 from sftp_orchestrator.errors import ConfigurationError
 from tests.support import configuration
 
@@ -38,7 +38,7 @@ def test_show_fills_in_defaults_and_hides_secrets(tmp_path: Path, *, as_json: bo
 def test_show_takes_the_environments_file(tmp_path: Path) -> None:
     """SFTP_ORCHESTRATOR_CONFIG names the file where --config does not."""
     written = configuration.write_configuration(tmp_path)
-    result = CliRunner().invoke(config.app, ["show"], env={loading.VARIABLE: str(written.path)})
+    result = CliRunner().invoke(config.app, ["show"], env={places.VARIABLE: str(written.path)})
     assert yaml.safe_load(result.stdout)["staging"] == str(tmp_path / "staging")
 
 

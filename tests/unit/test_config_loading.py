@@ -9,6 +9,7 @@ import yaml
 from sftp_orchestrator import errors
 from sftp_orchestrator.config import document, loading
 from sftp_orchestrator.config.findings import InvalidConfiguration
+from sftp_orchestrator.config.places import VARIABLE
 from tests.support import configuration
 
 Write = Callable[[str], Path]
@@ -370,13 +371,13 @@ def test_find_prefers_option_then_environment_then_defaults(tmp_path: Path, monk
     """--config wins over the environment, which wins over the defaults; with none of them both are named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loading, "DEFAULT_PATHS", (Path("sftp-orchestrator.yml"), tmp_path / "etc.yml"))
-    monkeypatch.setenv(loading.VARIABLE, "")
+    monkeypatch.setenv(VARIABLE, "")
     with pytest.raises(errors.ConfigurationError, match=r"--config FILE or SFTP_ORCHESTRATOR_CONFIG"):
         loading.find(None)
     (tmp_path / "etc.yml").touch()
     assert loading.find(None) == tmp_path / "etc.yml"
     (tmp_path / "sftp-orchestrator.yml").touch()
     assert loading.find(None) == Path("sftp-orchestrator.yml")
-    monkeypatch.setenv(loading.VARIABLE, "/named/by/environment.yml")
+    monkeypatch.setenv(VARIABLE, "/named/by/environment.yml")
     assert loading.find(None) == Path("/named/by/environment.yml")
     assert loading.find(Path("option.yml")) == Path("option.yml")

@@ -1,0 +1,16 @@
+"""Options that several commands share; light to import, for whoever asks for help alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sftp_orchestrator.config.places import VARIABLE
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help=f"The configuration file, else {VARIABLE}."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]

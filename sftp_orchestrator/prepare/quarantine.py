@@ -40,16 +40,11 @@ def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger
 
 
 def read_report(source: Source, workspace: Workspace) -> report.KeptReport | None:
-    """Return what lies beside a quarantined original; None where that is gone, or a person changed it beyond reading.
-
-    Raises:
-        LocalFault: it cannot be read.
-    """
-    with _faults(source):
-        try:
-            return report.parse((workspace.get_quarantine(source.id) / REPORT_NAME).read_bytes())
-        except FileNotFoundError:
-            return None
+    """Return what lies beside a quarantined original; None where it cannot be read: then the reason says it alone."""
+    try:
+        return report.parse((workspace.get_quarantine(source.id) / REPORT_NAME).read_bytes())
+    except OSError:
+        return None
 
 
 def keep_refused_rows(source: Source, content: bytes, workspace: Workspace) -> None:

@@ -144,19 +144,21 @@ def hint_encoding(sample: bytes) -> str:
     return f"save the file as UTF-8, or set the feed's encoding: by its look {guess}"
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise ``Refused`` where the columns' names cannot be told apart, or are too many."""
+def check_names(names: Sequence[str], *, line: int | None = 1) -> None:
+    """Raise ``Refused``, for their ``line``, where the columns' names cannot be told apart, or are too many."""
     if not any(name.strip() for name in names):
-        raise refuse("header.empty", "the header has no column names", line=1)
+        raise refuse("header.empty", "the header has no column names", line=line)
     if len(names) > MAX_COLUMNS:
-        raise refuse("header.too_many_columns", f"the header has {len(names)} columns, {MAX_COLUMNS} are read", line=1)
+        raise refuse(
+            "header.too_many_columns", f"the header has {len(names)} columns, {MAX_COLUMNS} are read", line=line
+        )
     for number, name in enumerate(names, start=1):
         if not name.strip():
-            raise refuse("header.empty_name", f"column {number} has no name", line=1)
+            raise refuse("header.empty_name", f"column {number} has no name", line=line)
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise refuse("header.duplicate_name", f"two columns are named '{show(name)}'", line=1)
+            raise refuse("header.duplicate_name", f"two columns are named '{show(name)}'", line=line)
         seen.add(name)
 
 

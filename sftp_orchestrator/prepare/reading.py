@@ -145,7 +145,7 @@ class Reading:
     def _connection(self) -> duckdb.DuckDBPyConnection:
         """One for all tables: each sees what was found in the others."""
         return self._opened.enter_context(
-            open_duckdb(self.path.name, "reader.failed", folder=self._outlet, cancelled=self._stop.is_set)
+            open_duckdb(self.path, "reader.failed", folder=self._outlet, cancelled=self._stop.is_set)
         )
 
     def _get_scan(self) -> Scan:

@@ -18,13 +18,16 @@ from typing import Any
 import duckdb
 import pytest
 
+from benchmarks import measuring
 from sftp_orchestrator.config.model import Feed
-from sftp_orchestrator.errors import SourceChanged
+from sftp_orchestrator.errors import DecisionNeeded, SourceChanged
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.unpack import parquet
 from tests.support.configuration import FEEDS
+from tests.support.inspecting import take_table
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 Compress = Callable[[bytes], bytes]
@@ -274,7 +277,7 @@ def test_parquet_becomes_csv(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_big_parquet_keep_their_order(tmp_path: Path) -> None:
-    """Several row groups, read by several threads."""
+    """However many row groups it has."""
     query = "SELECT 'Sold' AS event_name, 1700000000 + range AS time_stamp, 'u' || range AS user_id FROM range(400000)"
     found = _inspect(tmp_path, "a.parquet", _make_parquet(tmp_path, query))
     sent = found.path.read_text(encoding="utf-8").splitlines()
@@ -303,6 +306,31 @@ def test_broken_parquet_is_refused(tmp_path: Path) -> None:
     content = _make_parquet(tmp_path, "SELECT 'Sold' AS event_name, 1 AS time_stamp, 'u' AS user_id FROM range(5000)")
     for broken in (content[:-6], content[: len(content) // 2], TEXT.encode(), b"PAR1"):
         _require_refused(tmp_path, "a.parquet", broken, "format.broken")
+
+
+@pytest.mark.parametrize("group_rows", [1_000_000, 122_880], ids=["one row group", "DuckDB's row groups"])
+def test_a_parquet_of_a_million_rows_takes_little_memory(tmp_path: Path, group_rows: int) -> None:
+    """Whoever wrote it, and however large its row groups are."""
+    path = tmp_path / "a.parquet"
+    query = (
+        "SELECT 'user' || range AS \"user\", 'Sold' AS event, 1700000000 + range AS at, (range % 1000) / 10.0 AS price,"
+        " 'product ' || (hash(range) % 100000) AS product, md5(range::VARCHAR) AS note FROM range(1000000)"
+    )
+    with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
+        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {group_rows})")
+    found = measuring.call(take_table, path=str(path))
+    assert found.facts == {"rows": 1_000_000}
+    assert found.peak_bytes < 300_000_000
+
+
+def test_a_parquet_too_large_for_the_memory_holds_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trying again would not help: a person is told what its producer can do, and nothing is left behind."""
+    monkeypatch.setattr(parquet, "PARQUET_MEMORY", "8MB")
+    query = "SELECT 'Sold' AS event_name, 1700000000 AS time_stamp, repeat(md5(range::VARCHAR), 10000) AS user_id"
+    content = _make_parquet(tmp_path, f"{query} FROM range(100)")
+    with pytest.raises(DecisionNeeded, match="DuckDB's memory ran out; have it written in row groups of fewer rows"):
+        _inspect(tmp_path, "a.parquet", content)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.csv"]
 
 
 # JSON lines.
@@ -336,19 +364,64 @@ def test_json_lines_become_csv(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_json_lines_of_a_hundred_keys_take_little_memory(tmp_path: Path) -> None:
+    """Nor do long lines, nor many; a key that comes late is in every row."""
+    path = tmp_path / "a.jsonl"
+    with path.open("w", encoding="utf-8") as out:
+        for number in range(20_000):
+            out.write(json.dumps({"user": f"u{number}", **{f"k{key}": "v" * 12 for key in range(100)}}) + "\n")
+        for number in range(20):
+            out.write(json.dumps({"user": f"w{number}", "late": "x" * 500, "k0": " " * 2_000_000}) + "\n")
+    found = measuring.call(take_table, path=str(path))
+    assert found.facts == {"rows": 20_000}
+    assert found.peak_bytes < 300_000_000
+
+
+def test_numbers_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
+    """Digits that no binary number holds are not lost."""
+    content = b'{"event_name": "Sold", "time_stamp": 1700000000, "user_id": 123456789012345678901234, "price": 0.10}\n'
+    assert _read(_inspect(tmp_path, "a.jsonl", content).path)[1] == [
+        *("Sold", "1700000000", "123456789012345678901234", "0.10")
+    ]
+
+
+def test_a_mark_and_blank_lines_are_no_json(tmp_path: Path) -> None:
+    """They stand for nothing, at the beginning, between lines and at the end."""
+    lines = _write_lines(*({"event_name": "Sold", "time_stamp": 1700000000, "user_id": f"u{n}"} for n in range(2)))
+    content = codecs.BOM_UTF8 + lines.replace(b"\n", b"\r\n \r\n")
+    assert [row[2] for row in _read(_inspect(tmp_path, "a.jsonl", content).path)[1:]] == ["u0", "u1"]
+
+
+def test_objects_without_the_only_key_are_rows(tmp_path: Path) -> None:
+    """Of one column an empty row is no blank line: it is refused, and not passed over."""
+    feed = Feed.model_validate(
+        {"type": "profile", "files": ["*"], "columns": {"u": {"ct_name": "identity"}}, "max_bad_rows": 0.9}
+    )
+    found = _inspect(tmp_path, "a.jsonl", b'{"u": ""}\n{"u": "v"}\n{}\n', feed)
+    assert (found.records, found.refused_rows) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("content", "rule", "line"),
     [
         (_write_lines({"user_id": "u"}, [1, 2]), "format.broken", 2),
         (_write_lines({"user_id": "u"}, {"user_id": "v", "cart": {"k": 1}}), "format.nested", 2),
         (_write_lines({"user_id": "u", "items": []}), "format.nested", 1),
-        (_write_lines({"user_id": "u"}) + b'{"user_id": \n', "format.broken", None),
-        (_write_lines({"user_id": "u"}) + b'{"user_id": "\xe9"}\n', "format.broken", None),
-        (b"", "header.empty", 1),
-        (b"not json at all\n", "format.broken", None),
-        (_write_lines({f"k{n}": n for n in range(20_000)}), "header.too_many_columns", 1),
+        (_write_lines({"user_id": "u"}) + b'{"user_id": \n', "format.broken", 2),
+        (_write_lines({"user_id": "u"}) + b'{"user_id": "\xe9"}\n', "format.broken", 2),
+        (b'\n{"user_id": "u", "user_id": "v"}\n', "format.broken", 2),
+        (b'{"user_id": "u"}\n{"user_id": NaN}\n', "format.broken", 2),
+        (b'{"user_id": "u\\ud800"}\n', "format.broken", 1),
+        (b'{"user_id": ' + b"[" * 100_000 + b"\n", "format.nested", 1),
+        (b'{"user_id": "' + b"u" * 4_000_000 + b'"}\n', "format.broken", 1),
+        (b"", "header.empty", None),
+        (b"not json at all\n", "format.broken", 1),
+        (_write_lines({f"k{n}": n for n in range(20_000)}), "header.too_many_columns", None),
     ],
-    ids=["no object", "an object in it", "a list in it", "cut off", "not UTF-8", "empty", "no JSON", "20,000 keys"],
+    ids=[
+        *("no object", "an object in it", "a list in it", "cut off", "not UTF-8", "a key twice", "no number"),
+        *("half a character", "deep", "too long", "empty", "no JSON", "20,000 keys"),
+    ],
 )
 def test_json_that_csv_cannot_hold_is_refused(tmp_path: Path, content: bytes, rule: str, line: int | None) -> None:
     """With the line, where it can be told."""

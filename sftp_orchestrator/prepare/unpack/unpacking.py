@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,10 @@ from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.returned import is_returned
 from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.stopping import Watch
-from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, get_format
+from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, Types, get_format
+from sftp_orchestrator.prepare.unpack.json_lines import find_numbers, write_json_lines
+from sftp_orchestrator.prepare.unpack.parquet import write_parquet
 from sftp_orchestrator.prepare.unpack.streams import HashedFile, is_utf8, write_text
-from sftp_orchestrator.prepare.unpack.tables import Types, find_json_numbers, write_table
 
 _UNPACKED_NAME = "unpacked.csv"
 _INFLATED_NAME = "inflated"
@@ -53,7 +53,8 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
     Raises:
         Refused: it is not what its name or the feed says, damaged, cut off, or nothing that CSV can hold.
         SourceChanged: it was written to meanwhile.
-        LocalFault: it cannot be read, or memory or disk ran out.
+        DecisionNeeded: it is a table whose values are too large for memory.
+        LocalFault: it cannot be read, or the disk ran out.
         Stopped: ``watch`` said so.
     """
     format_ = get_format(name)
@@ -108,12 +109,12 @@ def _write_table(
         write_text(source, inflated, format_.compression, Encoding.UTF_8)
     try:
         table = path if format_.compression is Compression.NONE else inflated
-        # What DuckDB makes of it is known only at its end: as many bytes at least, as a rule.
-        with space.reserve(target.parent, table.stat().st_size):
-            types = write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
-        if asks_numbers and format_.content is Content.JSON_LINES:
-            numbers = find_json_numbers(table, folder=target.parent, cancelled=watch.cancelled)
-            return dataclasses.replace(types, numbers=numbers)
-        return types
+        if format_.content is Content.PARQUET:
+            # What DuckDB makes of it is known only at its end: as many bytes at least, as a rule.
+            with space.reserve(target.parent, table.stat().st_size):
+                return write_parquet(table, target, feed, cancelled=watch.cancelled)
+        write_json_lines(table, target, watch=watch.without_progress())
+        numbers = find_numbers(table, watch=watch.without_progress()) if asks_numbers else frozenset()
+        return Types(moments={}, numbers=numbers)
     finally:
         inflated.unlink(missing_ok=True)

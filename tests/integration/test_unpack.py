@@ -308,6 +308,26 @@ def test_broken_parquet_is_refused(tmp_path: Path) -> None:
         _require_refused(tmp_path, "a.parquet", broken, "format.broken")
 
 
+def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None:
+    """What is sent of a file is in the file, wherever it lies; also where a folder has the name of a column."""
+    folder = tmp_path / "day=2024-01-01"
+    folder.mkdir()
+    query = "SELECT 'Sold' AS event_name, 1700000000 AS time_stamp, 'u' AS user_id"
+    for day in ("", ", 'real' AS day"):
+        found = _inspect(folder, "a.parquet", _make_parquet(tmp_path, query + day))
+        assert _read(found.path)[1] == ["Sold", "1700000000", "u", *(["real"] if day else [])]
+
+
+def test_columns_of_parquet_that_differ_in_case_alone_keep_their_names(tmp_path: Path) -> None:
+    """Each with its own values: a property's name is for ever, and case counts."""
+    query = "SELECT 'Sold' AS event_name, 1700000000 AS time_stamp, 'u' AS user_id, 'a' AS \"Mail\", 'b' AS \"mbil\""
+    content = _make_parquet(tmp_path, query).replace(b"mbil", b"mail")
+    assert _read(_inspect(tmp_path, "a.parquet", content).path) == [
+        ["event_name", "time_stamp", "user_id", "Mail", "mail"],
+        ["Sold", "1700000000", "u", "a", "b"],
+    ]
+
+
 @pytest.mark.parametrize("group_rows", [1_000_000, 122_880], ids=["one row group", "DuckDB's row groups"])
 def test_a_parquet_of_a_million_rows_takes_little_memory(tmp_path: Path, group_rows: int) -> None:
     """Whoever wrote it, and however large its row groups are."""

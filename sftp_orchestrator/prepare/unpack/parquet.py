@@ -22,7 +22,8 @@ from sftp_orchestrator.prepare.unpack.formats import Types
 
 PARQUET_MEMORY = "192MB"
 """For DuckDB's own pool; with what it takes besides the process stays below 300 MB."""
-_SOURCE = "read_parquet(?)"
+_SOURCE = "read_parquet(?, hive_partitioning = false)"
+"""Only what is in the file: DuckDB would add a column for a folder that is called ``key=value``."""
 _MOMENTS = ("DATE", "TIMESTAMP")
 _NUMBERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
@@ -90,7 +91,7 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path, target: Path, feed
 
 def _list_columns(connection: duckdb.DuckDBPyConnection, path: Path, feed: Feed) -> list[_Column]:
     described = connection.execute(f"DESCRIBE SELECT * FROM {_SOURCE}", [str(path)]).fetchall()  # noqa: S608 - no input
-    imported = list_columns([name for name, *_ in described], feed)
+    imported = list_columns(_list_names(connection, path), feed)
     return [
         _Column(
             name=column.original,
@@ -100,6 +101,18 @@ def _list_columns(connection: duckdb.DuckDBPyConnection, path: Path, feed: Feed)
         )
         for column, (_, kind, *_) in zip(imported, described, strict=True)
     ]
+
+
+def _list_names(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """Return the columns' names as the file has them: of those that differ in case alone DuckDB renames one."""
+    schema = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [str(path)]).fetchall()
+    names, inner = [], 0
+    # Below the root, which is the first, each column with what is nested in it.
+    for name, children in schema[1:]:
+        if inner == 0:
+            names.append(name)
+        inner = max(inner - 1, 0) + (children or 0)
+    return names
 
 
 def _get_text(column: ImportedColumn, kind: str) -> str:

@@ -266,7 +266,7 @@ def _find_repeated(
     table = reading.table
     repeated = reading.wait_for(
         lambda: table.find_repeated(
-            cells=[column.sql for column in columns if column.header in names],
+            cells={column.header: column.sql for column in columns if column.header in names},
             is_kept=is_kept,
             kept=scanned.records - found.refused,
             earlier=job.earlier,

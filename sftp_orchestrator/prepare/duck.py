@@ -19,6 +19,8 @@ from sftp_orchestrator.prepare.stopping import Stopped
 
 READING_MEMORY = "96MB"
 """For DuckDB's own pool; with its buffers for reading it stays below the daemon's 300 MB, whatever the file's size."""
+REWRITING_MEMORY = "160MB"
+"""The same where a file is read as a whole, 2048 rows at a time: with rows of 12 kB the process took 290 MB."""
 COMPARING_MEMORY = "256MB"
 """The same where rows are told apart: what does not fit is spilled; below 512 MB in all."""
 _POLL_SECONDS = 0.1

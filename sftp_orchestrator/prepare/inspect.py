@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,9 +143,11 @@ def inspect(
     text = unpack(path, name or path.name, feed, outlet=outlet, watch=watch)
     if text.original is not None:
         job = dataclasses.replace(job, watch=watch.without_progress())
-    if is_returned(read_header(text.path, text.delimiter), feed):
+    with _telling_of_original(text):
+        header = read_header(text.path, text.delimiter)
+    if is_returned(header, feed):
         return _inspect_returned(job, text)
-    return _settle(job, text, _inspect(job, text))
+    return _settle(job, text, _inspect_text(job, text))
 
 
 def _settle(job: _Job, text: Text, found: Inspection) -> Inspection:
@@ -177,13 +180,33 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     if text.original is not None:
         text.path.unlink()
     made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)
-    without = Text(path=stripped, delimiter=",", original=made_of)
-    found = _settle(job, without, _inspect(job, without))
+    without = Text(path=stripped, delimiter=",", original=made_of, places=text.places)
+    found = _settle(job, without, _inspect_text(job, without))
     if found.original.records != original.records:
         raise LocalFault(
             "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
         )
     return found
+
+
+def _inspect_text(job: _Job, text: Text) -> Inspection:
+    """Inspect text, and tell of places in the file as it came."""
+    with _telling_of_original(text):
+        found = _inspect(job, text)
+    if text.places is None:
+        return found
+    return dataclasses.replace(found, tallies=text.places.retell(found.tallies, text.path))
+
+
+@contextmanager
+def _telling_of_original(text: Text) -> Iterator[None]:
+    """Have refusals of the context tell of places in the file that ``text`` was made of."""
+    try:
+        yield
+    except Refused as refused:
+        if text.places is not None:
+            refused.retell(text.places.retell(refused.tallies, text.path))
+        raise
 
 
 def _inspect(job: _Job, text: Text) -> Inspection:

@@ -447,3 +447,47 @@ def test_json_that_csv_cannot_hold_is_refused(tmp_path: Path, content: bytes, ru
     """With the line, where it can be told."""
     refused = _require_refused(tmp_path, "a.jsonl", content, rule)
     assert refused.findings[0].line == line
+
+
+# Places.
+
+
+def test_lines_of_json_are_those_of_the_file(tmp_path: Path) -> None:
+    """Whatever became of them: blank lines count, and line breaks in values do not; compressed or not."""
+    good = {"event_name": "Sold", "time_stamp": 1700000000, "user_id": "u", "note": 'two "\n\n" lines'}
+    content = _write_lines(good) + b"\n \n" + _write_lines({**good, "time_stamp": "soon"}, good)
+    for name, written in (("a.jsonl", content), ("a.jsonl.gz", gzip.compress(content))):
+        found = _inspect(tmp_path, name, written)
+        assert {finding.line for tally in found.tallies for finding in tally.first} == {None, 4}
+        with pytest.raises(Refused, match="first line 4: time_stamp: ts is no whole number"):
+            _inspect(tmp_path, name, written, _make_feed(on_bad_rows="quarantine"))
+
+
+def test_rows_of_parquet_are_counted_in_the_file(tmp_path: Path) -> None:
+    """It has no lines."""
+    query = (
+        "SELECT 'Sold' AS event_name, CASE WHEN range = 2 THEN 'soon' ELSE '1700000000' END AS time_stamp,"
+        " 'u' AS user_id, 'two' || chr(10) || 'lines' AS note FROM range(4)"
+    )
+    content = _make_parquet(tmp_path, query)
+    found = _inspect(tmp_path, "a.parquet", content)
+    assert {(finding.line, finding.row) for tally in found.tallies for finding in tally.first} == {
+        (None, None),
+        (None, 3),
+    }
+    with pytest.raises(Refused, match="first row 3: time_stamp: ts is no whole number"):
+        _inspect(tmp_path, "a.parquet", content, _make_feed(on_bad_rows="quarantine"))
+
+
+def test_what_the_scan_refuses_of_a_table_has_its_place(tmp_path: Path) -> None:
+    """A character that no text has, in a value of the second object."""
+    first = {"event_name": "Sold", "time_stamp": 1700000000, "user_id": "u", "note": "\n\n"}
+    with pytest.raises(Refused, match=r"line 2: .*NUL"):
+        _inspect(tmp_path, "a.jsonl", _write_lines(first, {**first, "note": "\0"}))
+
+
+def test_nothing_of_our_folders_is_told(tmp_path: Path) -> None:
+    """What DuckDB says of a file names it, and not where it lies."""
+    refused = _require_refused(tmp_path, "a.parquet", b"PAR1" + b"x" * 100, "format.broken")
+    assert str(tmp_path) not in str(refused)
+    assert "source.csv" in str(refused)

@@ -17,9 +17,10 @@ from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, Types, get_format
 from sftp_orchestrator.prepare.unpack.json_lines import find_numbers, write_json_lines
 from sftp_orchestrator.prepare.unpack.parquet import write_parquet
+from sftp_orchestrator.prepare.unpack.places import Places
 from sftp_orchestrator.prepare.unpack.streams import HashedFile, is_utf8, write_text
 
-_UNPACKED_NAME = "unpacked.csv"
+UNPACKED_NAME = "unpacked.csv"
 _INFLATED_NAME = "inflated"
 
 
@@ -35,6 +36,8 @@ class Text:
     """columns of a table that hold moments, which become what the feed asks for; with the format that keeps most"""
     numbers: frozenset[str] = frozenset()
     """columns of a table that hold numbers by their type; of JSON only where it was asked for"""
+    places: Places | None = None
+    """where the rows of a table stand in it; None where lines are what they were"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,7 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
         return Text(path=path, delimiter=delimiter, original=None)
     before = get_fingerprint(path)
     source = HashedFile(path, watch)
-    target = outlet / _UNPACKED_NAME
+    target = outlet / UNPACKED_NAME
     types = Types(moments={}, numbers=frozenset())
     try:
         if format_.content is Content.TEXT:
@@ -79,7 +82,14 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
         source.close()
     _require_same(path, before, None)
     original = Original(fingerprint=before, sha256=digest)
-    return Text(path=target, delimiter=delimiter, original=original, moments=types.moments, numbers=types.numbers)
+    return Text(
+        path=target,
+        delimiter=delimiter,
+        original=original,
+        moments=types.moments,
+        numbers=types.numbers,
+        places=None if format_.content is Content.TEXT else Places(original=path, format=format_),
+    )
 
 
 def _require_same(path: Path, before: Fingerprint, refused: Refused | None) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sftp_orchestrator import files, space
-from sftp_orchestrator.config.model import BadRows, Feed
+from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
@@ -30,7 +29,7 @@ from sftp_orchestrator.prepare.scan import Scan, read_header
 from sftp_orchestrator.prepare.sorting import Unsorted, sort_by_time
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
-from sftp_orchestrator.prepare.unpack.unpacking import Original, Text, unpack
+from sftp_orchestrator.prepare.unpack.unpacking import UNPACKED_NAME, Original, Text, unpack
 
 GOOD_ROWS_NAME = "good_rows.csv"
 STRIPPED_NAME = "returned_rows.csv"
@@ -123,7 +122,8 @@ def inspect(
 
     ``name`` is what its producer called it, and tells its format; ``earlier`` are the fingerprints of rows sent before.
     Where rows are refused they are written to ``failed_rows.csv`` in the folder ``outlet``. What is sent in place of
-    the file, where that is not the file itself, is written to ``good_rows.csv``. What is made on the way is removed.
+    the file, where that is not the file itself, is written to ``good_rows.csv``. What is made on the way is removed,
+    and where it ends early all but ``failed_rows.csv``.
 
     Raises:
         Refused: it breaks rules; what was found is in it.
@@ -140,12 +140,21 @@ def inspect(
         earlier=earlier,
         watch=watch,
     )
-    text = unpack(path, name or path.name, feed, outlet=outlet, watch=watch)
+    try:
+        return _unpack_and_inspect(job, name or path.name)
+    except BaseException:
+        for made in (UNPACKED_NAME, STRIPPED_NAME, GOOD_ROWS_NAME, FINGERPRINTS_NAME):
+            (outlet / made).unlink(missing_ok=True)
+        raise
+
+
+def _unpack_and_inspect(job: _Job, name: str) -> Inspection:
+    text = unpack(job.path, name, job.feed, outlet=job.outlet, watch=job.watch)
     if text.original is not None:
-        job = dataclasses.replace(job, watch=watch.without_progress())
-    with _telling_of_original(text):
+        job = dataclasses.replace(job, watch=job.watch.without_progress())
+    with text.telling_of_original():
         header = read_header(text.path, text.delimiter)
-    if is_returned(header, feed):
+    if is_returned(header, job.feed):
         return _inspect_returned(job, text)
     return _settle(job, text, _inspect_text(job, text))
 
@@ -191,22 +200,11 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
 
 def _inspect_text(job: _Job, text: Text) -> Inspection:
     """Inspect text, and tell of places in the file as it came."""
-    with _telling_of_original(text):
+    with text.telling_of_original():
         found = _inspect(job, text)
     if text.places is None:
         return found
     return dataclasses.replace(found, tallies=text.places.retell(found.tallies, text.path))
-
-
-@contextmanager
-def _telling_of_original(text: Text) -> Iterator[None]:
-    """Have refusals of the context tell of places in the file that ``text`` was made of."""
-    try:
-        yield
-    except Refused as refused:
-        if text.places is not None:
-            refused.retell(text.places.retell(refused.tallies, text.path))
-        raise
 
 
 def _inspect(job: _Job, text: Text) -> Inspection:
@@ -259,17 +257,18 @@ def _require_no_error(notes: Sequence[Tally]) -> None:
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
     """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
     examination = reading.examine(checks)
-    tallies = (*found.tallies, *tally_rows(reading.path, scanned, examination.count(), examination.count_by_rule()))
-    refused = examination.count_refused()
+    counts, totals = reading.wait_for(examination.count), reading.wait_for(examination.count_by_rule)
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, totals))
+    refused = reading.wait_for(examination.count_refused)
     if not refused:
         return dataclasses.replace(found, tallies=tallies)
-    if _is_too_bad(refused, scanned, job.feed):
+    if rejecting.is_too_bad(refused, scanned.records, job.feed):
         _reject(job, reading, scanned, examination, refused, good=None)
         raise RowsRefused(
             tallies,
             refused_rows=refused,
             records=scanned.records,
-            policy=_explain_policy(job.feed, is_all=refused == scanned.records),
+            policy=rejecting.explain_policy(job.feed, is_all=refused == scanned.records),
             hint=f"no row of it is sent; failed_rows.csv has the refused ones, {rejecting.MOST_SHOWN_ROWS:,} at most",
         )
     return dataclasses.replace(
@@ -372,29 +371,16 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
     )
 
 
-def _is_too_bad(refused: int, scanned: Scan, feed: Feed) -> bool:
-    # Divided, as the share is written: 29 of 100 are 0.29, but 0.29 of 100 are a little less than 29.
-    return (
-        feed.on_bad_rows is BadRows.QUARANTINE
-        or refused / scanned.records > feed.max_bad_rows
-        or refused == scanned.records
-    )
-
-
-def _explain_policy(feed: Feed, *, is_all: bool) -> str:
-    if feed.on_bad_rows is BadRows.QUARANTINE:
-        return "and on_bad_rows is quarantine"
-    if is_all:
-        return "so none is left to send"
-    return f"more than max_bad_rows, {100 * feed.max_bad_rows:g} %"
-
-
 def _reject(
     job: _Job, reading: Reading, scanned: Scan, examination: Examination, refused: int, *, good: Path | None
 ) -> None:
     """Write the refused rows, and the others to ``good`` where they are sent as they are."""
     failed = job.outlet / rejecting.FAILED_ROWS_NAME
     watch = job.watch.without_progress()
-    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good, watch=watch)
+    count = reading.wait_for(
+        lambda: rejecting.reject(
+            reading.path, scanned, examination.list_refused(), failed=failed, good=good, watch=watch
+        )
+    )
     if count != refused:
         raise LocalFault("refuse rows of", job.path.name, f"{refused} were counted, {count} written: a defect of ours")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from sftp_orchestrator import files
+from sftp_orchestrator.config.model import BadRows, Feed
 from sftp_orchestrator.prepare.examine import BrokenRow
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.record_index import RecordEnds
@@ -24,6 +25,21 @@ MOST_SHOWN_ROWS = 100_000
 """Refused rows that are written of a file that waits as a whole: they are copies, and nobody reads more."""
 _COPY_BYTES = 8 * 1024 * 1024
 _ROWS_BETWEEN_LOOKS = 1000
+
+
+def is_too_bad(refused: int, records: int, feed: Feed) -> bool:
+    """Return whether a file of so many refused rows is refused as a whole. Pure."""
+    # Divided, as the share is written: 29 of 100 are 0.29, but 0.29 of 100 are a little less than 29.
+    return feed.on_bad_rows is BadRows.QUARANTINE or refused / records > feed.max_bad_rows or refused == records
+
+
+def explain_policy(feed: Feed, *, is_all: bool) -> str:
+    """Return why a file is refused as a whole, for ``is_all`` of its rows or some of them. Pure."""
+    if feed.on_bad_rows is BadRows.QUARANTINE:
+        return "and on_bad_rows is quarantine"
+    if is_all:
+        return "so none is left to send"
+    return f"more than max_bad_rows, {100 * feed.max_bad_rows:g} %"
 
 
 def reject(path: Path, scan: Scan, rows: Iterable[BrokenRow], *, failed: Path, good: Path | None, watch: Watch) -> int:

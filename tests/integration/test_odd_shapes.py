@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from benchmarks import measuring
@@ -18,6 +20,7 @@ from sftp_orchestrator.inference.evidence import gather
 from sftp_orchestrator.inference.samples import Sample, Workshop
 from sftp_orchestrator.prepare import duck, duplicates
 from sftp_orchestrator.prepare.columns import list_columns
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.reading import explain_memory, open_reading
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
@@ -245,6 +248,40 @@ def test_too_many_small_rows_are_not_called_large(tmp_path: Path, monkeypatch: p
     assert caught.value.hint is not None
     assert "rows are not large, 32 bytes on average, but 400,000 are too many" in caught.value.hint
     assert "several files" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["source.csv", "source.csv.gz", f"{DESCRIPTION}.csv"])
+def test_nothing_is_left_of_a_file_that_cannot_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever decides may take days: what was made of it on the way would fill the disk meanwhile."""
+    path = tmp_path / name
+    _write_fat(path, "1700000000", rows=1000)
+    if name.startswith(DESCRIPTION):
+        path.write_text(
+            "".join(line + ",x\n" for line in path.read_text().splitlines()).replace(",x", f",{DESCRIPTION}", 1)
+        )
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    monkeypatch.setattr(duplicates, "COMPARING_MEMORY", "20MB")
+    with pytest.raises(DecisionNeeded):
+        inspect(path, _make_feed(deduplicate={"columns": ["identity"]}), now=NOW, outlet=tmp_path)
+    assert [made.name for made in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("question", ["count", "count_by_rule", "count_refused", "list_refused"])
+def test_too_many_refused_rows_for_the_memory_hold_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """Whichever question about them runs out of it: trying again would not help."""
+
+    def run_out(_: Examination) -> None:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate")
+
+    monkeypatch.setattr(Examination, question, run_out)
+    _write(tmp_path / "source.csv", [HEADER, ["Sold", "soon", "u1", ""], ["Sold", "1700000000", "u2", ""]])
+    with pytest.raises(DecisionNeeded, match="DuckDB's memory ran out"):
+        inspect(tmp_path / "source.csv", _make_feed(), now=NOW, outlet=tmp_path)
 
 
 def test_large_rows_are_looked_at_a_few_at_a_time(tmp_path: Path) -> None:

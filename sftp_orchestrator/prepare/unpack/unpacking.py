@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,16 @@ class Text:
     """columns of a table that hold numbers by their type; of JSON only where it was asked for"""
     places: Places | None = None
     """where the rows of a table stand in it; None where lines are what they were"""
+
+    @contextmanager
+    def telling_of_original(self) -> Iterator[None]:
+        """Have refusals of the context tell of places in the file that this was made of."""
+        try:
+            yield
+        except Refused as refused:
+            if self.places is not None:
+                refused.retell(self.places.retell(refused.tallies, self.path))
+            raise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
         original = reading.read()
         with space.reserve(job.outlet, original.fingerprint.size):
-            leave_out_description(reading, stripped)
+            leave_out_description(reading, stripped, job.feed)
     if text.original is not None:
         text.path.unlink()
     made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)

@@ -256,14 +256,12 @@ def test_nothing_is_left_of_a_file_that_cannot_go_on(
 ) -> None:
     """Whoever decides may take days: what was made of it on the way would fill the disk meanwhile."""
     path = tmp_path / name
-    _write_fat(path, "1700000000", rows=1000)
-    if name.startswith(DESCRIPTION):
-        path.write_text(
-            "".join(line + ",x\n" for line in path.read_text().splitlines()).replace(",x", f",{DESCRIPTION}", 1)
-        )
+    end = [DESCRIPTION] if name.startswith(DESCRIPTION) else []
+    rows = (["Sold", "1700000000", f"u{n}", "", *(["x"] if end else [])] for n in range(400_000))
+    _write(path, [[*HEADER, *end], *rows])
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(path.read_bytes(), 1))
-    monkeypatch.setattr(duplicates, "COMPARING_MEMORY", "20MB")
+    monkeypatch.setattr(duplicates, "COMPARING_MEMORY", "6MB")
     with pytest.raises(DecisionNeeded):
         inspect(path, _make_feed(deduplicate={"columns": ["identity"]}), now=NOW, outlet=tmp_path)
     assert [made.name for made in tmp_path.iterdir()] == [name]

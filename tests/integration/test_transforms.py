@@ -43,6 +43,9 @@ NASTY = (
 )
 
 
+_TIMED = {"user_id": {"ct_name": "identity"}, "time_stamp": {"ct_name": "ts"}}
+
+
 def _make_feed(**changes: Any) -> Feed:
     return Feed.model_validate({**FEEDS["purchases"], "max_bad_rows": 0.9, **changes})
 
@@ -181,6 +184,19 @@ def test_a_file_without_duplicates_is_not_rewritten(tmp_path: Path) -> None:
     found = _inspect(tmp_path, _render([HEADER, *_make_rows(50)]), feed)
     assert (found.is_rewritten, found.duplicate_rows) == (False, 0)
     assert {path.name for path in tmp_path.iterdir()} == {"source.csv", "fingerprints.parquet"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_failures_that_the_receiver_tells_of_come_back(tmp_path: Path, encoding: str) -> None:
+    """They have the form that was sent: commas, UTF-8, the names and the constant that the feed adds."""
+    feed = _make_feed(
+        delimiter=";", encoding=encoding, rename={"wer": "user_id"}, event_name="Sold \u2013 out", columns=_TIMED
+    )
+    rows = [["time_stamp", "wer", "note"], *[["1700000000", f"u{n}", "zw\u00f6lf, 12"] for n in range(3)]]
+    sent = _read(_inspect(tmp_path, _render(rows, ";").decode().encode(encoding), feed).path)
+    failures = [[*sent[0], DESCRIPTION], *[[*row, "because"] for row in sent[1:]]]
+    found = _inspect(tmp_path, _render(failures), feed)
+    assert _read(found.path) == sent
 
 
 def _remember(folder: Path, content: bytes, feed: Feed) -> Path:

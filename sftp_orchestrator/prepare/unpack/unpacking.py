@@ -12,7 +12,7 @@ from sftp_orchestrator.config.model import Encoding, Feed
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.returned import is_returned
+from sftp_orchestrator.prepare.returned import find_delimiter, is_returned
 from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, Types, get_format
@@ -75,7 +75,7 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
     encoding = Encoding.UTF_8 if _is_ours(path, format_, feed) else feed.encoding
     delimiter = feed.delimiter if format_.content is Content.TEXT else ","
     if format_.is_plain_text and encoding is Encoding.UTF_8:
-        return Text(path=path, delimiter=delimiter, original=None)
+        return Text(path=path, delimiter=find_delimiter(path, feed), original=None)
     before = get_fingerprint(path)
     source = HashedFile(path, watch)
     target = outlet / UNPACKED_NAME
@@ -114,7 +114,7 @@ def _is_ours(path: Path, format_: Format, feed: Feed) -> bool:
     if not format_.is_plain_text or feed.encoding is Encoding.UTF_8:
         return False
     try:
-        header = read_header(path, feed.delimiter)
+        header = read_header(path, find_delimiter(path, feed))
     except Refused:
         return False
     return is_returned(header, feed) and is_utf8(path)

@@ -189,7 +189,7 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     if text.original is not None:
         text.path.unlink()
     made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)
-    without = Text(path=stripped, delimiter=",", original=made_of, places=text.places)
+    without = Text(path=stripped, delimiter=",", original=made_of, decimals=text.decimals, places=text.places)
     found = _settle(job, without, _inspect_text(job, without))
     if found.original.records != original.records:
         raise LocalFault(
@@ -211,7 +211,7 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     header = read_header(text.path, text.delimiter)
     columns = list_columns(header.names, job.feed)
     require_columns(header, columns, job.feed)
-    notes = tally(check_header(columns, job.feed))
+    notes = tally(check_header(columns, job.feed, decimals=text.decimals))
     _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None

@@ -328,6 +328,17 @@ def test_columns_of_parquet_that_differ_in_case_alone_keep_their_names(tmp_path:
     ]
 
 
+def test_decimal_identities_of_parquet_are_warned_of(tmp_path: Path) -> None:
+    """A whole number that some tool made a DOUBLE becomes another identity; whole numbers and other columns do not."""
+    query = "SELECT 'Sold' AS event_name, 1700000000::DOUBLE AS price, 1700000000 AS time_stamp, 123::{} AS user_id"
+    for kind, warned in (("DOUBLE", 1), ("FLOAT", 1), ("BIGINT", 0)):
+        found = _inspect(tmp_path, "a.parquet", _make_parquet(tmp_path, query.format(kind)))
+        assert sum(tally.rows for tally in found.tallies if tally.rule == "identity.decimal") == warned
+    refusing = _make_feed(rules={"identity.decimal": "error"})
+    with pytest.raises(Refused, match="the column 'user_id' says who, and is of decimal numbers"):
+        _inspect(tmp_path, "a.parquet", _make_parquet(tmp_path, query.format("DOUBLE")), refusing)
+
+
 @pytest.mark.parametrize("group_rows", [1_000_000, 122_880], ids=["one row group", "DuckDB's row groups"])
 def test_a_parquet_of_a_million_rows_takes_little_memory(tmp_path: Path, group_rows: int) -> None:
     """Whoever wrote it, and however large its row groups are."""

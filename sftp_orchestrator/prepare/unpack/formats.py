@@ -48,6 +48,8 @@ class Types:
     """those that hold moments, each with the format that keeps most of them"""
     numbers: frozenset[str]
     """those that hold numbers; of JSON only where it was asked for"""
+    decimals: frozenset[str] = frozenset()
+    """those of which the whole numbers, too, are written with a point; JSON has none"""
 
 
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTANDARD}

@@ -30,6 +30,7 @@ _NUMBERS = (
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
     *("FLOAT", "DOUBLE", "DECIMAL"),
 )
+_DECIMALS = ("FLOAT", "DOUBLE")
 _BINARY = ("BLOB", "BIT", "GEOMETRY")
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
@@ -45,6 +46,8 @@ class _Column:
     """of a column of moments: the ``date_format`` that keeps most of them"""
     is_number: bool
     """by its type"""
+    is_decimal: bool
+    """written with a point"""
 
 
 def write_parquet(path: Path, target: Path, feed: Feed, *, cancelled: Callable[[], bool]) -> Types:
@@ -86,6 +89,7 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path, target: Path, feed
     return Types(
         moments={column.name: column.moment_format for column in columns if column.moment_format is not None},
         numbers=frozenset(column.name for column in columns if column.is_number),
+        decimals=frozenset(column.name for column in columns if column.is_decimal),
     )
 
 
@@ -98,6 +102,7 @@ def _list_columns(connection: duckdb.DuckDBPyConnection, path: Path, feed: Feed)
             text=_get_text(column, kind),
             moment_format=_get_moment_format(kind),
             is_number=kind.startswith(_NUMBERS),
+            is_decimal=kind in _DECIMALS,
         )
         for column, (_, kind, *_) in zip(imported, described, strict=True)
     ]

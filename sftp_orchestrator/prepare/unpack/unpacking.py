@@ -37,6 +37,8 @@ class Text:
     """columns of a table that hold moments, which become what the feed asks for; with the format that keeps most"""
     numbers: frozenset[str] = frozenset()
     """columns of a table that hold numbers by their type; of JSON only where it was asked for"""
+    decimals: frozenset[str] = frozenset()
+    """columns of a table of which whole numbers, too, are written with a point"""
     places: Places | None = None
     """where the rows of a table stand in it; None where lines are what they were"""
 
@@ -99,6 +101,7 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
         original=original,
         moments=types.moments,
         numbers=types.numbers,
+        decimals=types.decimals,
         places=None if format_.content is Content.TEXT else Places(original=path, format=format_),
     )
 

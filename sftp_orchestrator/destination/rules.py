@@ -191,6 +191,12 @@ HEADER_RULES = (
         _MISSING_IDENTITY,
     ),
     _file(
+        "identity.decimal",
+        _WARNING,
+        "An identity is a column of DOUBLE or FLOAT in Parquet: 123 is sent as 123.0, and long numbers lose digits.",
+        "Have it written as a whole number or as text.",
+    ),
+    _file(
         "object_id.no_column",
         _WARNING,
         "No column becomes objectId, which the vendor's FAQ calls mandatory over SFTP; its errors take any of four.",

@@ -1,12 +1,13 @@
 """Rows that were there before: in the same file, or in files of the same feed that were sent in the last days.
 
-A row is known by the MD5 of the cells that tell rows apart, 16 bytes each; the fingerprints of a file's rows that are
-sent lie in one Parquet file beside those of earlier ones.
+A row is known by the MD5 of the cells that tell rows apart and of their columns' names, 16 bytes each, whatever the
+order of a file's columns and the setting of earlier files. The fingerprints of a file's rows that are sent lie in one
+Parquet file beside those of earlier ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,21 +38,21 @@ def find_repeated(
     source: str,
     path: Path,
     *,
-    cells: Sequence[str],
+    cells: Mapping[str, str],
     is_kept: str,
     earlier: Sequence[Path],
     target: Path,
 ) -> Repeated:
     """Tell apart the rows of ``source`` (SQL, with its ``path`` as parameter) that ``is_kept`` lets through.
 
-    ``cells`` are the columns in which equal rows agree, ``earlier`` the fingerprints of files before this one. The
-    fingerprints of the rows that are new are written to ``target``.
+    ``cells`` are the columns in which equal rows agree, as SQL by name, ``earlier`` the fingerprints of files before
+    this one. The fingerprints of the rows that are new are written to ``target``.
     """
     connection.execute(f"SET memory_limit = '{COMPARING_MEMORY}'")
     # A NUL stands in no cell, so no two different rows give one text.
-    text = ", ".join(f"coalesce({cell}, '')" for cell in cells)
+    text = ", ".join(f"{terms.quote(name)}, coalesce({cell}, '')" for name, cell in sorted(cells.items()))
     created = connection.execute(
-        "CREATE TEMP TABLE fingerprint AS SELECT number, md5_number(row_text) AS value"  # noqa: S608 - no input in it
+        "CREATE TEMP TABLE fingerprint AS SELECT number, md5_number(row_text) AS value"  # noqa: S608 - quoted
         f" FROM (SELECT number, concat_ws(chr(0), {text}) AS row_text FROM {source} WHERE {is_kept})",
         [str(path)],
     ).fetchall()
@@ -80,4 +81,4 @@ def find_repeated(
 def _list_sent(earlier: Sequence[Path]) -> str:
     paths = ", ".join(terms.quote(str(path)) for path in earlier)
     # Parquet has no whole numbers of 128 bits.
-    return f"SELECT (high::UHUGEINT << 64) | low AS value FROM read_parquet([{paths}])"  # noqa: S608 - quoted
+    return f"SELECT (high::UHUGEINT << 64) | low AS value FROM read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608 - quoted

@@ -19,6 +19,7 @@ MAX_HEADER_BYTES = 1024 * 1024
 """A header longer than this is none: some file that is no CSV, or one that lacks line breaks."""
 MAX_COLUMNS = 1000
 """Several times what the receiver takes of an event or a profile."""
+_QUOTED = re.compile(rb'"[^"]*"')
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """How people call them."""
@@ -74,7 +75,7 @@ def parse_header(start: bytes, delimiter: str = ",") -> Header:
         if len(start) >= MAX_HEADER_BYTES:
             raise refuse("header.too_long", f"the header is longer than {MAX_HEADER_BYTES} bytes", line=1)
         if b"\r" in start:
-            raise refuse("row.lone_cr", "lines end in CR alone", line=1, hint="end rows with LF or CR LF")
+            raise _refuse_lone_cr()
         if start.count(b'"') % 2:
             raise refuse("quote.unterminated", "a quoted field in the header never ends", line=1)
         raise refuse("file.no_rows", "the file has no rows, only a header", line=1)
@@ -127,9 +128,15 @@ def _parse_names(header_bytes: bytes, delimiter: str) -> tuple[str, ...]:
     except csv.Error as error:
         raise refuse("quote.stray", f"the header is no CSV: {error}", line=1) from error
     if len(rows) > 1:
+        if b"\r" in _QUOTED.sub(b"", header_bytes.removesuffix(b"\n").removesuffix(b"\r")):
+            raise _refuse_lone_cr()
         # Counted by quotes it is one record, by fields several: a quote stands where none may.
         raise refuse("quote.stray", "a quote within a field that has none around it", line=1)
     return tuple(rows[0]) if rows else ()
+
+
+def _refuse_lone_cr() -> Refused:
+    return refuse("row.lone_cr", "lines end in CR alone", line=1, hint="end rows with LF or CR LF")
 
 
 def refuse_encoding(sample: bytes, message: str, *, line: int) -> Refused:
@@ -144,19 +151,21 @@ def hint_encoding(sample: bytes) -> str:
     return f"save the file as UTF-8, or set the feed's encoding: by its look {guess}"
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise ``Refused`` where the columns' names cannot be told apart, or are too many."""
+def check_names(names: Sequence[str], *, line: int | None = 1) -> None:
+    """Raise ``Refused``, for their ``line``, where the columns' names cannot be told apart, or are too many."""
     if not any(name.strip() for name in names):
-        raise refuse("header.empty", "the header has no column names", line=1)
+        raise refuse("header.empty", "the header has no column names", line=line)
     if len(names) > MAX_COLUMNS:
-        raise refuse("header.too_many_columns", f"the header has {len(names)} columns, {MAX_COLUMNS} are read", line=1)
+        raise refuse(
+            "header.too_many_columns", f"the header has {len(names)} columns, {MAX_COLUMNS} are read", line=line
+        )
     for number, name in enumerate(names, start=1):
         if not name.strip():
-            raise refuse("header.empty_name", f"column {number} has no name", line=1)
+            raise refuse("header.empty_name", f"column {number} has no name", line=line)
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise refuse("header.duplicate_name", f"two columns are named '{show(name)}'", line=1)
+            raise refuse("header.duplicate_name", f"two columns are named '{show(name)}'", line=line)
         seen.add(name)
 
 

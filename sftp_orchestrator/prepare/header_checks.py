@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
@@ -18,10 +18,13 @@ OBJECT_ID_RULE = "object_id.no_column"
 """Both are switched off where people mean it."""
 
 
-def check_header(columns: Sequence[ImportedColumn], feed: Feed) -> list[Finding]:
-    """Return what the header breaks, errors and warnings; rules that the feed switched off are left out. Pure."""
+def check_header(columns: Sequence[ImportedColumn], feed: Feed, *, decimals: Collection[str] = ()) -> list[Finding]:
+    """Return what the header breaks, errors and warnings; rules that the feed switched off are left out. Pure.
+
+    ``decimals`` are the columns of a table that are decimal numbers by their type.
+    """
     found = []
-    for rule, message in _list_all(columns, feed):
+    for rule, message in [*_list_all(columns, feed), *_check_decimals(columns, decimals)]:
         severity = get_severity(RULES[rule], feed)
         if severity is not Severity.OFF:
             found.append(Finding(rule=rule, message=message, line=1, severity=severity))
@@ -61,6 +64,13 @@ def _check_who_and_what(columns: Sequence[ImportedColumn], feed: Feed) -> Iterat
             )
         if find_property(columns, clevertap.TIME) is None:
             yield TIME_RULE, f"no column becomes {clevertap.TIME}: each event counts as of when it is processed"
+
+
+def _check_decimals(columns: Sequence[ImportedColumn], decimals: Collection[str]) -> Iterator[tuple[str, str]]:
+    for column in columns:
+        if column.is_identity and column.original in decimals:
+            said = f"the column '{show(column.original)}' says who, and is of decimal numbers: 123 is sent as 123.0"
+            yield "identity.decimal", said
 
 
 def _check_counts(columns: Sequence[ImportedColumn], feed: Feed) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ from sftp_orchestrator.prepare.scan import Scan, read_header
 from sftp_orchestrator.prepare.sorting import Unsorted, sort_by_time
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
-from sftp_orchestrator.prepare.unpack.unpacking import Original, Text, unpack
+from sftp_orchestrator.prepare.unpack.unpacking import UNPACKED_NAME, Original, Text, unpack
 
 GOOD_ROWS_NAME = "good_rows.csv"
 STRIPPED_NAME = "returned_rows.csv"
@@ -126,7 +126,8 @@ def inspect(
 
     ``name`` is what its producer called it, and tells its format; ``earlier`` are the fingerprints of rows sent before.
     Where rows are refused they are written to ``failed_rows.csv`` in the folder ``outlet``. What is sent in place of
-    the file, where that is not the file itself, is written to ``good_rows.csv``. What is made on the way is removed.
+    the file, where that is not the file itself, is written to ``good_rows.csv``. What is made on the way is removed,
+    and where it ends early all but ``failed_rows.csv``.
 
     Raises:
         Refused: it breaks rules; what was found is in it.
@@ -143,12 +144,23 @@ def inspect(
         earlier=earlier,
         watch=watch,
     )
-    text = unpack(path, name or path.name, feed, outlet=outlet, watch=watch)
+    try:
+        return _unpack_and_inspect(job, name or path.name)
+    except BaseException:
+        for made in (UNPACKED_NAME, STRIPPED_NAME, GOOD_ROWS_NAME, FINGERPRINTS_NAME):
+            (outlet / made).unlink(missing_ok=True)
+        raise
+
+
+def _unpack_and_inspect(job: _Job, name: str) -> Inspection:
+    text = unpack(job.path, name, job.feed, outlet=job.outlet, watch=job.watch)
     if text.original is not None:
-        job = dataclasses.replace(job, watch=watch.without_progress(), sha256=text.original.sha256)
-    if is_returned(read_header(text.path, text.delimiter), feed):
+        job = dataclasses.replace(job, watch=job.watch.without_progress(), sha256=text.original.sha256)
+    with text.telling_of_original():
+        header = read_header(text.path, text.delimiter)
+    if is_returned(header, job.feed):
         return _inspect_returned(job, text)
-    return _settle(job, text, _inspect(job, text))
+    return _settle(job, text, _inspect_text(job, text))
 
 
 def _settle(job: _Job, text: Text, found: Inspection) -> Inspection:
@@ -177,12 +189,19 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
         original = reading.read()
         with space.reserve(job.outlet, original.fingerprint.size):
-            leave_out_description(reading, stripped)
+            leave_out_description(reading, stripped, job.feed)
     if text.original is not None:
         text.path.unlink()
     made_of = text.original or Original(fingerprint=original.fingerprint, sha256=original.sha256)
-    without = Text(path=stripped, delimiter=",", original=made_of, notes=text.notes)
-    found = _settle(job, without, _inspect(dataclasses.replace(job, sha256=made_of.sha256), without))
+    without = Text(
+        path=stripped,
+        delimiter=",",
+        original=made_of,
+        notes=text.notes,
+        decimals=text.decimals,
+        places=text.places,
+    )
+    found = _settle(job, without, _inspect_text(dataclasses.replace(job, sha256=made_of.sha256), without))
     if found.original.records != original.records:
         raise LocalFault(
             "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
@@ -190,11 +209,20 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
     return found
 
 
+def _inspect_text(job: _Job, text: Text) -> Inspection:
+    """Inspect text, and tell of places in the file as it came."""
+    with text.telling_of_original():
+        found = _inspect(job, text)
+    if text.places is None:
+        return found
+    return dataclasses.replace(found, tallies=text.places.retell(found.tallies, text.path))
+
+
 def _inspect(job: _Job, text: Text) -> Inspection:
     header = read_header(text.path, text.delimiter)
     columns = list_columns(header.names, job.feed)
     require_columns(header, columns, job.feed)
-    notes = tally([*text.notes, *check_header(columns, job.feed)])
+    notes = tally([*text.notes, *check_header(columns, job.feed, decimals=text.decimals)])
     _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None
@@ -240,9 +268,9 @@ def _require_no_error(notes: Sequence[Tally]) -> None:
 def _find_refused(job: _Job, reading: Reading, scanned: Scan, checks: Sequence[Check], found: _LeftOut) -> _LeftOut:
     """Look at the rows that a screen stopped; keep those that are refused, or raise ``Refused`` for the file."""
     examination = reading.examine(checks)
-    counts = examination.count()
-    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, examination.count_by_rule()))
-    refused = examination.count_refused()
+    counts, totals = reading.wait_for(examination.count), reading.wait_for(examination.count_by_rule)
+    tallies = (*found.tallies, *tally_rows(reading.path, scanned, counts, totals))
+    refused = reading.wait_for(examination.count_refused)
     if not refused:
         return dataclasses.replace(found, tallies=tallies)
     if are_too_many(refused, scanned.records, job.feed):
@@ -271,7 +299,7 @@ def _find_repeated(
     table = reading.table
     repeated = reading.wait_for(
         lambda: table.find_repeated(
-            cells=[column.sql for column in columns if column.header in names],
+            cells={column.header: column.sql for column in columns if column.header in names},
             is_kept=is_kept,
             kept=scanned.records - found.refused,
             earlier=job.earlier,
@@ -358,6 +386,10 @@ def _reject(
     """Write the refused rows, and the others to ``good`` where they are sent as they are."""
     failed = job.outlet / rejecting.FAILED_ROWS_NAME
     watch = job.watch.without_progress()
-    count = rejecting.reject(reading.path, scanned, examination.list_refused(), failed=failed, good=good, watch=watch)
+    count = reading.wait_for(
+        lambda: rejecting.reject(
+            reading.path, scanned, examination.list_refused(), failed=failed, good=good, watch=watch
+        )
+    )
     if count != refused:
         raise LocalFault("refuse rows of", job.path.name, f"{refused} were counted, {count} written: a defect of ours")

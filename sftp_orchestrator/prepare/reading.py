@@ -15,6 +15,7 @@ import duckdb
 
 from sftp_orchestrator import files, space
 from sftp_orchestrator.errors import DecisionNeeded, SourceChanged
+from sftp_orchestrator.prepare import duck
 from sftp_orchestrator.prepare.duck import open_duckdb
 from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.header import Header
@@ -31,8 +32,8 @@ from sftp_orchestrator.prepare.value_table import ValueTable
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
-LARGE_ROW_BYTES = 8 * 1024
-"""On average: of smaller rows the 2048 that DuckDB takes at a time are a small part of its memory."""
+LARGE_ROW_BYTES = 12_000
+"""Rows up to this were written anew in ``REWRITING_MEMORY``, of however many columns; those of 14,400 were not."""
 
 
 class Reading:
@@ -108,6 +109,7 @@ class Reading:
         if must_copy(scanned):
             watch = self._watch.without_progress()
             path = self._opened.enter_context(copy_plainly(path, scanned, folder=self._outlet, watch=watch))
+        self._connection.execute(f"SET memory_limit = '{duck.REWRITING_MEMORY}'")
         return ValueTable(self._connection, path, self.header, rows=scanned.records)
 
     def wait_for(self, work: Callable[[], T], *, look: Callable[[], None] = lambda: None) -> T:
@@ -145,7 +147,7 @@ class Reading:
     def _connection(self) -> duckdb.DuckDBPyConnection:
         """One for all tables: each sees what was found in the others."""
         return self._opened.enter_context(
-            open_duckdb(self.path.name, "reader.failed", folder=self._outlet, cancelled=self._stop.is_set)
+            open_duckdb(self.path, "reader.failed", folder=self._outlet, cancelled=self._stop.is_set)
         )
 
     def _get_scan(self) -> Scan:
@@ -170,6 +172,11 @@ def explain_memory(*, records: int, body_bytes: int, longest: int) -> str:
     average = body_bytes // records
     if average >= LARGE_ROW_BYTES:
         return f"its rows have {average} bytes on average, the longest {longest}: send fewer columns or shorter values"
+    if longest >= LARGE_ROW_BYTES:
+        return (
+            f"it has {records:,} rows, of {average} bytes on average, but the longest {longest}: send those with fewer"
+            " columns or shorter values, or all in several files"
+        )
     return (
         f"its rows are not large, {average} bytes on average, but {records:,} are too many at once:"
         " send them in several files"

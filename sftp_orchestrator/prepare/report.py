@@ -39,8 +39,12 @@ class Finding:
     severity: Severity = Severity.ERROR
     value: str | None = None
     """what stands there, shortened; for people who look at the file, never for the log"""
+    row: int | None = None
+    """of Parquet, which has no lines; the first is 1"""
 
     def __str__(self) -> str:
+        if self.row is not None:
+            return f"row {self.row}: {self.message}"
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
@@ -60,8 +64,7 @@ class Refused(InputRefused):
 
     def __init__(self, tallies: Sequence[Tally], *, hint: str | None = None) -> None:
         self.tallies = tuple(tallies)
-        errors = [tally for tally in self.tallies if tally.severity is Severity.ERROR]
-        super().__init__("inspect", "the file", self._summarize(errors), hint=hint)
+        super().__init__("inspect", "the file", self._summarize(_list_errors(tallies)), hint=hint)
 
     def _summarize(self, errors: Sequence[Tally]) -> str:
         total = sum(tally.rows for tally in errors)
@@ -72,6 +75,15 @@ class Refused(InputRefused):
     def findings(self) -> tuple[Finding, ...]:
         """The first places of every rule."""
         return list_findings(self.tallies)
+
+    def retell(self, tallies: Sequence[Tally]) -> None:
+        """Have it tell of the same at other places."""
+        self.tallies = tuple(tallies)
+        self.cause = self._summarize(_list_errors(tallies))
+
+
+def _list_errors(tallies: Sequence[Tally]) -> list[Tally]:
+    return [tally for tally in tallies if tally.severity is Severity.ERROR]
 
 
 @dataclass(frozen=True, kw_only=True)

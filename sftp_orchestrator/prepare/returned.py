@@ -1,14 +1,19 @@
-"""A ``failed_rows.csv`` that was corrected and dropped again: its last column is ours, and is left out."""
+"""A file of refused rows that was corrected and dropped again: ours, or the receiver's own, in the form sent."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.reading import Reading
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.table import Rewriting
+
+_SENT_DELIMITER = ","
 
 
 def is_returned(header: Header, feed: Feed) -> bool:
@@ -16,11 +21,26 @@ def is_returned(header: Header, feed: Feed) -> bool:
     return len(header.names) > 1 and header.names[-1] == DESCRIPTION and DESCRIPTION not in feed.columns
 
 
-def leave_out_description(reading: Reading, target: Path) -> None:
-    """Write the file without its last column to ``target``; rows keep their order. May be repeated.
+def find_delimiter(path: Path, feed: Feed) -> str:
+    """Return what separates the columns of a text: commas, as they are sent, in the receiver's own file of failures."""
+    if feed.delimiter == _SENT_DELIMITER:
+        return feed.delimiter
+    try:
+        header = read_header(path, _SENT_DELIMITER)
+    except Refused:
+        return feed.delimiter
+    return _SENT_DELIMITER if is_returned(header, feed) else feed.delimiter
+
+
+def leave_out_description(reading: Reading, target: Path, feed: Feed) -> None:
+    """Write the file to ``target`` as its producer would: without what we and the receiver added; in its order.
+
+    May be repeated.
 
     Raises:
         LocalFault: the disk is full, or the folder not ours.
     """
-    names, table = reading.header.names[:-1], reading.table
-    reading.wait_for(lambda: table.rewrite(Rewriting(names=names, positions=range(len(names))), target))
+    added = {DESCRIPTION, *([clevertap.EVENT_NAME] if feed.event_name is not None else [])}
+    positions = [place for place, name in enumerate(reading.header.names) if name not in added]
+    names, table = [reading.header.names[place] for place in positions], reading.table
+    reading.wait_for(lambda: table.rewrite(Rewriting(names=names, positions=positions), target))

@@ -83,7 +83,7 @@ def list_checks(
     is_event = feed.type is FeedType.EVENT
     drafts = list(_check_identity(columns))
     times = [draft for draft in _check_time(columns, now, retention_days if is_event else None) if draft.is_on(feed)]
-    drafts += [*times, *_check_values(columns, times)]
+    drafts += [*times, *_check_lengths(columns, is_event=is_event), *_check_types(columns, times)]
     if is_event:
         drafts += _check_event_name(columns)
     else:
@@ -191,15 +191,21 @@ def _check_time(
         yield _Draft(rule=rule, column=column, screen=screen, broken=broken)
 
 
-def _check_values(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) -> Iterator[_Draft]:
+def _check_lengths(columns: Sequence[ImportedColumn], *, is_event: bool) -> Iterator[_Draft]:
+    """Check values of properties; of identities, and of the name of an event, other limits hold."""
     for column in columns:
-        if not column.is_identity and column.property_name != clevertap.EVENT_NAME:
+        is_name = is_event and column.property_name == clevertap.EVENT_NAME
+        if not column.is_identity and not is_name:
             yield _Draft(
                 rule="value.length",
                 column=column,
                 screen=_ANY_LONG,
                 broken=terms.is_longer(column.sql, clevertap.MAX_VALUE_CHARACTERS),
             )
+
+
+def _check_types(columns: Sequence[ImportedColumn], times: Sequence[_Draft]) -> Iterator[_Draft]:
+    for column in columns:
         if column.type is not DataType.STRING or _is_plain_text(column):
             told = times if column.property_name == clevertap.TIME else ()
             screen = _get_type_screen(column, columns)

@@ -5,7 +5,7 @@ Only files that the scan let pass are read here, and it says how many rows there
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +152,7 @@ class Table:
         copy_to_csv(self._connection, query, rewriting.names, target, [str(self._path)])
 
     def find_repeated(
-        self, *, cells: Sequence[str], is_kept: str, kept: int, earlier: Sequence[Path], target: Path
+        self, *, cells: Mapping[str, str], is_kept: str, kept: int, earlier: Sequence[Path], target: Path
     ) -> Repeated:
         """Tell apart the ``kept`` rows that ``is_kept`` lets through; see ``duplicates.find_repeated``.
 
@@ -162,7 +162,7 @@ class Table:
         self._keep_order()
         repeated = find_repeated(
             self._connection,
-            self._number_rows(cells),
+            self._number_rows(cells.values()),
             self._path,
             cells=cells,
             is_kept=is_kept,
@@ -201,7 +201,9 @@ class Table:
     def _from(self) -> str:
         """Return the source for FROM: nothing of the input is in it, columns go by number, the path is a parameter."""
         # No new_line: set, DuckDB 2.0 finds no rows at all in a file with CR LF. The scan makes sure of that.
+        # Nothing of the path: a folder called c0=x would stand in every cell of the first column.
         # Not parallel: each thread guesses where a row begins, and guesses wrong within quotes that hold line breaks.
         return f"""read_csv(?, auto_detect = false, header = true, columns = {{{self._columns}}},
             delim = {terms.quote(self._delimiter)}, quote = '"', escape = '"', strict_mode = true, parallel = false,
-            compression = 'none', max_line_size = {MAX_LINE_BYTES}, buffer_size = {BUFFER_BYTES})"""
+            compression = 'none', hive_partitioning = false, max_line_size = {MAX_LINE_BYTES},
+            buffer_size = {BUFFER_BYTES})"""

@@ -96,7 +96,7 @@ def test_readers_that_count_other_rows_refuse_the_file(tmp_path: Path) -> None:
     checks = list_checks(list_columns(header.names, feed), feed, now=NOW, retention_days=None)
     with (
         pytest.raises(Refused) as caught,
-        open_duckdb("rows", "reader.failed", folder=tmp_path, cancelled=lambda: False) as connection,
+        open_duckdb(Path("rows"), "reader.failed", folder=tmp_path, cancelled=lambda: False) as connection,
     ):
         Table(connection, path, header, rows=3, is_numbered=True).examine(Examination(connection, checks))
     assert [finding.rule for finding in caught.value.findings] == ["reader.disagree"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from benchmarks import measuring
@@ -18,8 +20,9 @@ from sftp_orchestrator.inference.evidence import gather
 from sftp_orchestrator.inference.samples import Sample, Workshop
 from sftp_orchestrator.prepare import duck, duplicates
 from sftp_orchestrator.prepare.columns import list_columns
+from sftp_orchestrator.prepare.examine import Examination
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.reading import open_reading
+from sftp_orchestrator.prepare.reading import explain_memory, open_reading
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.row_checks import list_checks
@@ -209,12 +212,30 @@ def _write_fat(path: Path, time: str, *, rows: int) -> None:
 
 def test_rows_too_large_for_the_memory_hold_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows do not fit, trying again would not help: a person is told how large they are."""
-    monkeypatch.setattr(duck, "READING_MEMORY", "24MB")
+    monkeypatch.setattr(duck, "REWRITING_MEMORY", "24MB")
     _write_fat(tmp_path / "source.csv", "1700000000", rows=1000)
     with pytest.raises(DecisionNeeded, match="bytes on average") as caught:
         inspect(tmp_path / "source.csv", _make_feed(rename={"key0": "first"}), now=NOW, outlet=tmp_path)
     assert caught.value.hint is not None
     assert "its rows have 47" in caught.value.hint
+
+
+def test_rows_of_some_thousand_bytes_are_written_anew(tmp_path: Path) -> None:
+    """Of many columns and values of ordinary length, in the memory that there is."""
+    columns, value = 95, 120
+    path = tmp_path / "source.csv"
+    header = [*HEADER[:3], *(f"key{number}" for number in range(columns - 1)), "note"]
+    rows = 60_000_000 // (columns * value)
+    _write(path, [header, *(["Sold", "1700000000", f"u{n}", *["x" * value] * columns] for n in range(rows))])
+    found = measuring.call(rewrite, path=str(path), sort_by_time=False)
+    assert found.facts == {"rows": rows}
+    assert found.peak_bytes < 300_000_000
+
+
+def test_the_longest_rows_are_told_of_where_most_are_short() -> None:
+    """Where a few thousand large rows stand together, the average says nothing."""
+    hint = explain_memory(records=1_000_000, body_bytes=200_000_000, longest=60_000)
+    assert "1,000,000 rows, of 200 bytes on average, but the longest 60000" in hint
 
 
 def test_too_many_small_rows_are_not_called_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +248,38 @@ def test_too_many_small_rows_are_not_called_large(tmp_path: Path, monkeypatch: p
     assert caught.value.hint is not None
     assert "rows are not large, 32 bytes on average, but 400,000 are too many" in caught.value.hint
     assert "several files" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["source.csv", "source.csv.gz", f"{DESCRIPTION}.csv"])
+def test_nothing_is_left_of_a_file_that_cannot_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever decides may take days: what was made of it on the way would fill the disk meanwhile."""
+    path = tmp_path / name
+    end = [DESCRIPTION] if name.startswith(DESCRIPTION) else []
+    rows = (["Sold", "1700000000", f"u{n}", "", *(["x"] if end else [])] for n in range(400_000))
+    _write(path, [[*HEADER, *end], *rows])
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    monkeypatch.setattr(duplicates, "COMPARING_MEMORY", "6MB")
+    with pytest.raises(DecisionNeeded):
+        inspect(path, _make_feed(deduplicate={"columns": ["identity"]}), now=NOW, outlet=tmp_path)
+    assert [made.name for made in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("question", ["count", "count_by_rule", "count_refused", "list_refused"])
+def test_too_many_refused_rows_for_the_memory_hold_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """Whichever question about them runs out of it: trying again would not help."""
+
+    def run_out(_: Examination) -> None:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate")
+
+    monkeypatch.setattr(Examination, question, run_out)
+    _write(tmp_path / "source.csv", [HEADER, ["Sold", "soon", "u1", ""], ["Sold", "1700000000", "u2", ""]])
+    with pytest.raises(DecisionNeeded, match="DuckDB's memory ran out"):
+        inspect(tmp_path / "source.csv", _make_feed(), now=NOW, outlet=tmp_path)
 
 
 def test_large_rows_are_looked_at_a_few_at_a_time(tmp_path: Path) -> None:

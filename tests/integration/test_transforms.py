@@ -45,6 +45,9 @@ NASTY = (
 )
 
 
+_TIMED = {"user_id": {"ct_name": "identity"}, "time_stamp": {"ct_name": "ts"}}
+
+
 def _make_feed(**changes: Any) -> Feed:
     return Feed.model_validate({**FEEDS["purchases"], "max_bad_rows": 0.9, **changes})
 
@@ -183,6 +186,57 @@ def test_a_file_without_duplicates_is_not_rewritten(tmp_path: Path) -> None:
     found = _inspect(tmp_path, _render([HEADER, *_make_rows(50)]), feed)
     assert (found.is_rewritten, found.duplicate_rows) == (False, 0)
     assert {path.name for path in tmp_path.iterdir()} == {"source.csv", "fingerprints.parquet"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_failures_that_the_receiver_tells_of_come_back(tmp_path: Path, encoding: str) -> None:
+    """They have the form that was sent: commas, UTF-8, the names and the constant that the feed adds."""
+    feed = _make_feed(
+        delimiter=";", encoding=encoding, rename={"wer": "user_id"}, event_name="Sold \u2013 out", columns=_TIMED
+    )
+    rows = [["time_stamp", "wer", "note"], *[["1700000000", f"u{n}", "zw\u00f6lf, 12"] for n in range(3)]]
+    sent = _read(_inspect(tmp_path, _render(rows, ";").decode().encode(encoding), feed).path)
+    failures = [[*sent[0], DESCRIPTION], *[[*row, "because"] for row in sent[1:]]]
+    found = _inspect(tmp_path, _render(failures), feed)
+    assert _read(found.path) == sent
+
+
+def _remember(folder: Path, content: bytes, feed: Feed) -> Path:
+    _inspect(folder, content, feed)
+    return (folder / "fingerprints.parquet").rename(folder / "earlier.parquet")
+
+
+def test_earlier_rows_are_known_whatever_the_order_of_columns(tmp_path: Path) -> None:
+    """A row is the same where its cells are under the same headers, and another where they have changed places."""
+    feed = _make_feed(deduplicate={"columns": ["user_id", "note"], "days": 7})
+    earlier = _remember(tmp_path, _render([HEADER, ["Sold", "1700000000", "a", "b"]]), feed)
+    swapped = ["note", "time_stamp", "user_id", "event_name"]
+    rows = [["b", "1700000000", "a", "Sold"], ["a", "1700000000", "b", "Sold"]]
+    found = _inspect(tmp_path, _render([swapped, *rows]), feed, [earlier])
+    assert (found.records, found.duplicate_rows) == (1, 1)
+    assert _read(found.path)[1:] == rows[1:]
+
+
+def test_rows_that_another_setting_told_apart_are_not_known(tmp_path: Path) -> None:
+    """A value that was in one column before is no duplicate in another; the order of the setting means nothing."""
+    rows = [HEADER, ["Sold", "1700000000", "a", "b"]]
+    earlier = _remember(tmp_path, _render(rows), _make_feed(deduplicate={"columns": ["user_id", "note"], "days": 7}))
+    turned = _make_feed(deduplicate={"columns": ["note", "user_id"], "days": 7})
+    with pytest.raises(Refused, match="was sent before"):
+        _inspect(tmp_path, _render(rows), turned, [earlier])
+    earlier = _remember(tmp_path, _render(rows), _make_feed(deduplicate={"columns": ["user_id"], "days": 7}))
+    changed = _make_feed(deduplicate={"columns": ["note"], "days": 7})
+    found = _inspect(tmp_path, _render([HEADER, ["Sold", "1700000000", "b", "a"]]), changed, [earlier])
+    assert (found.records, found.duplicate_rows) == (1, 0)
+
+
+def test_a_folder_called_like_a_column_changes_no_cell(tmp_path: Path) -> None:
+    """A file is written anew from what is in it, wherever it lies."""
+    folder = tmp_path / "c2=everybody"
+    folder.mkdir()
+    rows = _make_rows(3)
+    found = _inspect(folder, _render([HEADER, *rows], ";"), _make_feed(delimiter=";"))
+    assert _read(found.path)[1:] == rows
 
 
 def test_rows_of_earlier_files_are_known(tmp_path: Path) -> None:

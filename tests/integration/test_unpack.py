@@ -18,14 +18,17 @@ from typing import Any
 import duckdb
 import pytest
 
+from benchmarks import measuring
 from sftp_orchestrator.config.model import Feed
-from sftp_orchestrator.errors import SourceChanged
+from sftp_orchestrator.errors import DecisionNeeded, SourceChanged
 from sftp_orchestrator.prepare.inspect import GOOD_ROWS_NAME, Inspection, inspect
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.unpack import parquet
 from sftp_orchestrator.prepare.unpack.streams import CHUNK_BYTES
 from tests.support.configuration import FEEDS
+from tests.support.inspecting import take_table
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 Compress = Callable[[bytes], bytes]
@@ -341,7 +344,7 @@ def test_parquet_becomes_csv(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_big_parquet_keep_their_order(tmp_path: Path) -> None:
-    """Several row groups, read by several threads."""
+    """However many row groups it has."""
     query = "SELECT 'Sold' AS event_name, 1700000000 + range AS time_stamp, 'u' || range AS user_id FROM range(400000)"
     found = _inspect(tmp_path, "a.parquet", _make_parquet(tmp_path, query))
     sent = found.path.read_text(encoding="utf-8").splitlines()
@@ -370,6 +373,62 @@ def test_broken_parquet_is_refused(tmp_path: Path) -> None:
     content = _make_parquet(tmp_path, "SELECT 'Sold' AS event_name, 1 AS time_stamp, 'u' AS user_id FROM range(5000)")
     for broken in (content[:-6], content[: len(content) // 2], TEXT.encode(), b"PAR1"):
         _require_refused(tmp_path, "a.parquet", broken, "format.broken")
+
+
+def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None:
+    """What is sent of a file is in the file, wherever it lies; also where a folder has the name of a column."""
+    folder = tmp_path / "day=2024-01-01"
+    folder.mkdir()
+    query = "SELECT 'Sold' AS event_name, 1700000000 AS time_stamp, 'u' AS user_id"
+    for day in ("", ", 'real' AS day"):
+        found = _inspect(folder, "a.parquet", _make_parquet(tmp_path, query + day))
+        assert _read(found.path)[1] == ["Sold", "1700000000", "u", *(["real"] if day else [])]
+
+
+def test_columns_of_parquet_that_differ_in_case_alone_keep_their_names(tmp_path: Path) -> None:
+    """Each with its own values: a property's name is for ever, and case counts."""
+    query = "SELECT 'Sold' AS event_name, 1700000000 AS time_stamp, 'u' AS user_id, 'a' AS \"Mail\", 'b' AS \"mbil\""
+    content = _make_parquet(tmp_path, query).replace(b"mbil", b"mail")
+    assert _read(_inspect(tmp_path, "a.parquet", content).path) == [
+        ["event_name", "time_stamp", "user_id", "Mail", "mail"],
+        ["Sold", "1700000000", "u", "a", "b"],
+    ]
+
+
+def test_decimal_identities_of_parquet_are_warned_of(tmp_path: Path) -> None:
+    """A whole number that some tool made a DOUBLE becomes another identity; whole numbers and other columns do not."""
+    query = "SELECT 'Sold' AS event_name, 1700000000::DOUBLE AS price, 1700000000 AS time_stamp, 123::{} AS user_id"
+    for kind, warned in (("DOUBLE", 1), ("FLOAT", 1), ("BIGINT", 0)):
+        found = _inspect(tmp_path, "a.parquet", _make_parquet(tmp_path, query.format(kind)))
+        assert sum(tally.rows for tally in found.tallies if tally.rule == "identity.decimal") == warned
+    refusing = _make_feed(rules={"identity.decimal": "error"})
+    with pytest.raises(Refused, match="the column 'user_id' says who, and is of decimal numbers"):
+        _inspect(tmp_path, "a.parquet", _make_parquet(tmp_path, query.format("DOUBLE")), refusing)
+
+
+@pytest.mark.parametrize("group_rows", [1_000_000, 122_880], ids=["one row group", "DuckDB's row groups"])
+def test_a_parquet_of_a_million_rows_takes_little_memory(tmp_path: Path, group_rows: int) -> None:
+    """Whoever wrote it, and however large its row groups are."""
+    path = tmp_path / "a.parquet"
+    query = (
+        "SELECT 'user' || range AS \"user\", 'Sold' AS event, 1700000000 + range AS at, (range % 1000) / 10.0 AS price,"
+        " 'product ' || (hash(range) % 100000) AS product, md5(range::VARCHAR) AS note FROM range(1000000)"
+    )
+    with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
+        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {group_rows})")
+    found = measuring.call(take_table, path=str(path))
+    assert found.facts == {"rows": 1_000_000}
+    assert found.peak_bytes < 300_000_000
+
+
+def test_a_parquet_too_large_for_the_memory_holds_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trying again would not help: a person is told what its producer can do, and nothing is left behind."""
+    monkeypatch.setattr(parquet, "PARQUET_MEMORY", "8MB")
+    query = "SELECT 'Sold' AS event_name, 1700000000 AS time_stamp, repeat(md5(range::VARCHAR), 10000) AS user_id"
+    content = _make_parquet(tmp_path, f"{query} FROM range(100)")
+    with pytest.raises(DecisionNeeded, match="DuckDB's memory ran out; have it written in row groups of fewer rows"):
+        _inspect(tmp_path, "a.parquet", content)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.csv"]
 
 
 # JSON lines.
@@ -403,21 +462,110 @@ def test_json_lines_become_csv(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_json_lines_of_a_hundred_keys_take_little_memory(tmp_path: Path) -> None:
+    """Nor do long lines, nor many; a key that comes late is in every row."""
+    path = tmp_path / "a.jsonl"
+    with path.open("w", encoding="utf-8") as out:
+        for number in range(20_000):
+            out.write(json.dumps({"user": f"u{number}", **{f"k{key}": "v" * 12 for key in range(100)}}) + "\n")
+        for number in range(20):
+            out.write(json.dumps({"user": f"w{number}", "late": "x" * 500, "k0": " " * 2_000_000}) + "\n")
+    found = measuring.call(take_table, path=str(path))
+    assert found.facts == {"rows": 20_000}
+    assert found.peak_bytes < 300_000_000
+
+
+def test_numbers_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
+    """Digits that no binary number holds are not lost."""
+    content = b'{"event_name": "Sold", "time_stamp": 1700000000, "user_id": 123456789012345678901234, "price": 0.10}\n'
+    assert _read(_inspect(tmp_path, "a.jsonl", content).path)[1] == [
+        *("Sold", "1700000000", "123456789012345678901234", "0.10")
+    ]
+
+
+def test_a_mark_and_blank_lines_are_no_json(tmp_path: Path) -> None:
+    """They stand for nothing, at the beginning, between lines and at the end."""
+    lines = _write_lines(*({"event_name": "Sold", "time_stamp": 1700000000, "user_id": f"u{n}"} for n in range(2)))
+    content = codecs.BOM_UTF8 + lines.replace(b"\n", b"\r\n \r\n")
+    assert [row[2] for row in _read(_inspect(tmp_path, "a.jsonl", content).path)[1:]] == ["u0", "u1"]
+
+
+def test_objects_without_the_only_key_are_rows(tmp_path: Path) -> None:
+    """Of one column an empty row is no blank line: it is refused, and not passed over."""
+    feed = Feed.model_validate(
+        {"type": "profile", "files": ["*"], "columns": {"u": {"ct_name": "identity"}}, "max_bad_rows": 0.9}
+    )
+    found = _inspect(tmp_path, "a.jsonl", b'{"u": ""}\n{"u": "v"}\n{}\n', feed)
+    assert (found.records, found.refused_rows) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("content", "rule", "line"),
     [
         (_write_lines({"user_id": "u"}, [1, 2]), "format.broken", 2),
         (_write_lines({"user_id": "u"}, {"user_id": "v", "cart": {"k": 1}}), "format.nested", 2),
         (_write_lines({"user_id": "u", "items": []}), "format.nested", 1),
-        (_write_lines({"user_id": "u"}) + b'{"user_id": \n', "format.broken", None),
-        (_write_lines({"user_id": "u"}) + b'{"user_id": "\xe9"}\n', "format.broken", None),
-        (b"", "header.empty", 1),
-        (b"not json at all\n", "format.broken", None),
-        (_write_lines({f"k{n}": n for n in range(20_000)}), "header.too_many_columns", 1),
+        (_write_lines({"user_id": "u"}) + b'{"user_id": \n', "format.broken", 2),
+        (_write_lines({"user_id": "u"}) + b'{"user_id": "\xe9"}\n', "format.broken", 2),
+        (b'\n{"user_id": "u", "user_id": "v"}\n', "format.broken", 2),
+        (b'{"user_id": "u"}\n{"user_id": NaN}\n', "format.broken", 2),
+        (b'{"user_id": "u\\ud800"}\n', "format.broken", 1),
+        (b'{"user_id": ' + b"[" * 100_000 + b"\n", "format.nested", 1),
+        (b'{"user_id": "' + b"u" * 4_000_000 + b'"}\n', "format.broken", 1),
+        (b"", "header.empty", None),
+        (b"not json at all\n", "format.broken", 1),
+        (_write_lines({f"k{n}": n for n in range(20_000)}), "header.too_many_columns", None),
     ],
-    ids=["no object", "an object in it", "a list in it", "cut off", "not UTF-8", "empty", "no JSON", "20,000 keys"],
+    ids=[
+        *("no object", "an object in it", "a list in it", "cut off", "not UTF-8", "a key twice", "no number"),
+        *("half a character", "deep", "too long", "empty", "no JSON", "20,000 keys"),
+    ],
 )
 def test_json_that_csv_cannot_hold_is_refused(tmp_path: Path, content: bytes, rule: str, line: int | None) -> None:
     """With the line, where it can be told."""
     refused = _require_refused(tmp_path, "a.jsonl", content, rule)
     assert refused.findings[0].line == line
+
+
+# Places.
+
+
+def test_lines_of_json_are_those_of_the_file(tmp_path: Path) -> None:
+    """Whatever became of them: blank lines count, and line breaks in values do not; compressed or not."""
+    good = {"event_name": "Sold", "time_stamp": 1700000000, "user_id": "u", "note": 'two "\n\n" lines'}
+    content = _write_lines(good) + b"\n \n" + _write_lines({**good, "time_stamp": "soon"}, good)
+    for name, written in (("a.jsonl", content), ("a.jsonl.gz", gzip.compress(content))):
+        found = _inspect(tmp_path, name, written)
+        assert {finding.line for tally in found.tallies for finding in tally.first} == {None, 4}
+        with pytest.raises(Refused, match="first line 4: time_stamp: ts is no whole number"):
+            _inspect(tmp_path, name, written, _make_feed(on_bad_rows="quarantine"))
+
+
+def test_rows_of_parquet_are_counted_in_the_file(tmp_path: Path) -> None:
+    """It has no lines."""
+    query = (
+        "SELECT 'Sold' AS event_name, CASE WHEN range = 2 THEN 'soon' ELSE '1700000000' END AS time_stamp,"
+        " 'u' AS user_id, 'two' || chr(10) || 'lines' AS note FROM range(4)"
+    )
+    content = _make_parquet(tmp_path, query)
+    found = _inspect(tmp_path, "a.parquet", content)
+    assert {(finding.line, finding.row) for tally in found.tallies for finding in tally.first} == {
+        (None, None),
+        (None, 3),
+    }
+    with pytest.raises(Refused, match="first row 3: time_stamp: ts is no whole number"):
+        _inspect(tmp_path, "a.parquet", content, _make_feed(on_bad_rows="quarantine"))
+
+
+def test_what_the_scan_refuses_of_a_table_has_its_place(tmp_path: Path) -> None:
+    """A character that no text has, in a value of the second object."""
+    first = {"event_name": "Sold", "time_stamp": 1700000000, "user_id": "u", "note": "\n\n"}
+    with pytest.raises(Refused, match=r"line 2: .*NUL"):
+        _inspect(tmp_path, "a.jsonl", _write_lines(first, {**first, "note": "\0"}))
+
+
+def test_nothing_of_our_folders_is_told(tmp_path: Path) -> None:
+    """What DuckDB says of a file names it, and not where it lies."""
+    refused = _require_refused(tmp_path, "a.parquet", b"PAR1" + b"x" * 100, "format.broken")
+    assert str(tmp_path) not in str(refused)
+    assert "source.csv" in str(refused)

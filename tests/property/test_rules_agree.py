@@ -13,14 +13,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings, strategies
+from hypothesis import HealthCheck, example, given, reject, settings, strategies
+from pydantic import ValidationError
 
-from sftp_orchestrator.config.model import Feed
-from sftp_orchestrator.destination import clevertap
+from sftp_orchestrator.config.model import Destination, Feed
+from sftp_orchestrator.destination import clevertap, manifest
+from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.inspect import inspect
 from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
-from sftp_orchestrator.prepare.report import RowsRefused
-from sftp_orchestrator.sandbox.manifest import Column, Manifest
+from sftp_orchestrator.prepare.report import Refused, RowsRefused
+from sftp_orchestrator.sandbox.manifest import Column, Manifest, parse_document, read_manifest
 from sftp_orchestrator.sandbox.refusals import Refusal
 from sftp_orchestrator.sandbox.table import read_table
 from tests.support.nasty_cells import CELLS, LISTED
@@ -160,3 +162,80 @@ def test_we_are_stricter_only_where_we_mean_to_be() -> None:
         rows = _make_every_case(kind)
         ours, theirs = _ask_both(kind, rows)
         assert {value for tag in ours - theirs for value in rows[int(tag[1:])].values()} <= stricter
+
+
+HEADERS = (
+    "user",
+    "a",
+    "b",
+    "evtName",
+    "ts",
+    "Phone",
+    "Gender",
+    "MSG-push",
+    "a.operation",
+    "evtName.operation",
+    "items",
+)
+PROPERTIES = (*clevertap.IDENTITIES, "evtName", "ts", "Phone", "Gender", "a", "a.operation", "Items")
+TYPES = ({}, {"type": "INTEGER"}, {"type": "LONG"}, {"type": "FLOAT"}, {"type": "BOOLEAN"}, *_TYPED.values())
+WORDS = ("", "1", "u1", "Sold", "true", "null", "$add", "1700000000", "01/02/2024", "x" * 512, "x" * 513, "x" * 1024)
+
+
+def _describe_mapping(name: str | None, kind: dict[str, str]) -> dict[str, str]:
+    return {**({"ct_name": name} if name is not None else {}), **kind}
+
+
+@strategies.composite
+def generate_file(draw: strategies.DrawFn) -> tuple[dict[str, Any], list[list[str]]]:
+    """Generate what a feed says, with any header and mapping, and a file for it."""
+    mapping = strategies.builds(
+        _describe_mapping, strategies.none() | strategies.sampled_from(PROPERTIES), strategies.sampled_from(TYPES)
+    )
+    header = ["user", *draw(strategies.lists(strategies.sampled_from(HEADERS[1:]), unique=True, max_size=4))]
+    columns = {name: draw(mapping) for name in header[1:] if draw(strategies.booleans())}
+    kind = draw(strategies.sampled_from(["event", "profile"]))
+    said = {"type": kind, "columns": {"user": {"ct_name": "identity"}, **columns}}
+    if kind == "event" and draw(strategies.booleans()):
+        said["event_name"] = "Sold"
+    row = strategies.tuples(*[strategies.sampled_from(WORDS)] * len(header)).map(list)
+    return said, [header, *draw(strategies.lists(row, min_size=1, max_size=20))]
+
+
+def _send(said: dict[str, Any], rows: list[list[str]]) -> str | None:
+    """Return what the sandbox refuses of what we send; None where it takes it, or nothing is sent."""
+    try:
+        feed = Feed.model_validate({"files": ["*"], "max_bad_rows": 1.0, **said})
+    except ValidationError:
+        reject()
+    destination = Destination.model_construct(client_email="data-team@example.com", encryption=None)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (folder / "a.csv").open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, lineterminator="\n").writerows(rows)
+        try:
+            inspection = inspect(folder / "a.csv", feed, now=NOW, outlet=folder)
+        except Refused:
+            return None
+        made = planning.make_manifest("a.csv", feed, destination, inspection.header.names)
+        theirs = folder / "theirs.csv"
+        try:
+            taken = read_manifest(parse_document(manifest.render(made)))
+            found = read_table(inspection.path, taken, theirs, threading.Event(), now=NOW.timestamp())
+        except Refusal as refusal:
+            return str(refusal)
+        return theirs.read_text(encoding="utf-8") if found.failed_rows else None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(file=generate_file())
+@example(
+    file=(
+        {"type": "profile", "columns": {"user": {"ct_name": "identity"}, "a": {"ct_name": "evtName"}}},
+        [["user", "a"], ["u1", "x" * 513], ["u2", "y"]],
+    )
+)
+def test_whatever_a_feed_says_what_we_send_is_taken(file: tuple[dict[str, Any], list[list[str]]]) -> None:
+    """Properties that mean something to events alone, in profiles; names that look like others; any type of any."""
+    said, rows = file
+    assert _send(said, rows) is None

@@ -140,7 +140,7 @@ def find_broken(kind: str, checks: Sequence[Check], body: bytes, newline: str) -
             b"".join(b"%d,%b" % (number, body[start:end]) for number, (start, end) in enumerate(ends, 1)),
             len(starts) - 1,
         )
-        with open_duckdb("rows", "reader.failed", folder=Path(name), cancelled=lambda: False) as connection:
+        with open_duckdb(Path("rows"), "reader.failed", folder=Path(name), cancelled=lambda: False) as connection:
             examination = Examination(connection, checks)
             for path, count in rows.list_batches():
                 Table(connection, path, header, rows=count, is_numbered=True).examine(examination)

@@ -27,3 +27,9 @@ def rewrite(path: str, sort_by_time: bool) -> dict[str, int]:  # noqa: FBT001 - 
     values = {"rename": {"note": "remark"}, "sort_by_time": sort_by_time}
     feed = Feed.model_validate({"type": "event", "files": ["*"], "columns": {}, **values})
     return {"rows": inspect(Path(path), feed, now=NOW, outlet=Path(path).parent).records}
+
+
+def take_table(path: str) -> dict[str, int]:
+    """Inspect a table of profiles, by the ending of its name; return how many rows are sent."""
+    feed = Feed.model_validate({"type": "profile", "files": ["*"], "columns": {"user": {"ct_name": "identity"}}})
+    return {"rows": inspect(Path(path), feed, now=NOW, outlet=Path(path).parent).records}

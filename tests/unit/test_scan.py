@@ -41,6 +41,8 @@ def scan_bytes(folder: Path, content: bytes, chunk_bytes: int) -> Scan:
         (C + b"1,2,3\r4,5,6\r\n", "row.lone_cr", 2),
         (H + b"1,2,3\r", "row.lone_cr", 2),
         (b"a,b\r1,2\r", "row.lone_cr", 1),
+        (b"a,b\r1,2\r3,4\n", "row.lone_cr", 1),
+        (b'a,"b"\r1,"2"\r\n', "row.lone_cr", 1),
         (H + b"1,2,3\n4,5,6\r\n", "row.mixed_breaks", 3),
         (C + b"1,2,3\r\n4,5,6\n7,8,9\r\n", "row.mixed_breaks", 3),
         (H + b"\n1,2,3\n", "row.blank", 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -37,6 +38,18 @@ class Format:
     def is_plain_text(self) -> bool:
         """Whether its bytes are the text itself."""
         return self.compression is Compression.NONE and self.content is Content.TEXT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Types:
+    """What the types of a table say of its columns, by name."""
+
+    moments: Mapping[str, str]
+    """those that hold moments, each with the format that keeps most of them"""
+    numbers: frozenset[str]
+    """those that hold numbers; of JSON only where it was asked for"""
+    decimals: frozenset[str] = frozenset()
+    """those of which the whole numbers, too, are written with a point; JSON has none"""
 
 
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTANDARD}

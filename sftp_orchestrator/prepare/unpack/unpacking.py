@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,15 +14,17 @@ from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
 from sftp_orchestrator.prepare.rejecting import DESCRIPTION
 from sftp_orchestrator.prepare.report import Finding, Refused, tally
-from sftp_orchestrator.prepare.returned import is_returned
+from sftp_orchestrator.prepare.returned import find_delimiter, is_returned
 from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.severities import get_severity
 from sftp_orchestrator.prepare.stopping import Watch
-from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, get_format
+from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, Types, get_format
+from sftp_orchestrator.prepare.unpack.json_lines import find_numbers, write_json_lines
+from sftp_orchestrator.prepare.unpack.parquet import write_parquet
+from sftp_orchestrator.prepare.unpack.places import Places
 from sftp_orchestrator.prepare.unpack.streams import HashedFile, is_utf8, write_text
-from sftp_orchestrator.prepare.unpack.tables import Types, find_json_numbers, write_table
 
-_UNPACKED_NAME = "unpacked.csv"
+UNPACKED_NAME = "unpacked.csv"
 _INFLATED_NAME = "inflated"
 _UTF8_RULE = "text.is_utf8"
 
@@ -41,6 +43,20 @@ class Text:
     """columns of a table that hold numbers by their type; of JSON only where it was asked for"""
     notes: tuple[Finding, ...] = ()
     """what is to be warned of"""
+    decimals: frozenset[str] = frozenset()
+    """columns of a table of which whole numbers, too, are written with a point"""
+    places: Places | None = None
+    """where the rows of a table stand in it; None where lines are what they were"""
+
+    @contextmanager
+    def telling_of_original(self) -> Iterator[None]:
+        """Have refusals of the context tell of places in the file that this was made of."""
+        try:
+            yield
+        except Refused as refused:
+            if self.places is not None:
+                refused.retell(self.places.retell(refused.tallies, self.path))
+            raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +75,18 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
     Raises:
         Refused: it is not what its name or the feed says, damaged, cut off, or nothing that CSV can hold.
         SourceChanged: it was written to meanwhile.
-        LocalFault: it cannot be read, or memory or disk ran out.
+        DecisionNeeded: it is a table whose values are too large for memory.
+        LocalFault: it cannot be read, or the disk ran out.
         Stopped: ``watch`` said so.
     """
     format_ = get_format(name)
     encoding = Encoding.UTF_8 if _is_ours(path, format_, feed) else feed.encoding
     delimiter = feed.delimiter if format_.content is Content.TEXT else ","
     if format_.is_plain_text and encoding is Encoding.UTF_8:
-        return Text(path=path, delimiter=delimiter, original=None)
+        return Text(path=path, delimiter=find_delimiter(path, feed), original=None)
     before = get_fingerprint(path)
     source = HashedFile(path, watch)
-    target = outlet / _UNPACKED_NAME
+    target = outlet / UNPACKED_NAME
     types = Types(moments={}, numbers=frozenset())
     notes: tuple[Finding, ...] = ()
     try:
@@ -94,6 +111,8 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
         moments=types.moments,
         numbers=types.numbers,
         notes=notes,
+        decimals=types.decimals,
+        places=None if format_.content is Content.TEXT else Places(original=path, format=format_),
     )
 
 
@@ -128,7 +147,7 @@ def _is_ours(path: Path, format_: Format, feed: Feed) -> bool:
     if not format_.is_plain_text or feed.encoding is Encoding.UTF_8:
         return False
     try:
-        header = read_header(path, feed.delimiter)
+        header = read_header(path, find_delimiter(path, feed))
     except Refused:
         return False
     return is_returned(header, feed) and is_utf8(path)
@@ -144,12 +163,12 @@ def _write_table(
         write_text(source, inflated, format_.compression, Encoding.UTF_8)
     try:
         table = path if format_.compression is Compression.NONE else inflated
-        # What DuckDB makes of it is known only at its end: as many bytes at least, as a rule.
-        with space.reserve(target.parent, table.stat().st_size):
-            types = write_table(table, target, format_.content, feed, cancelled=watch.cancelled)
-        if asks_numbers and format_.content is Content.JSON_LINES:
-            numbers = find_json_numbers(table, folder=target.parent, cancelled=watch.cancelled)
-            return dataclasses.replace(types, numbers=numbers)
-        return types
+        if format_.content is Content.PARQUET:
+            # What DuckDB makes of it is known only at its end: as many bytes at least, as a rule.
+            with space.reserve(target.parent, table.stat().st_size):
+                return write_parquet(table, target, feed, cancelled=watch.cancelled)
+        write_json_lines(table, target, watch=watch.without_progress())
+        numbers = find_numbers(table, watch=watch.without_progress()) if asks_numbers else frozenset()
+        return Types(moments={}, numbers=numbers)
     finally:
         inflated.unlink(missing_ok=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 EXIT_GRACE_SECONDS = 5.0
@@ -32,6 +34,14 @@ async def call(function: Callable[[], T], stop: threading.Event) -> T:
         if not task.cancelled():
             task.exception()
         raise
+
+
+async def see_through(function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """Return what a short ``function`` returns in a thread; when we are cancelled meanwhile, its end is waited for.
+
+    For what changes ledger or disk: nothing is changed behind the back of what comes after us.
+    """
+    return await call(functools.partial(function, *arguments, **keywords), threading.Event())
 
 
 class _Abandonable(ThreadPoolExecutor):

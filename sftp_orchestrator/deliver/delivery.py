@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from sftp_orchestrator import failpoints
+from sftp_orchestrator import failpoints, threads
 from sftp_orchestrator.config.model import Destination
 from sftp_orchestrator.deliver import order
 from sftp_orchestrator.deliver.archive import Archive
@@ -162,7 +162,7 @@ class Delivery:
             _LOG.warning("events_wait", destination=self._name, sources=len(waiting), source=first, reason=reason)
         # Due at once again: under a schedule, too, they follow as soon as these profiles went.
         now = datetime.datetime.now(datetime.UTC)
-        await asyncio.to_thread(self._ledger.sources.note_waits, waiting, retry_at=now)
+        await threads.see_through(self._ledger.sources.note_waits, waiting, retry_at=now)
         return admitted
 
     def _find_replacements(self) -> order.Replacements:
@@ -198,7 +198,7 @@ class Delivery:
                     return  # Not even asked: the next run asks again.
             else:
                 log.info("leftover_removed")
-            await asyncio.to_thread(self._ledger.leftovers.forget, leftover)
+            await threads.see_through(self._ledger.leftovers.forget, leftover)
 
     # The lanes' steps.
 
@@ -222,7 +222,7 @@ class Delivery:
             raise
         finally:
             self._board.end(label)
-        await asyncio.to_thread(self._ledger.parts.finish_upload, part)
+        await threads.see_through(self._ledger.parts.finish_upload, part)
         _LOG.debug("part_uploaded", source=source.id, part=part.number, name=part.data_name, size=part.size)
         return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
 
@@ -280,7 +280,7 @@ class Delivery:
         """
         if not may_be_of_one_file(error):
             return
-        await asyncio.to_thread(self._ledger.sources.note_failure, source)
+        await threads.see_through(self._ledger.sources.note_failure, source)
         if source.failures >= STUBBORN_RUNS and self._given_up < MOST_STUBBORN:
             self._given_up += 1
             raise as_source_fault(error) from error
@@ -301,10 +301,10 @@ class Delivery:
             raise _ask_person(source, part, f"{unknown}, and its source was given new names {sendings} times")
         if count > 1:
             raise Transient("publish", subject, f"{unknown}, again", hint="it is sent under new names in a later run")
-        return await asyncio.to_thread(self._preparation.resend, source, part, by=DAEMON)
+        return await threads.see_through(self._preparation.resend, source, part, by=DAEMON)
 
     async def _finish(self, source: Source) -> None:
-        await asyncio.to_thread(self._ledger.sources.finish_delivery, source.id)
+        await threads.see_through(self._ledger.sources.finish_delivery, source.id)
         delivered = await asyncio.to_thread(self._ledger.sources.get, source.id)
         _LOG.info(
             "source_delivered",
@@ -317,7 +317,7 @@ class Delivery:
             size=delivered.size,
             seconds=round((delivered.changed_at - delivered.claimed_at).total_seconds(), 3),
         )
-        await asyncio.to_thread(self._archive.put_away, delivered)
+        await threads.see_through(self._archive.put_away, delivered)
 
 
 def _warn_of_profiles(event: Source, gate: order.Gate, replacements: order.Replacements) -> None:

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from sftp_orchestrator import threads
 from sftp_orchestrator.errors import (
     DecisionNeeded,
     Failure,
@@ -110,7 +111,7 @@ async def note_drop(source: Source, error: Failure, preparation: Preparation, le
 
 async def _hold(source: Source, error: Failure, ledger: Ledger) -> None:
     try:
-        await asyncio.to_thread(ledger.sources.hold, source.id, str(error))
+        await threads.see_through(ledger.sources.hold, source.id, str(error))
     except IllegalMove as moved:
         _LOG.warning("source_moved_meanwhile", source=source.id, feed=source.feed, file=source.name, reason=str(moved))
     else:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from sftp_orchestrator import failpoints
+from sftp_orchestrator import failpoints, threads
 from sftp_orchestrator.config.model import Destination, Verify
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.door import require_fit
@@ -92,7 +92,7 @@ class Publisher:
         async with self._pool.lend() as remote:
             if not await self._has_data(remote, part):
                 reason = "its data is not at the receiver any more"
-                await asyncio.to_thread(self._ledger.parts.upload_again, part, reason)
+                await threads.see_through(self._ledger.parts.upload_again, part, reason)
                 _LOG.warning("upload_repeated", source=part.source_id, part=part.number, reason=reason)
                 return await self._get(part)
             commit = asyncio.create_task(self._commit(remote, part))
@@ -101,9 +101,9 @@ class Publisher:
 
     async def _commit(self, remote: Remote, part: Part) -> None:
         """Intent, act, outcome: what should not be left half done."""
-        await asyncio.to_thread(self._ledger.parts.begin_publishing, part)
+        await threads.see_through(self._ledger.parts.begin_publishing, part)
         await self._put(remote, part)
-        await asyncio.to_thread(self._ledger.parts.finish_publishing, part)
+        await threads.see_through(self._ledger.parts.finish_publishing, part)
 
     async def _put(self, remote: Remote, part: Part) -> None:
         try:
@@ -124,7 +124,7 @@ class Publisher:
             Finding.NOT_PUBLISHED: lambda: self._ledger.parts.publish_again(part, why),
             Finding.UNKNOWN: lambda: self._ledger.parts.doubt(part, why),
         }
-        await asyncio.to_thread(moves[finding])
+        await threads.see_through(moves[finding])
         _LOG.info("publishing_settled", source=part.source_id, part=part.number, finding=finding.name.lower(), why=why)
         return await self._get(part)
 

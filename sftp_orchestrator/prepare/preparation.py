@@ -82,16 +82,16 @@ class Preparation:
         feed, _ = planning.require_feed(self._configuration, source)
         path = await asyncio.to_thread(self._fetch, source)
         # Read by other settings, rows that were refused may be sent now: what an earlier look kept is true no more.
-        await asyncio.to_thread(quarantine.forget_findings, source, self._workspace)
+        await threads.see_through(quarantine.forget_findings, source, self._workspace)
         if source.state is SourceState.INSPECTED:
-            await asyncio.to_thread(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
+            await threads.see_through(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
         async with self._inspecting:
             self._board.begin(source.name, Phase.INSPECT, path.stat().st_size)
             try:
                 inspection = await _in_thread(lambda stop: self._inspect(source, feed, stop))
             finally:
                 self._board.end(source.name)
-        await asyncio.to_thread(self._plan, source, feed, inspection)
+        await threads.see_through(self._plan, source, feed, inspection)
         return await asyncio.to_thread(self._ledger.sources.get, source.id)
 
     async def prepare_part(self, source: Source, part: Part) -> Part:
@@ -106,13 +106,13 @@ class Preparation:
         if part.state is PartState.READY:
             if encryptor is None or self._has_piece(part):
                 return part
-            await asyncio.to_thread(self._ledger.parts.prepare_again, part, "its encrypted piece is gone")
+            await threads.see_through(self._ledger.parts.prepare_again, part, "its encrypted piece is gone")
         content = self._make_plain_content(source, part)
         size = content.size
         if encryptor is not None:
             async with self._encrypting:
                 size = await _in_thread(lambda stop: self._encrypt(encryptor, source, part, stop))
-        await asyncio.to_thread(self._ledger.parts.finish_preparation, part, size=size)
+        await threads.see_through(self._ledger.parts.finish_preparation, part, size=size)
         return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
 
     def require_unchanged(self, source: Source) -> None:
@@ -169,7 +169,7 @@ class Preparation:
 
     async def set_aside(self, source: Source, error: Failure) -> None:
         """Note why a source cannot go on in this run, as the kind of error asks for."""
-        await asyncio.to_thread(self._set_aside, source.id, error)
+        await threads.see_through(self._set_aside, source.id, error)
 
     def finish_quarantine(self, source: Source) -> None:
         """Move a quarantined original to its report; may be repeated, part of every start. Blocking.

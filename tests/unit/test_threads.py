@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import warnings
 
 import pytest
@@ -34,3 +35,23 @@ def test_an_interrupt_before_the_loop_runs_leaves_no_warning(monkeypatch: pytest
             threads.run(_work())
         gc.collect()
     assert seen == []
+
+
+async def test_what_is_seen_through_has_ended_when_its_caller_is_cancelled() -> None:
+    """Nothing is changed any more, in ledger or on disk, once the cancellation has come through."""
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def change() -> None:
+        begun.set()
+        may_end.wait()
+        ended.set()
+
+    task = asyncio.ensure_future(threads.see_through(change))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()

@@ -36,7 +36,7 @@ class KeyRing:
 
         ``expires`` is gpg's way to say it (``1d``, ``seconds=1``); ``at`` is when it is made, epoch seconds.
         """
-        clock = ["--faked-system-time", at] if at is not None else []
+        clock = ["--faked-system-time", f"{at}!"] if at is not None else []  # "!": the clock stands still
         address = f"{name} <{name}@example.com>"
         self.run(*clock, "--quick-generate-key", address, algorithm, "cert,sign", expires)
         fingerprint = self.get_fingerprint(name)
@@ -48,7 +48,7 @@ class KeyRing:
         self, fingerprint: str, *, expires: str = "1d", algorithm: str = "rsa2048", at: str | None = None
     ) -> None:
         """Add a subkey to encrypt with; the arguments are those of ``make_key``."""
-        clock = ["--faked-system-time", at] if at is not None else []
+        clock = ["--faked-system-time", f"{at}!"] if at is not None else []  # "!": the clock stands still
         self.run(*clock, "--quick-add-key", fingerprint, algorithm, "encr", expires)
 
     def get_fingerprint(self, name: str) -> str:

@@ -10,8 +10,10 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -22,6 +24,11 @@ DEADLINE_SECONDS = 60
 _SERVER = multiprocessing.get_context("forkserver")
 # Where it cannot be imported, as from another folder, each process imports it by itself: slower, and the same.
 _SERVER.set_forkserver_preload([__name__])
+
+
+_ASKING = threading.Lock()
+"""Held while the server is asked how children ended, as ``start`` does for all of them: each status can be read once, and
+who reads it second is told 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +60,8 @@ def start(config: Path, *arguments: str, output: Path, failpoint: str = "", reco
     """
     command = ["sftp-orchestrator", "--config", str(config), *arguments]
     process = _SERVER.Process(target=_run, args=(command, {failpoints.VARIABLE: failpoint}, output, record))
-    process.start()
+    with _ASKING:
+        process.start()
     return Forked(process, output)
 
 
@@ -85,14 +93,19 @@ class Forked:
     async def wait(self) -> int:
         """Return the exit code, negative for the signal that ended it."""
         try:
-            await asyncio.to_thread(self._process.join, DEADLINE_SECONDS)
-            assert self._process.exitcode is not None, f"it does not end: {self._output.read_text()[-2000:]}"
-            return self._process.exitcode
+            await asyncio.to_thread(connection.wait, [self._process.sentinel], DEADLINE_SECONDS)
+            code = self._get_code()
+            assert code is not None, f"it does not end: {self._output.read_text()[-2000:]}"
+            return code
         finally:
-            if self._process.exitcode is None:
+            if self._get_code() is None:
                 self.kill()
                 self._process.join()
             self._process.close()
+
+    def _get_code(self) -> int | None:
+        with _ASKING:
+            return self._process.exitcode
 
     def kill(self) -> None:
         """Send SIGKILL, to this process alone."""

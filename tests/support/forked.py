@@ -27,8 +27,8 @@ _SERVER.set_forkserver_preload([__name__])
 
 
 _ASKING = threading.Lock()
-"""Held while the server is asked how children ended, as ``start`` does for all of them: each status can be read once, and
-who reads it second is told 255."""
+"""Held while the server is asked how children ended, as ``start`` does for all of them: each status can be read once,
+and who reads it second is told 255."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ system-packages-bench:
 demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)
 
-test: $(BUILT) system-packages-test ## run every test, a quarter of an hour (ARGS="-k name" narrows them)
+test: $(BUILT) system-packages-test ## run every test, about twenty minutes (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest $(ARGS)
 
 torture: $(BUILT) system-packages ## kill the daemon at random moments, and check what arrived (ARGS="--rounds 200 --seed N")

@@ -1,5 +1,5 @@
-/* The work on the rows of a file that is done in C, without Python's lock. Nothing here knows of Python but module.c and
- * reader.c.
+/* The work on the rows of a file that is done in C, without Python's lock. Nothing here knows of Python but module.c,
+ * reader.c and plan.c.
  *
  * A *piece* is some records as a whole, each with its line break, and PADDING more bytes behind them, so that a cell can
  * be read some words at a time wherever it stands. Its form is looked at first (form.c): is it RFC 4180 text in UTF-8,

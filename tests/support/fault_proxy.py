@@ -9,8 +9,8 @@ import random
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
+
+from tests.support.between import Between
 
 _CHUNK_BYTES = 65536
 _KEXINIT, _NEWKEYS = 20, 21
@@ -75,7 +75,7 @@ Pace = Callable[[int], Awaitable[None]]
 """Waits as long as so many bytes take on the way."""
 
 
-class FaultProxy:
+class FaultProxy(Between):
     """Passes everything on to ``target_port``, until it strikes: at ``moment``, or when it is told to. Only once.
 
     ``make_pace`` gives what is asked for each chunk, of ``chunk_bytes`` at most, in either direction; it is called for
@@ -91,44 +91,25 @@ class FaultProxy:
         make_pace: Callable[[], Pace] | None = None,
         chunk_bytes: int = _CHUNK_BYTES,
     ) -> None:
+        super().__init__()
         self._target_port = target_port
         self._strike = strike
         self._moment = moment
         self._make_pace = make_pace
         self._chunk_bytes = chunk_bytes
         self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
-        self._lines: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+        self._open: list[list[asyncio.StreamWriter]] = []
+        """both sides of each line"""
         self._silent: set[asyncio.StreamWriter] = set()
         self.struck_at: float | None = None
         """by the loop's clock"""
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for line in self._lines:
-            line.cancel()
-        await asyncio.gather(*self._lines, return_exceptions=True)
-        await self._server.wait_closed()
 
     async def strike(self) -> None:
         """Strike now, unless it was done before."""
         if self.struck_at is not None:
             return
         self.struck_at = self._loop.time()
-        for writers in list(self._lines.values()):
+        for writers in self._open:
             self._silent |= set(writers)
             if self._strike is Strike.RESET:
                 for writer in writers:
@@ -138,27 +119,21 @@ class FaultProxy:
         """Strike from a server's thread; the line is dead when this returns."""
         asyncio.run_coroutine_threadsafe(self.strike(), self._loop).result()
 
-    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = asyncio.create_task(self._pass_both_ways(reader, writer))
-        self._lines[line] = [writer]
-        line.add_done_callback(self._lines.pop)
-
     async def _pass_both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._moment is Moment.CONNECT:
-            await self.strike()
         writers = [writer]
+        self._open.append(writers)
         try:
+            if self._moment is Moment.CONNECT:
+                await self.strike()
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
             writers.append(there_writer)
-            task = asyncio.current_task()
-            if task in self._lines:
-                self._lines[task].append(there_writer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, there_writer, Handshake()))
                 group.create_task(self._pass(there_reader, writer, None))
         except* OSError:
             pass  # a side hung up: so does the other, below
         finally:
+            self._open.remove(writers)
             for side in writers:
                 side.transport.abort()
                 with contextlib.suppress(OSError):

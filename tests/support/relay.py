@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import TracebackType
-from typing import Self
+
+from tests.support.between import Between
 
 _CHUNK_BYTES = 65536
 
 
-class Relay:
+class Relay(Between):
     """Passes every byte on to ``target_port``; cuts one line off when ``limit_bytes`` came from the clients."""
 
     def __init__(self, target_port: int, *, limit_bytes: int | None = None) -> None:
+        super().__init__()
         self._target_port = target_port
         self.limit_bytes = limit_bytes
         """after more than this from the client it strikes, once; may be set at any time"""
-        self._server: asyncio.Server | None = None
-        self._lines: set[asyncio.Task[None]] = set()
         self.passed_bytes = 0
         self.struck = asyncio.Event()
         """set when the limit is reached"""
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for line in self._lines:
-            line.cancel()
-        await asyncio.gather(*self._lines, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = asyncio.create_task(self._pass_both_ways(reader, writer))
-        self._lines.add(line)
-        line.add_done_callback(self._lines.discard)
 
     async def _pass_both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target_port)

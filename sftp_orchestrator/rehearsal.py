@@ -152,66 +152,91 @@ def rehearse(
         LocalFault: it cannot be read.
     """
     require_file(operation, path)
+    name = _choose_feed(configuration, path, operation)
+    feed, destination = configuration.feeds[name], configuration.get_destination(name)
+    found = _look(configuration, name, path, progress)
+    inspection = found.inspection
+    return Plan(
+        file=display_path(os.fsencode(path)),
+        feed=name,
+        type=feed.type.value,
+        destination=configuration.get_destination_name(name),
+        encrypted=destination.encryption is not None,
+        rows=found.rows,
+        refused_rows=found.refused_rows,
+        duplicate_rows=inspection.duplicate_rows if inspection else 0,
+        size=path.stat().st_size,
+        parts=found.parts,
+        header_bytes=len(inspection.header.header_bytes) if inspection else 0,
+        tallies=found.tallies,
+        refusal=found.refusal,
+        changes=list_changes(feed, path.name, inspection) if inspection else (),
+        sha256=inspection.sha256 if inspection else None,
+        brings=_read_brought(found),
+    )
+
+
+def _choose_feed(configuration: Configuration, path: Path, operation: str) -> str:
+    """Return the name of the one feed that the file fits."""
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
     if len(feeds) != 1:
         raise ConfigurationError(
             operation, display_path(relative), explain_mismatch(feeds, configuration.feeds), hint="see feeds.*.files"
         )
-    feed, destination_name = feeds[0], configuration.get_destination_name(feeds[0])
-    destination = configuration.destinations[destination_name]
+    return feeds[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a look at a file found, as far as it came."""
+
     inspection: Inspection | None = None
-    parts: list[PlannedPart] = []
+    parts: tuple[PlannedPart, ...] = ()
     tallies: tuple[Tally, ...] = ()
     rows: int | None = None
     refused_rows: int | None = None
     refusal: InputRefused | None = None
-    now = datetime.datetime.now(datetime.UTC)
+
+
+def _read_brought(found: _Found) -> tuple[Declared, ...]:
+    """Return the properties that the parts declare."""
+    if found.inspection is None or not found.parts:
+        return ()
+    return read_declared(found.parts[0].manifest, found.inspection.header.header_bytes)
+
+
+def _look(configuration: Configuration, name: str, path: Path, progress: Callable[[int], None]) -> _Found:
+    """Inspect a file as one of the feed ``name``, and plan its parts."""
+    feed, destination = configuration.feeds[name], configuration.get_destination(name)
+    now, found = datetime.datetime.now(datetime.UTC), _Found()
     try:
         with open_scratch(configuration) as scratch:
             inspection = inspect(
                 path,
-                configuration.feeds[feed],
+                feed,
                 now=now,
                 outlet=scratch,
                 retention_days=destination.retention_days,
                 watch=Watch(progress=progress),
             )
-            tallies, rows, refused_rows = inspection.tallies, inspection.original.records, inspection.refused_rows
+            found = _Found(
+                inspection=inspection,
+                tallies=inspection.tallies,
+                rows=inspection.original.records,
+                refused_rows=inspection.refused_rows,
+            )
             ranges = planning.split_for(inspection, destination)
         parts = planning.plan_parts(
-            feed,
-            configuration.feeds[feed],
-            destination,
-            inspection.header.names,
-            ranges,
-            short_id=names.make_short_id(),
-            at=now,
+            name, feed, destination, inspection.header.names, ranges, short_id=names.make_short_id(), at=now
         )
     except InputRefused as refused:
-        refusal = refused
-        tallies = (*tallies, *get_tallies(refused))
         rows, refused_rows = (
             (refused.records, refused.refused_rows) if isinstance(refused, RowsRefused) else (None, None)
         )
-    return Plan(
-        file=display_path(os.fsencode(path)),
-        feed=feed,
-        type=configuration.feeds[feed].type.value,
-        destination=destination_name,
-        encrypted=destination.encryption is not None,
-        rows=rows,
-        refused_rows=refused_rows,
-        duplicate_rows=inspection.duplicate_rows if inspection else 0,
-        size=path.stat().st_size,
-        parts=tuple(parts),
-        header_bytes=len(inspection.header.header_bytes) if inspection else 0,
-        tallies=tallies,
-        refusal=refusal,
-        changes=list_changes(configuration.feeds[feed], path.name, inspection) if inspection else (),
-        sha256=inspection.sha256 if inspection else None,
-        brings=read_declared(parts[0].manifest, inspection.header.header_bytes) if inspection and parts else (),
-    )
+        tallies = (*found.tallies, *get_tallies(refused))
+        return replace(found, tallies=tallies, rows=rows, refused_rows=refused_rows, refusal=refused)
+    return replace(found, parts=tuple(parts))
 
 
 def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ...]:

@@ -247,16 +247,7 @@ def _inspect(job: _Job, text: Text) -> Inspection:
         is_written |= sort_by_time(unsorted, time_column, job.good_rows, watch=job.watch.without_progress())
     if is_written:
         return _inspect_good(job, scanned, left_out, time_column=time_column)
-    return Inspection(
-        path=text.path,
-        scan=scanned,
-        original=scanned,
-        fingerprint=scanned.fingerprint,
-        sha256=scanned.sha256,
-        is_rewritten=False,
-        tallies=left_out.tallies,
-        duplicate_rows=0,
-    )
+    return _conclude(text.path, scanned, scanned, left_out, is_rewritten=False)
 
 
 def _require_no_error(notes: Sequence[Tally]) -> None:
@@ -368,13 +359,17 @@ def _inspect_good(job: _Job, original: Scan, left_out: _LeftOut, *, time_column:
             f"{original.records} rows came, {scanned.records} are to be sent, {left_out.refused} refused and"
             f" {left_out.duplicates} left out as duplicates: a defect of ours",
         )
+    return _conclude(job.good_rows, scanned, original, left_out, is_rewritten=True)
+
+
+def _conclude(path: Path, sent: Scan, original: Scan, left_out: _LeftOut, *, is_rewritten: bool) -> Inspection:
     return Inspection(
-        path=job.good_rows,
-        scan=scanned,
+        path=path,
+        scan=sent,
         original=original,
         fingerprint=original.fingerprint,
         sha256=original.sha256,
-        is_rewritten=True,
+        is_rewritten=is_rewritten,
         tallies=left_out.tallies,
         duplicate_rows=left_out.duplicates,
     )

@@ -41,8 +41,9 @@ from sftp_orchestrator.prepare.stopping import Watch
 
 CHUNK_BYTES = 1536 * 1024
 """Small enough for the processor's cache, where the passes over a piece stay fast; so large that calls cost little."""
-_THREADS = max(2, min(4, os.cpu_count() or 1))
-"""That look at pieces; hashing alone keeps no more than four of them busy."""
+_THREADS = max(3, min(4, os.cpu_count() or 1))
+"""That look at pieces: with two on two processors one of these stands idle now and then, and hashing alone keeps no
+more than four busy."""
 _PIECES_AHEAD = 2
 """Cut and waiting for a thread; bounds the memory."""
 MAX_COUNTED_NAMES = 10_000

@@ -542,7 +542,9 @@ def test_writes_together_are_one_transaction_and_a_refusal_undoes_its_own_alone(
             ledger.sources.hold(source_id, "second")
         return source_id
 
-    outcomes = ledger.write_together([functools.partial(move, source_id, twice=source_id == "b") for source_id in "abc"])
+    outcomes = ledger.write_together(
+        [functools.partial(move, source_id, twice=source_id == "b") for source_id in "abc"]
+    )
     assert [outcomes[0], type(outcomes[1]), outcomes[2]] == ["a", IllegalMove, "c"]
     assert [ledger.sources.get(source_id).state for source_id in "abc"] == [
         SourceState.HELD,

@@ -7,7 +7,6 @@ destination's share, and its sources wait for the next run with the reason.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import datetime
 import functools
 import itertools
@@ -42,7 +41,6 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare.part_content import BytesContent
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.together import Together
@@ -89,14 +87,14 @@ class Delivery:
         self._retrying = retrying
         self._steps = Steps(
             list_parts=self._list_parts,
-            is_small=lambda source, part: self._preparation.is_small(part, source),
+            is_small=self._preparation.is_small,
             upload=self._upload,
             publish=self._publish,
             publish_several=self._publish_several,
             finish=self._finish,
             set_aside=self._set_aside,
         )
-        self._reads = Together(self._read_all_small)
+        self._small = Together(self._preparation.prepare_small)
         self._writes: Together[Callable[[], Any], Any] = Together(self._ledger.write_together)
         self._finishes = Together(self._finish_all)
         self._publisher = Publisher(destination, pool, stations.ledger, retrying, stations.hurry, self._writes.call)
@@ -238,12 +236,8 @@ class Delivery:
     async def _upload(self, source: Source, part: Part) -> Part:
         if part.state in _HAS_DATA:
             return part
-        is_small = self._preparation.is_small(part, source)
         try:
-            if is_small:
-                part, content = await self._read_small(source, part)
-            else:
-                part, content = await self._prepare_part(source, part)
+            part, content = await self._make_ready(source, part)
             require_fit(part, self._destination)
             await self._retrying.call(lambda: self._send(source, part, content), f"upload {part.data_name}")
         except LengthDiffers as error:
@@ -253,29 +247,16 @@ class Delivery:
             raise
         finally:
             self._board.end(_label(source, part))
-        part = await self._writes.call(functools.partial(self._ledger.parts.finish_upload, part, was_planned=is_small))
+        part = await self._writes.call(functools.partial(self._ledger.parts.finish_upload, part))
         _LOG.debug("part_uploaded", source=source.id, part=part.number, name=part.data_name, size=part.size)
         return part
 
-    async def _read_small(self, source: Source, part: Part) -> tuple[Part, Content]:
+    async def _make_ready(self, source: Source, part: Part) -> tuple[Part, Content]:
         with blamed_on(source):
-            content = await self._reads.call((source, part))
-        return dataclasses.replace(part, size=content.size), content
-
-    async def _prepare_part(self, source: Source, part: Part) -> tuple[Part, Content]:
-        with blamed_on(source):
+            if self._preparation.is_small(source, part):
+                return await self._small.call((source, part))
             part = await self._preparation.prepare_part(source, part)
             return part, await asyncio.to_thread(self._get_content, source, part)
-
-    def _read_all_small(self, asked: Sequence[tuple[Source, Part]]) -> list[BytesContent | Exception]:
-        """Return the bytes of small parts; blocking."""
-        found: list[BytesContent | Exception] = []
-        for source, part in asked:
-            try:
-                found.append(self._preparation.read_small(source, part))
-            except Exception as error:  # noqa: BLE001 - the outcome of this part
-                found.append(error)
-        return found
 
     def _get_content(self, source: Source, part: Part) -> Content:
         """Return the bytes to send; blocking."""

@@ -63,8 +63,11 @@ class Parts:
             rows = connection.execute(query).mappings()
             return [Part(**{**row, "state": PartState(row["state"])}) for row in rows]
 
-    def finish_preparation(self, part: Part, *, size: int) -> None:
-        """Planned → ready: ``size`` bytes can be sent. With the last part its source becomes ready."""
+    def finish_preparation(self, part: Part, *, size: int) -> Part:
+        """Planned → ready: ``size`` bytes can be sent; return the part as it stands then.
+
+        With the last part its source becomes ready.
+        """
         now = self._clock()
         with failpoints.around("ledger.part.ready"), self._database.write() as connection:
             moves.move_part(connection, part.source_id, part.number, PartState.READY, now=now, size=size)
@@ -73,16 +76,11 @@ class Parts:
             )
             if connection.execute(left.limit(1)).first() is None:
                 moves.move_source(connection, part.source_id, SourceState.READY, now=now)
+        return dataclasses.replace(part, state=PartState.READY, size=size)
 
-    def finish_upload(self, part: Part, *, was_planned: bool = False) -> Part:
-        """Ready → uploaded: the receiver has the data in full; return the part as it stands then.
-
-        One that ``was_planned`` goes by ready, in the same transaction: its bytes went up as they lay in the source.
-        """
-        with self._database.write():
-            if was_planned and part.size is not None:
-                self.finish_preparation(part, size=part.size)
-            self._move(part, PartState.UPLOADED)
+    def finish_upload(self, part: Part) -> Part:
+        """Ready → uploaded: the receiver has the data in full; return the part as it stands then."""
+        self._move(part, PartState.UPLOADED)
         return dataclasses.replace(part, state=PartState.UPLOADED)
 
     def begin_publishing(self, part: Part) -> None:

@@ -182,24 +182,40 @@ class Preparation:
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
         return False
 
-    def is_small(self, part: Part, source: Source) -> bool:
-        """Return whether a part is sent together with others: short, plain, and nothing made of it yet. Pure."""
-        is_plain = source.destination not in self._encryptors
-        return is_plain and part.state is PartState.PLANNED and part.end - part.start <= SMALL_BYTES
+    def is_small(self, source: Source, part: Part) -> bool:
+        """Return whether a part is made ready and sent together with others: short, and plain. Pure."""
+        return source.destination not in self._encryptors and part.end - part.start <= SMALL_BYTES
 
-    def read_small(self, source: Source, part: Part) -> BytesContent:
-        """Return the bytes to send of a small part, read at once; blocking.
+    def prepare_small(self, asked: Sequence[tuple[Source, Part]]) -> list[tuple[Part, BytesContent] | Exception]:
+        """Read small parts, and make them ready in one transaction; return each with its bytes, or why not; blocking.
 
         Raises:
-            SourceChanged, DecisionNeeded, LocalFault: as ``prepare_part``.
+            LocalFault: none could be noted, for the ledger stood in the way.
         """
-        self._require_plan(source)
-        content = self._make_plain_content(source, part)
-        with content.open() as stream:
-            found = stream.read()
-        if len(found) != content.size:
-            raise SourceChanged("read", source.name, f"it has {len(found)} bytes, {content.size} were expected")
-        return BytesContent(found)
+        read = [self._read_small(source, part) for source, part in asked]
+        writes = [
+            functools.partial(self._ledger.parts.finish_preparation, part, size=found.size)
+            for (_, part), found in zip(asked, read, strict=True)
+            if isinstance(found, BytesContent) and part.state is PartState.PLANNED
+        ]
+        noted = iter(self._ledger.write_together(writes))
+        outcomes: list[tuple[Part, BytesContent] | Exception] = []
+        for (_, part), found in zip(asked, read, strict=True):
+            if isinstance(found, Exception):
+                outcomes.append(found)
+                continue
+            ready = next(noted) if part.state is PartState.PLANNED else part
+            outcomes.append(ready if isinstance(ready, Exception) else (ready, found))
+        return outcomes
+
+    def _read_small(self, source: Source, part: Part) -> BytesContent | Exception:
+        try:
+            self._require_plan(source)
+            content = self._make_plain_content(source, part)
+            with content.open() as stream:
+                return BytesContent(stream.read())
+        except Exception as error:  # noqa: BLE001 - the outcome of this part; who asked tells whose fault it is
+            return error
 
     def get_content(self, source: Source, part: Part) -> PartContent | FileContent:
         """Return the bytes to send for a part that is ready."""

@@ -87,7 +87,7 @@ async def test_cancelled_before_its_turn_it_is_not_done() -> None:
     second.cancel()
     await asyncio.wait([second])
     work.go_on.set()
-    assert await asyncio.gather(first, third) == [0, 8]
+    assert [await first, await third] == [0, 8]
     assert second.cancelled()
     assert work.batches == [[0], [4]]
 

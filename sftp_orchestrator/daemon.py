@@ -37,6 +37,7 @@ from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, Sour
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.retention import Retention
 from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.web.app import make_app
@@ -118,6 +119,7 @@ class Daemon:
         self._retention = Retention(configuration, workspace, stations.ledger)
         self._pulse = Pulse()
         self._scans = Scans()
+        self._scan_trouble = Repeating()
         self._tidying = asyncio.Lock()
         self._tidied_on: datetime.date | None = None
 
@@ -211,8 +213,9 @@ class Daemon:
             try:
                 scan = await self._scan()
             except LocalFault as error:
-                _LOG.error("scan_failed", error=str(error))
+                self._tell_of_failed_scan(error)
             else:
+                self._tell_of_whole_scan()
                 for dispatcher in dispatchers:
                     dispatcher.note(scan)
                 wait = min(rescan_seconds, scan.wait_seconds if scan.wait_seconds is not None else rescan_seconds)
@@ -222,6 +225,19 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
                     await changed.wait()
+
+    def _tell_of_failed_scan(self, error: LocalFault) -> None:
+        occurred = self._scan_trouble.note(error)
+        log = _LOG.bind(error=str(error))
+        if occurred.is_first:
+            log.error("scan_failed")
+        elif occurred.is_told:
+            log.warning("scan_still_fails", failures=occurred.failures, seconds=occurred.seconds)
+
+    def _tell_of_whole_scan(self) -> None:
+        over = self._scan_trouble.end()
+        if over is not None:
+            _LOG.info("scan_recovered", failures=over.failures, seconds=over.seconds)
 
     def _beat_intake(self) -> None:
         self._pulse.beat("intake", within_seconds=self._configuration.intake.rescan_seconds + STUCK_SECONDS)

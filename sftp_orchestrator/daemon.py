@@ -68,7 +68,7 @@ def open_daemon(
     ``once`` says that it is for one pass, ``command`` how a person calls us with this configuration.
 
     Raises:
-        LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
+        LocalFault: another process owns the workspace or the ledger, or a folder, the ledger or gpg cannot be used.
         ConfigurationError: a key or secret is missing, loose, locked, expired or of the wrong kind.
     """
     credentials.require_secrets(configuration)
@@ -77,7 +77,7 @@ def open_daemon(
     with _private_files():
         workspace.prepare()
         lock = WorkspaceLock(workspace.lock, is_pass=once)
-        with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger:
+        with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger, ledger.ownership:
             preparation = Preparation.open(configuration, workspace, ledger, board)
             kept = configuration.archive
             archive = Archive(workspace, ledger, configuration.zone, keep=kept.keep, keep_days=kept.keep_days)

@@ -74,6 +74,7 @@ class Runner:
             due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
         if not due:
             return Verdict(delivered=0, not_delivered=(), failures=())
+        await asyncio.to_thread(ledger.ownership.require)
         number = await asyncio.to_thread(ledger.runs.start, trigger)
         _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
         destinations = sorted({source.destination for source in due})

@@ -419,8 +419,13 @@ def test_what_was_swapped_for_a_link_is_given_back(
             intake.scan()
     if drops_another:
         place.drop("purchases.csv", CONTENT + MORE)
-    with capture_logs(), place.start() as intake:
+    with capture_logs() as logs, place.start() as intake:
         assert intake.recover() == []
-    assert path.is_symlink() is not drops_another
+        (told,) = [line for line in logs if line["event"] == "file_given_back"]
+        link = place.staging / told["place"]
+        assert (link == path, link.name.startswith(".")) == (not drops_another, drops_another)
+        assert link.readlink() == outside
+        assert path.read_bytes() == (CONTENT + MORE if drops_another else b"secret")
+        # Its name is free for what came after it.
+        assert [source.size for source in intakes.scan(intake)] == [len(CONTENT + MORE)] * drops_another
     assert stat.S_IMODE(outside.stat().st_mode) == 0o640
-    assert path.read_bytes() == (CONTENT + MORE if drops_another else b"secret")

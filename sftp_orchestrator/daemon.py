@@ -19,6 +19,7 @@ import structlog
 from starlette.applications import Starlette
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.believing import Believing
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
@@ -117,6 +118,7 @@ class Daemon:
         self._intake = Intake(configuration, workspace, stations.ledger, supervision)
         self._runner = Runner(configuration=configuration, stations=stations)
         self._retention = Retention(configuration, workspace, stations.ledger)
+        self._believing = Believing(workspace.clock)
         self._pulse = Pulse()
         self._scans = Scans()
         self._scan_trouble = Repeating()
@@ -255,7 +257,7 @@ class Daemon:
 
     async def _tidy_daily(self) -> None:
         """Tidy on a day without runs, too: where the intake is paused none may come, and this is what makes room."""
-        if self._tidied_on == self._get_today():
+        if self._tidied_on == self._get_day(_now()):
             return
         try:
             await self._tidy()
@@ -271,18 +273,21 @@ class Daemon:
             await asyncio.sleep(FORGET_SECONDS)
 
     async def _forget(self) -> None:
-        await threads.call(lambda: self._retention.forget(_now(), self._stop), self._stop)
+        async with self._tidying:
+            now = await asyncio.to_thread(self._believing.look, _now())
+        await threads.call(lambda: self._retention.forget(now, self._stop), self._stop)
 
     async def _tidy(self) -> None:
-        self._tidied_on = today = self._get_today()
+        self._tidied_on = self._get_day(_now())
         # Several destinations may have done so at the same time, and no original can be put away twice.
         async with self._tidying:
-            await asyncio.to_thread(self._retention.apply, _now())
+            now = await asyncio.to_thread(self._believing.look, _now())
+            await asyncio.to_thread(self._retention.apply, now)
             await asyncio.to_thread(self._stations.archive.put_away_all)
-            await asyncio.to_thread(self._stations.archive.remove_expired, today)
+            await asyncio.to_thread(self._stations.archive.remove_expired, self._get_day(now))
 
-    def _get_today(self) -> datetime.date:
-        return _now().astimezone(self._configuration.zone).date()
+    def _get_day(self, at: datetime.datetime) -> datetime.date:
+        return at.astimezone(self._configuration.zone).date()
 
 
 async def serve(

@@ -19,6 +19,7 @@ import structlog
 from starlette.applications import Starlette
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.believing import Believing
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
@@ -37,6 +38,7 @@ from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, Sour
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.retention import Retention
 from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.web.app import make_app
@@ -67,7 +69,7 @@ def open_daemon(
     ``once`` says that it is for one pass, ``command`` how a person calls us with this configuration.
 
     Raises:
-        LocalFault: another process owns the workspace, or a folder, the ledger or gpg cannot be used.
+        LocalFault: another process owns the workspace or the ledger, or a folder, the ledger or gpg cannot be used.
         ConfigurationError: a key or secret is missing, loose, locked, expired or of the wrong kind.
     """
     credentials.require_secrets(configuration)
@@ -76,7 +78,7 @@ def open_daemon(
     with _private_files():
         workspace.prepare()
         lock = WorkspaceLock(workspace.lock, is_pass=once)
-        with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger:
+        with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger, ledger.ownership:
             preparation = Preparation.open(configuration, workspace, ledger, board)
             kept = configuration.archive
             archive = Archive(workspace, ledger, configuration.zone, keep=kept.keep, keep_days=kept.keep_days)
@@ -116,8 +118,10 @@ class Daemon:
         self._intake = Intake(configuration, workspace, stations.ledger, supervision)
         self._runner = Runner(configuration=configuration, stations=stations)
         self._retention = Retention(configuration, workspace, stations.ledger)
+        self._believing = Believing(workspace.clock)
         self._pulse = Pulse()
         self._scans = Scans()
+        self._scan_trouble = Repeating()
         self._tidying = asyncio.Lock()
         self._tidied_on: datetime.date | None = None
 
@@ -211,8 +215,9 @@ class Daemon:
             try:
                 scan = await self._scan()
             except LocalFault as error:
-                _LOG.error("scan_failed", error=str(error))
+                self._tell_of_failed_scan(error)
             else:
+                self._tell_of_whole_scan()
                 for dispatcher in dispatchers:
                     dispatcher.note(scan)
                 wait = min(rescan_seconds, scan.wait_seconds if scan.wait_seconds is not None else rescan_seconds)
@@ -222,6 +227,19 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - SCAN_PAUSE_SECONDS)):
                     await changed.wait()
+
+    def _tell_of_failed_scan(self, error: LocalFault) -> None:
+        occurred = self._scan_trouble.note(error)
+        log = _LOG.bind(error=str(error))
+        if occurred.is_first:
+            log.error("scan_failed")
+        elif occurred.is_told:
+            log.warning("scan_still_fails", failures=occurred.failures, seconds=occurred.seconds)
+
+    def _tell_of_whole_scan(self) -> None:
+        over = self._scan_trouble.end()
+        if over is not None:
+            _LOG.info("scan_recovered", failures=over.failures, seconds=over.seconds)
 
     def _beat_intake(self) -> None:
         self._pulse.beat("intake", within_seconds=self._configuration.intake.rescan_seconds + STUCK_SECONDS)
@@ -239,7 +257,7 @@ class Daemon:
 
     async def _tidy_daily(self) -> None:
         """Tidy on a day without runs, too: where the intake is paused none may come, and this is what makes room."""
-        if self._tidied_on == self._get_today():
+        if self._tidied_on == self._get_day(_now()):
             return
         try:
             await self._tidy()
@@ -255,18 +273,21 @@ class Daemon:
             await asyncio.sleep(FORGET_SECONDS)
 
     async def _forget(self) -> None:
-        await threads.call(lambda: self._retention.forget(_now(), self._stop), self._stop)
+        async with self._tidying:
+            now = await asyncio.to_thread(self._believing.look, _now())
+        await threads.call(lambda: self._retention.forget(now, self._stop), self._stop)
 
     async def _tidy(self) -> None:
-        self._tidied_on = today = self._get_today()
+        self._tidied_on = self._get_day(_now())
         # Several destinations may have done so at the same time, and no original can be put away twice.
         async with self._tidying:
-            await asyncio.to_thread(self._retention.apply, _now())
+            now = await asyncio.to_thread(self._believing.look, _now())
+            await asyncio.to_thread(self._retention.apply, now)
             await asyncio.to_thread(self._stations.archive.put_away_all)
-            await asyncio.to_thread(self._stations.archive.remove_expired, today)
+            await asyncio.to_thread(self._stations.archive.remove_expired, self._get_day(now))
 
-    def _get_today(self) -> datetime.date:
-        return _now().astimezone(self._configuration.zone).date()
+    def _get_day(self, at: datetime.datetime) -> datetime.date:
+        return at.astimezone(self._configuration.zone).date()
 
 
 async def serve(

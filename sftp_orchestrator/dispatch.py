@@ -22,6 +22,7 @@ from sftp_orchestrator.intake.intake import Scan
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.progress import Phase
+from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.schedule import Seen, Ticks
 from sftp_orchestrator.web.pulse import Pulse
 
@@ -139,6 +140,7 @@ class Dispatcher:
         }
         self._gathering = Gathering(feeds)
         self._seen = Seen()
+        self._trouble = Repeating()
         self._discards = 0
         """how many there were at the last look"""
         self._scans = scans
@@ -165,16 +167,33 @@ class Dispatcher:
                     await self._tell_of_next(self._ticks)
                     has_told = True
                 await self._heed_discards()
-                if await self._run_if_due():
+                has_run = await self._run_if_due()
+                if has_run:
                     await self._tidy()
+                self._tell_of_recovery()
+                if has_run:
                     continue
             except LocalFault as error:
                 # The ledger is locked or its disk full: nothing was changed, and it goes on when that is over.
-                _LOG.error("delivery_failed", destination=self._destination, error=str(error))
+                self._tell_of_failure(error)
                 await asyncio.sleep(FAULT_PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(get_poll_seconds(_get_seconds() - began)):
                     await self._wake.wait()
+
+    def _tell_of_failure(self, error: LocalFault) -> None:
+        occurred = self._trouble.note(error)
+        log = _LOG.bind(destination=self._destination, error=str(error))
+        if occurred.is_first:
+            log.error("delivery_failed")
+        elif occurred.is_told:
+            log.warning("delivery_still_fails", failures=occurred.failures, seconds=occurred.seconds)
+
+    def _tell_of_recovery(self) -> None:
+        over = self._trouble.end()
+        if over is not None:
+            log = _LOG.bind(destination=self._destination)
+            log.info("delivery_recovered", failures=over.failures, seconds=over.seconds)
 
     async def _heed_discards(self) -> None:
         """Have put away what was discarded since the last look; events that waited for it are looked at again."""

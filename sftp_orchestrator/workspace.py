@@ -80,6 +80,11 @@ class Workspace:
         """There for as long as the intake is paused."""
         return self.root / "intake-paused"
 
+    @property
+    def clock(self) -> Path:
+        """What the clock said when it was last looked at."""
+        return self.root / "clock.json"
+
     def get_folder(self, source_id: str) -> Path:
         """Return the folder in which a source's files lie while it is on its way."""
         return self.work / source_id

@@ -74,6 +74,7 @@ class Runner:
             due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
         if not due:
             return Verdict(delivered=0, not_delivered=(), failures=())
+        await asyncio.to_thread(ledger.ownership.require)
         number = await asyncio.to_thread(ledger.runs.start, trigger)
         _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
         destinations = sorted({source.destination for source in due})
@@ -164,12 +165,15 @@ class Runner:
         ledger = self.stations.ledger
         after = [await asyncio.to_thread(ledger.sources.get, source.id) for source in sources]
         done = [source for source in after if source.state in SOURCE_DONE]
-        parts = [await asyncio.to_thread(ledger.parts.list_of, source.id) for source in done]
+        # Counted one by one: the manifests of 100,000 parts are more than we have memory for.
+        parts = 0
+        for source in done:
+            parts += len(await asyncio.to_thread(ledger.parts.list_of, source.id))
         return Verdict(
             delivered=len(done),
             not_delivered=tuple(source for source in after if source.state in SOURCE_OPEN),
             failures=tuple(failures),
-            parts=sum(map(len, parts)),
+            parts=parts,
             size=sum(source.size for source in done),
             refused_rows=sum(source.refused_rows for source in done),
             duplicate_rows=sum(source.duplicate_rows for source in done),

@@ -9,6 +9,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import structlog
+
 from sftp_orchestrator import failpoints, files, space
 from sftp_orchestrator.intake.copying import begins_with, copy_original
 from sftp_orchestrator.intake.judging import LAST_STEPS, Found, Place, Staged, Step, is_same, judge
@@ -16,6 +18,8 @@ from sftp_orchestrator.intake.staging import Staging, open_folder
 from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.ledger.records import Claim, display_path
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
+
+_LOG = structlog.get_logger()
 
 HINT = "staging and workspace must be writable for us, with space for the file"
 _MOST_STEPS = 8
@@ -228,13 +232,22 @@ class ClaimFiles:
             self._workspace.get_removing(claim.source_id).rename(self._workspace.get_source(claim.source_id))
 
     def _give_back(self, claim: Claim) -> None:
-        _, name = _split(claim.relative_path)
+        """Put what is none of ours back under its name; where that is taken by now, beside it, hidden.
+
+        The name must not be blocked by it: what lies there now is to be claimed.
+        """
+        folder, name = _split(claim.relative_path)
         with self._opened_folder_of(claim) as staged:
-            with contextlib.suppress(FileNotFoundError):
-                os.stat(name, dir_fd=staged, follow_symlinks=False)
-                raise FileExistsError(errno.EEXIST, "something else lies in its place by now")
+            if _is_there(name, staged):
+                name = f".{claim.source_id}.given_back".encode()
             with failpoints.around("claim.give_back"):
                 os.rename(self._workspace.get_source(claim.source_id), name, dst_dir_fd=staged)
+        _LOG.warning(
+            "file_given_back",
+            file=display_path(claim.relative_path),
+            place=display_path(folder + b"/" + name if folder else name),
+            reason="it was swapped for no plain file, or for one of several names, as it was claimed",
+        )
 
     def _opened_folder_of(self, claim: Claim) -> contextlib.AbstractContextManager[int]:
         return self._opened(_split(claim.relative_path)[0])
@@ -251,6 +264,14 @@ class ClaimFiles:
 def _split(relative_path: bytes) -> tuple[bytes, bytes]:
     folder, _, name = relative_path.rpartition(b"/")
     return folder, name
+
+
+def _is_there(name: bytes, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _look_at(path: Path) -> os.stat_result | None:

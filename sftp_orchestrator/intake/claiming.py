@@ -7,9 +7,10 @@ from what lies where (``judging``), in a running daemon as after a crash: there 
 from __future__ import annotations
 
 import errno
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
@@ -70,9 +71,15 @@ class Claimer:
         """by path: why it could not be claimed when it was last tried"""
 
     def claim_all(
-        self, matched: Sequence[tuple[Candidate, str]], *, may_go_on: Callable[[], bool] = lambda: True
-    ) -> list[Source]:
-        """Claim complete files with the feed each belongs to, in this order; return those that became ours.
+        self,
+        matched: Sequence[tuple[Candidate, str]],
+        *,
+        may_go_on: Callable[[], bool] = lambda: True,
+        note: Callable[[Source], None] = lambda _: None,
+    ) -> int:
+        """Claim complete files with the feed each belongs to, in this order; return how many became ours.
+
+        ``note`` is told of each; none is kept here, for there may be 100,000 of them, and the ledger has all.
 
         A file that changed or vanished since it was looked at stays where it is, without an error; one that cannot be
         claimed, with a warning. What an earlier call could not conclude is concluded first. ``may_go_on`` is asked
@@ -81,18 +88,15 @@ class Claimer:
         Raises:
             LocalFault: this machine stands in the way of any file; what was begun and not acted on is forgotten.
         """
-        claimed = self._conclude_begun()
+        claimed = _tell_all(note, self._conclude_begun())
         busy = {claim.relative_path for claim in self._begun.values()}
         paths = {candidate.relative_path for candidate, _ in matched} | busy
         self._told = {path: reason for path, reason in self._told.items() if path in paths}
-        left = deque(self._make_claims([match for match in matched if match[0].relative_path not in busy]))
-        if not left:
-            return claimed
-        self._ledger.sources.begin_claims(list(left))
-        self._begun |= {claim.source_id: claim for claim in left}
+        coming = self._make_claims(match for match in matched if match[0].relative_path not in busy)
+        left: deque[Claim] = deque()
         try:
-            while left and not self._stop.is_set() and may_go_on():
-                claimed += self._claim_some(left)
+            while not self._stop.is_set() and may_go_on() and (left or self._begin(left, coming)):
+                claimed += _tell_all(note, self._claim_some(left))
         finally:
             self._abandon(left)
         return claimed
@@ -114,7 +118,15 @@ class Claimer:
         self._begun = {claim.source_id: claim for claim in found}
         return self._conclude_begun()
 
-    def _make_claims(self, matched: Sequence[tuple[Candidate, str]]) -> Iterator[Claim]:
+    def _begin(self, left: deque[Claim], coming: Iterator[Claim]) -> bool:
+        """Note the intent to claim the next few; return whether there are any."""
+        left.extend(itertools.islice(coming, CLAIMS_AT_ONCE))
+        if left:
+            self._begun |= {claim.source_id: claim for claim in left}
+            self._ledger.sources.begin_claims(left)
+        return bool(left)
+
+    def _make_claims(self, matched: Iterable[tuple[Candidate, str]]) -> Iterator[Claim]:
         """Yield the claims of those that we may take out of their folders, until a stop."""
         for candidate, feed in matched:
             if self._stop.is_set():
@@ -243,6 +255,12 @@ class Claimer:
         if self._told.get(relative_path) != reason:
             self._told[relative_path] = reason
             _LOG.warning("claim_failed", file=display_path(relative_path), reason=reason)
+
+
+def _tell_all(note: Callable[[Source], None], sources: Sequence[Source]) -> int:
+    for source in sources:
+        note(source)
+    return len(sources)
 
 
 def _is_of_this_machine(failure: OSError | LocalFault) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -36,7 +37,8 @@ class Survey:
 class Scan:
     """What one scan did."""
 
-    claimed: tuple[Source, ...]
+    claimed: int
+    """how many files became ours: the ledger has them, and of 100,000 none is kept here"""
     waiting: tuple[tuple[Candidate, str], ...]
     """files that fit a feed and are not complete yet"""
     wait_seconds: float | None
@@ -96,10 +98,11 @@ class Intake:
         """Finish or forget the claims that a crash interrupted; part of every start. Raises ``LocalFault``."""
         return self._claimer.recover()
 
-    def scan(self) -> Scan:
+    def scan(self, note: Callable[[Source], None] = lambda _: None) -> Scan:
         """Look at staging once and claim what is complete, profiles first, then by name; nothing while paused.
 
-        A file that cannot be claimed is warned of once and stays; it hinders no other and is tried at every scan.
+        ``note`` is told of each that became ours. A file that cannot be claimed is warned of once and stays; it hinders
+        no other and is tried at every scan.
 
         Raises:
             LocalFault: staging or workspace cannot be read or written.
@@ -117,10 +120,10 @@ class Intake:
             ),
         )
         room = self._pausing.look()
-        claimed = self._claimer.claim_all([] if room.is_paused else complete, may_go_on=self._may_go_on)
+        claimed = self._claimer.claim_all([] if room.is_paused else complete, may_go_on=self._may_go_on, note=note)
         room = self._pausing.look()
         return Scan(
-            claimed=tuple(claimed),
+            claimed=claimed,
             waiting=tuple((candidate, feed_of[candidate.relative_path]) for candidate in settled.waiting),
             wait_seconds=self._settler.get_wait_seconds(now=now) if settled.waiting else None,
             left_alone=len(found.left_alone),

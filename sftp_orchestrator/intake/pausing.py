@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from sftp_orchestrator import files, space, units
+from sftp_orchestrator import failpoints, files, space, units
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import Workspace
@@ -110,7 +110,7 @@ class Pausing:
 
     def _pause(self, room: Room) -> None:
         # On a disk without a free byte it cannot be made; then the free bytes alone say the same.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), failpoints.around("intake.pause"):
             self._marker.touch(mode=files.WORK_MODE)
         now = self._clock()
         if self._paused_at is None:
@@ -122,9 +122,10 @@ class Pausing:
 
     def _resume(self, room: Room) -> None:
         with files.as_local_fault("remove", str(self._marker), hint=_HINT):
-            was_paused = self._marker.exists() or self._paused_at is not None
-            self._marker.unlink(missing_ok=True)
-        if was_paused:
+            if was_marked := self._marker.exists():
+                with failpoints.around("intake.resume"):
+                    self._marker.unlink(missing_ok=True)
+        if was_marked or self._paused_at is not None:
             _LOG.info("intake_resumed", **_list_facts(room))
         self._paused_at = None
 

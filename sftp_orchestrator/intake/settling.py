@@ -16,7 +16,7 @@ class Settled:
     waiting: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Sample:
     candidate: Candidate
     since: float

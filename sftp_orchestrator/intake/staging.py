@@ -14,7 +14,7 @@ from pathlib import Path
 from sftp_orchestrator.errors import LocalFault
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A plain file in staging as one look found it."""
 

@@ -41,7 +41,7 @@ class Discards:
 
         Return whether it was; False, too, where somebody decided about it meanwhile. May be repeated.
         """
-        with self._database.write() as connection:
+        with failpoints.around("ledger.expire"), self._database.write() as connection:
             query = sa.select(SOURCE.c.state, SOURCE.c.changed_at).where(SOURCE.c.id == source_id).with_for_update()
             found = connection.execute(query).one()
             if found.state != SourceState.QUARANTINED.value or found.changed_at >= before:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, LEFTOVER, PART, PROPERTY, RUN, SOURCE, TICK
 from sftp_orchestrator.ledger.transactions import Transactions
@@ -53,7 +54,7 @@ class Forgetting:
         """Forget runs and ticks of before then, but for the newest."""
         newest = sa.select(sa.func.max(RUN.c.number)).scalar_subquery()
         is_newest = ~sa.exists().where(_NEWER.c.schedule == TICK.c.schedule, _NEWER.c.due_at > TICK.c.due_at)
-        with self._database.write() as connection:
+        with failpoints.around("ledger.forget_runs"), self._database.write() as connection:
             connection.execute(sa.delete(RUN).where(RUN.c.started_at < before, RUN.c.number != newest))
             connection.execute(sa.delete(TICK).where(TICK.c.due_at < before, ~is_newest))
 
@@ -81,7 +82,7 @@ class Forgetting:
             return 0
         removed = sa.delete(SOURCE).where(SOURCE.c.id.in_(source_ids))
         counted = removed.returning(SOURCE.c.feed, SOURCE.c.state, SOURCE.c.refused_rows, SOURCE.c.duplicate_rows)
-        with self._database.write() as connection:
+        with failpoints.around("ledger.forget_sources"), self._database.write() as connection:
             for table in (PART, HISTORY):
                 connection.execute(sa.delete(table).where(table.c.source_id.in_(source_ids)))
             # Only what was removed by us counts: another host may be at it, too.

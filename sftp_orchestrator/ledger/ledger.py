@@ -17,6 +17,7 @@ from sftp_orchestrator.ledger.forgetting import Forgetting
 from sftp_orchestrator.ledger.leftovers import Leftovers
 from sftp_orchestrator.ledger.moves import Clock, IllegalMove
 from sftp_orchestrator.ledger.outcomes import Outcomes
+from sftp_orchestrator.ledger.ownership import Ownership
 from sftp_orchestrator.ledger.parts import Parts
 from sftp_orchestrator.ledger.pauses import Pauses
 from sftp_orchestrator.ledger.properties import Properties
@@ -51,6 +52,7 @@ class Ledger:
         self.properties = Properties(self._database)
         self.outcomes = Outcomes(self._database)
         self.forgetting = Forgetting(self._database)
+        self.ownership = Ownership(engine)
 
     @classmethod
     def open(cls, url: str, workspace: Path, *, clock: Clock = _now) -> Self:

@@ -6,6 +6,7 @@ import datetime
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger.records import Pause
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.ledger.tables import PAUSE, SOURCE
@@ -26,18 +27,18 @@ class Pauses:
 
     def note(self, pause: Pause) -> None:
         """Note a pause in the place of the one before. May be repeated."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.note_pause"), self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == pause.destination))
             connection.execute(sa.insert(PAUSE).values(vars(pause)))
 
     def forget(self, destination: str) -> None:
         """Note that the last run went through. May be repeated."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.forget_pause"), self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == destination))
 
     def cut_short(self, pause: Pause, now: datetime.datetime) -> None:
         """Have what waits for the end of ``pause`` tried ``now``, and forget the failures. May be repeated."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.cut_pause_short"), self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == pause.destination))
             connection.execute(
                 sa.update(SOURCE)

@@ -50,7 +50,7 @@ class InspectedFile:
     is_rewritten: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """One file a producer dropped, claimed by us."""
 

@@ -57,7 +57,7 @@ class Runs:
     def take_tick(self, schedule: str, due_at: datetime.datetime) -> bool:
         """Take a cron tick; False where it was taken before. The key of its row decides, not a look beforehand."""
         try:
-            with self._database.write() as connection:
+            with failpoints.around("ledger.take_tick"), self._database.write() as connection:
                 connection.execute(sa.insert(TICK).values(schedule=schedule, due_at=due_at, taken_at=self._clock()))
         except sa.exc.IntegrityError:
             return False
@@ -65,7 +65,7 @@ class Runs:
 
     def forget_ticks(self, schedule: str, *, after: datetime.datetime) -> int:
         """Forget the ticks of ``schedule`` that were due ``after`` then; return how many. May be repeated."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.forget_ticks"), self._database.write() as connection:
             return connection.execute(
                 sa.delete(TICK).where(TICK.c.schedule == schedule, TICK.c.due_at > after)
             ).rowcount

@@ -236,7 +236,7 @@ class Sources:
 
     def reassign(self, source_id: str, *, type_: FeedType, destination: str) -> None:
         """Note what its feed is now, and where it goes. Only while no manifest of it has left."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.reassign"), self._database.write() as connection:
             decisions.require_nothing_left(connection, source_id)
             connection.execute(
                 sa.update(SOURCE).where(SOURCE.c.id == source_id).values(type=type_.value, destination=destination)
@@ -251,7 +251,7 @@ class Sources:
         self, source_id: str, reason: str, *, size: int, mtime_ns: int, retry_at: datetime.datetime
     ) -> None:
         """Note that its producer still writes to a claimed file: it is as given now, and read again at ``retry_at``."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.note_change"), self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
@@ -269,7 +269,7 @@ class Sources:
 
     def note_content(self, source_id: str, sha256: str) -> None:
         """Note what a claimed file holds that goes no further, for it was sent before; may be repeated."""
-        with self._database.write() as connection:
+        with failpoints.around("ledger.note_content"), self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
@@ -292,7 +292,7 @@ class Sources:
             .where(SOURCE.c.id == sa.bindparam("source_id"), _IS_ON_ITS_WAY)
             .values(reason=sa.bindparam("why"), **_wait_until(retry_at))
         )
-        with self._database.write() as connection:
+        with failpoints.around("ledger.note_waits"), self._database.write() as connection:
             connection.execute(statement, [{"source_id": source, "why": why} for source, why in reasons.items()])
 
     def note_failure(self, source: Source) -> None:
@@ -300,7 +300,7 @@ class Sources:
 
         A person's word meanwhile counts for more: then nothing is noted.
         """
-        with self._database.write() as connection:
+        with failpoints.around("ledger.note_failure"), self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source.id, SOURCE.c.failures == source.failures, _IS_ON_ITS_WAY)

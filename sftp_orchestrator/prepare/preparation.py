@@ -29,6 +29,7 @@ from sftp_orchestrator.prepare.part_content import BytesContent, FileContent, Pa
 from sftp_orchestrator.prepare.report import NothingNew, RowsRefused
 from sftp_orchestrator.prepare.split import ByteRange, get_encrypted_bound
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.waits import Waits
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace
 
@@ -61,6 +62,7 @@ class Preparation:
         self._fingerprints = Fingerprints(workspace, ledger)
         self._plan_keys: dict[tuple[str, str], str] = {}
         """by feed and destination: neither changes while we run"""
+        self._waits = Waits()
         # One takes every core; a second inspection beside it would only double the memory.
         self._inspecting = asyncio.Semaphore(1)
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
@@ -275,7 +277,7 @@ class Preparation:
             log.warning("source_quarantined")
         elif isinstance(error, LocalFault):
             self._ledger.sources.note_wait(source.id, str(error), retry_at=_in_seconds(RETRY_SECONDS))
-            log.error("source_waits")
+            self._waits.tell(source, error)
         else:
             self._ledger.sources.hold(source.id, str(error))
             log.warning("source_held")

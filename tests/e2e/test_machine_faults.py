@@ -122,6 +122,28 @@ async def test_a_start_in_a_workspace_that_is_read_only_is_refused_in_one_line(
         await _check_taken_once(sandbox, first, second)
 
 
+async def test_a_staging_that_is_away_is_told_once_and_so_is_its_return(tmp_path: Path) -> None:
+    """As where it is not mounted: one error however often it is looked for, and what lies there then is delivered."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, INTAKE)
+        staging = written.configuration.staging
+        content = await asyncio.to_thread(_drop, staging, "purchases_1.csv")
+        away = staging.with_name("away")
+        async with run_service(written.path) as service:
+            await service.wait_for("source_delivered")
+            staging.rename(away)
+            await service.wait_for("scan_failed")
+            second = await asyncio.to_thread(_drop, away, "purchases_2.csv")
+            await asyncio.sleep(2)  # Not to wait for anything: it is looked for again meanwhile.
+            away.rename(staging)
+            over = await service.wait_for("scan_recovered")
+            await service.wait_for("source_delivered", file="purchases_2.csv")
+            assert await service.stop() == 0
+        assert over["failures"] > 1
+        assert [line["event"] for line in service.lines if line.get("level") == "error"] == ["scan_failed"]
+        await _check_taken_once(sandbox, content, second)
+
+
 async def test_a_ledger_that_somebody_locks_is_waited_for_and_told(tmp_path: Path) -> None:
     """A backup that holds the ledger longer than we wait: told, nothing lost, and it goes on when it is free."""
     async with make_sandbox(tmp_path / "receiver") as sandbox:

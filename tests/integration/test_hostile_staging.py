@@ -19,6 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator import files
+from tests.support import intakes
 from tests.support.intakes import CONTENT, MORE, KilledError, Place, die
 
 SECRET = b"root:$6$secret:19000:0:99999:7:::\n"
@@ -251,7 +252,7 @@ def test_a_storm_of_swaps_gets_nothing_in(any_place: Place, outside: Outside, mo
     try:
         with capture_logs(), any_place.start() as intake, _watched_reads(monkeypatch, outside):
             for _ in range(MOST_ROUNDS):
-                claimed += len(intake.scan().claimed)
+                claimed += len(intakes.scan(intake))
                 if claimed >= STORM_CLAIMS and len(swapped) >= STORM_SWAPS:
                     break
     finally:
@@ -276,7 +277,7 @@ def test_what_is_no_plain_file_blocks_nothing_and_is_told_once(place: Place) -> 
             told.add("purchases_device.csv")
         place.drop("purchases_good.csv")
         with capture_logs() as logs, place.start() as intake:
-            claimed = [source.name for _ in range(3) for source in intake.scan().claimed]
+            claimed = [source.name for _ in range(3) for source in intakes.scan(intake)]
     assert claimed == ["purchases_good.csv"]
     assert sorted(line["file"] for line in logs if line["event"] == "file_left_alone") == sorted(told)
     place.check(CONTENT)

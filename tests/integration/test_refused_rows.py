@@ -242,7 +242,8 @@ async def test_rows_that_are_sent_after_all_are_not_kept_as_refused(tmp_path: Pa
         rows = b"Sold,1700000000,user1,12\nSold,1700000001,user2,3000000000\n"
         (configuration.staging / "purchases.csv").write_bytes(HEADER + b"\n" + rows)
         with open_daemon(configuration, Board()) as daemon:
-            (source,) = (await daemon._scan()).claimed
+            await daemon._scan()
+            (source,) = daemon._ledger.sources.list_in({SourceState.CLAIMED})
             await daemon._stations.preparation.prepare_source(source)
         folder = configuration.workspace / "rejected" / source.id
         assert len(_read_failed(folder)) == 1

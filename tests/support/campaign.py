@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from sftp_orchestrator.config.ledger_url import SQLITE
 from tests.support.crashing import Case, Receiver, open_case, run_receiver
 from tests.support.receipts import History
-from tests.support.scenarios import PASS, SCENARIOS, Scenario
+from tests.support.scenarios import SCENARIOS, Scenario
 
 WORKERS = 2
 """Kills at a time: each has a receiver of its own."""
@@ -45,11 +47,17 @@ class Tally:
     repeated_profiles: int = 0
 
 
+def use_sqlite(_name: str) -> str:
+    """Return the ``ledger.url`` of a case whose ledger lies in its workspace."""
+    return SQLITE
+
+
 class Bench:
     """Receivers for one worker, of both kinds, started when they are first asked for."""
 
-    def __init__(self, root: Path, stack: contextlib.AsyncExitStack) -> None:
+    def __init__(self, root: Path, stack: contextlib.AsyncExitStack, make_ledger: Callable[[str], str]) -> None:
         self._root = root
+        self._make_ledger = make_ledger
         self._stack = stack
         self._receivers: dict[bool, Receiver] = {}
         self._count = 0
@@ -62,12 +70,19 @@ class Bench:
             root = self._root / ("removes" if removes else "leaves")
             self._receivers[removes] = await self._stack.enter_async_context(run_receiver(root, removes_taken=removes))
         self._count += 1
-        with open_case(self._root / f"case-{self._count:04}", scenario.load, self._receivers[removes]) as case:
+        name = f"{self._root.name}_case_{self._count:04}".replace("-", "_")
+        load = dataclasses.replace(scenario.load, ledger_url=await asyncio.to_thread(self._make_ledger, name))
+        with open_case(self._root / f"case-{self._count:04}", load, self._receivers[removes]) as case:
             yield case
 
 
-async def record_all(root: Path) -> dict[str, Counter[str]]:
-    """Run every scenario without a kill; return how often each came to which place. The promise holds there, too."""
+async def record_all(
+    root: Path, scenarios: Sequence[Scenario] = SCENARIOS, make_ledger: Callable[[str], str] = use_sqlite
+) -> dict[str, Counter[str]]:
+    """Run every scenario without a kill; return how often each came to which place. The promise holds there, too.
+
+    ``make_ledger`` returns the ``ledger.url`` of a case, whose name it is given.
+    """
     found: dict[str, Counter[str]] = {}
 
     async def record(bench: Bench, scenario: Scenario) -> None:
@@ -76,12 +91,13 @@ async def record_all(root: Path) -> dict[str, Counter[str]]:
             reached = case.folder / "reached"
             await case.call(*command, record=reached)
             await case.receiver.settle()
+            await scenario.mend(case)
             await case.finish()
             history = case.check()
             assert not history.violations, (scenario.name, history.violations, case.output.read_text())
             found[scenario.name] = Counter(reached.read_text(encoding="utf-8").split())
 
-    await share_out(root, SCENARIOS, record)
+    await share_out(root, scenarios, record, make_ledger=make_ledger)
     return found
 
 
@@ -90,7 +106,7 @@ def select(recorded: dict[str, Counter[str]], *, seed: int, more: int | None) ->
     every = [
         Kill(scenario=scenario, place=place, reach=reach)
         for scenario in SCENARIOS
-        for place, count in sorted(recorded[scenario.name].items())
+        for place, count in sorted(recorded.get(scenario.name, {}).items())
         for reach in range(1, count + 1)
     ]
     first = {kill.place: kill for kill in reversed(every) if kill.reach == 1}
@@ -99,7 +115,13 @@ def select(recorded: dict[str, Counter[str]], *, seed: int, more: int | None) ->
     return [*first.values(), *random.Random(seed).sample(others, count)]  # noqa: S311 - to choose, not to hide
 
 
-async def kill_all(root: Path, kills: Sequence[Kill], *, tell: Callable[[str], None] = lambda _: None) -> Tally:
+async def kill_all(
+    root: Path,
+    kills: Sequence[Kill],
+    *,
+    make_ledger: Callable[[str], str] = use_sqlite,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Tally:
     """Carry out ``kills``, start again after each until everything is done, and check what the receiver saw."""
     tally = Tally()
 
@@ -110,16 +132,17 @@ async def kill_all(root: Path, kills: Sequence[Kill], *, tell: Callable[[str], N
                 tally.kills += 1
             else:
                 tally.missed.append(f"{kill}: {await asyncio.to_thread(case.output.read_text)}")
-            if command != PASS:
+            if command[0] != "run":
                 # The person types it again; where it was done by then, it is refused.
                 await case.call(*command)
+            await kill.scenario.mend(case)
             history = await _finish(case)
             tally.violations += [f"{kill}: {found} (see {case.output})" for found in history.violations]
             tally.resolved += case.resolved
             tally.repeated_profiles += history.repeated_profiles
             tell(f"{kill}: {history.violations or 'kept'}")
 
-    await share_out(root, kills, carry_out)
+    await share_out(root, kills, carry_out, make_ledger=make_ledger)
     return tally
 
 
@@ -131,13 +154,19 @@ async def _finish(case: Case) -> History:
     return case.check()
 
 
-async def share_out(root: Path, items: Iterable[Item], work: Callable[[Bench, Item], object]) -> None:
+async def share_out(
+    root: Path,
+    items: Iterable[Item],
+    work: Callable[[Bench, Item], object],
+    *,
+    make_ledger: Callable[[str], str] = use_sqlite,
+) -> None:
     """Have workers take ``items`` one by one, in this order; ``work`` is a coroutine function."""
     waiting = iter(list(items))
 
     async def labour(number: int) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            bench = Bench(root / f"worker-{number}", stack)
+            bench = Bench(root / f"worker-{number}", stack, make_ledger)
             for item in waiting:
                 await work(bench, item)  # type: ignore[misc] # a coroutine function
 

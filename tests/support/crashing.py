@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from sftp_orchestrator.config.ledger_url import SQLITE
 from sftp_orchestrator.sandbox.activity import Entry, Event
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings, Traits
 from tests.support import drops, forked, receipts
-from tests.support.configuration import merge, write_configuration
+from tests.support.configuration import merge, write_configuration, write_values
 from tests.support.drops import Drop
 
 MOST_PASSES = 6
@@ -37,6 +40,8 @@ class Load:
     """the receiver takes files away at once"""
     is_far: bool = False
     """staging lies on another file system, and markers say what is complete"""
+    ledger_url: str = SQLITE
+    """… whose database is empty"""
 
 
 class Memory:
@@ -121,6 +126,8 @@ class Case:
     """parts that a person decided about"""
     after: int = 0
     """the receiver's log up to here is of others"""
+    meddling: forked.Meddling | None = None
+    """who comes in between in the next command"""
 
     @property
     def config(self) -> Path:
@@ -152,7 +159,19 @@ class Case:
             destination["encryption"] = encryption
         intake = {"ready_marker": f"{{name}}{READY}"} if self.load.is_far else {}
         values = {"staging": str(self.staging), "intake": intake, "destinations": {"production": destination}}
+        values["ledger"] = {"url": self.load.ledger_url}
         write_configuration(self.folder, merge(values, overrides or {}), feeds=drops.FEEDS)
+
+    def rename_destination(self, name: str) -> None:
+        """Have everything go to the same receiver under another name of its destination."""
+        values = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        values["destinations"] = {name: values["destinations"].pop("production")}
+        write_values(self.folder, values)
+
+    @property
+    def ledger_url(self) -> str:
+        """The ``ledger.url`` of the configuration."""
+        return self.load.ledger_url
 
     def drop(self, batch: Sequence[Drop]) -> None:
         """Drop files, with their markers where markers are wanted."""
@@ -163,8 +182,10 @@ class Case:
         self.drops += batch
 
     async def call(self, *arguments: str, failpoint: str = "", record: Path | None = None) -> forked.Answer:
-        """Run a command to its end."""
-        return await forked.call(self.config, *arguments, output=self.output, failpoint=failpoint, record=record)
+        """Run a command to its end, with whoever is to meddle with the next one."""
+        meddling, self.meddling = self.meddling, None
+        extras = forked.Extras(failpoint=failpoint, record=record, meddling=meddling)
+        return await forked.call(self.config, *arguments, output=self.output, extras=extras)
 
     async def kill(self, *arguments: str, at: str, reach: int = 1) -> bool:
         """Run a command that is killed when it reaches a place; return whether it did so often, else it has ended."""

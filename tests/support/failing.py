@@ -42,6 +42,17 @@ _ONLY_IN = {
     "delivery of what was released": ("ledger.note_correction", "quarantine.bring_back"),
     "discard": ("ledger.discard",),
     "schema accept": ("ledger.accept_types",),
+    "refused by the receiver": ("ledger.note_failure", "ledger.note_pause", "ledger.note_waits"),
+    "taken again by the receiver": ("ledger.forget_pause",),
+    "start with another address": ("ledger.cut_pause_short",),
+    "start with another destination": ("ledger.reassign",),
+    "written on after the claim": ("ledger.note_change",),
+    "dropped twice": ("ledger.note_content",),
+    "a year later": ("ledger.expire", "ledger.forget_runs", "ledger.forget_sources"),
+    "short of space": ("intake.pause",),
+    "with space again": ("intake.resume",),
+    "start of a daemon with the clock set back": ("ledger.forget_ticks", "ledger.take_tick"),
+    "swapped for a link": ("claim.give_back",),
 }
 """Scenarios for the sake of steps that the two above do not come to."""
 
@@ -132,6 +143,7 @@ async def make(bench: Bench, trouble: Trouble) -> list[str]:
             if command[0] != "run":
                 # The person types it again; where it was done by then, it is refused.
                 await case.call(*command)
+            await trouble.scenario.mend(case)
             await case.finish()
             wrong += case.check().violations
         except AssertionError as error:

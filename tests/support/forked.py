@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import ForkServerProcess
@@ -56,22 +56,55 @@ class Recorder:
             out.write(f"{name}\n")
 
 
-def start(config: Path, *arguments: str, output: Path, failpoint: str = "", record: Path | None = None) -> Forked:
-    """Start a command; what it prints and logs is added to ``output``. Blocking, for a moment.
+@dataclass(frozen=True, kw_only=True)
+class Meddling:
+    """Somebody else on this machine, who does something at the very moment that a command comes to ``place``, once."""
 
-    ``failpoint`` is switched on in it; ``record`` is written with every place that it reaches.
-    """
+    place: str
+    act: Callable[[], None]
+    """a function of a module, or a part of one: it is called in the process of the command"""
+
+
+class _Meddler:
+    """Stands where an armed failpoint does, meddles, and hands on to what stood there."""
+
+    def __init__(self, meddling: Meddling, behind: failpoints.Failpoint | None) -> None:
+        self._meddling: Meddling | None = meddling
+        self._next = behind
+
+    def meet(self, name: str) -> None:
+        """Meddle where ``name`` is the place."""
+        if self._meddling is not None and name == self._meddling.place:
+            act, self._meddling = self._meddling.act, None
+            act()
+        if self._next is not None:
+            self._next.meet(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What happens in a command beside its work."""
+
+    failpoint: str = ""
+    """switched on in it"""
+    record: Path | None = None
+    """written with every place that it reaches"""
+    meddling: Meddling | None = None
+
+
+def start(config: Path, *arguments: str, output: Path, extras: Extras = Extras()) -> Forked:
+    """Start a command; what it prints and logs is added to ``output``. Blocking, for a moment."""
     command = ["sftp-orchestrator", "--config", str(config), *arguments]
-    process = _SERVER.Process(target=_run, args=(command, {failpoints.VARIABLE: failpoint}, output, record))
+    process = _SERVER.Process(target=_run, args=(command, output, extras))
     with _ASKING:
         process.start()
     return Forked(process, output)
 
 
-async def call(config: Path, *arguments: str, output: Path, failpoint: str = "", record: Path | None = None) -> Answer:
+async def call(config: Path, *arguments: str, output: Path, extras: Extras = Extras()) -> Answer:
     """Run a command to its end; the arguments are those of ``start``."""
     begun = await asyncio.to_thread(_get_size, output)
-    forked = start(config, *arguments, output=output, failpoint=failpoint, record=record)
+    forked = start(config, *arguments, output=output, extras=extras)
     code = await forked.wait()
     return Answer(code=code, text=await asyncio.to_thread(_read_from, output, begun))
 
@@ -116,14 +149,27 @@ class Forked:
         os.kill(self._process.pid, signal.SIGKILL)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], output: Path, record: Path | None) -> None:
+def _let_meddle(meddling: Meddling) -> None:
+    """Put somebody before what the command switches on at its start."""
+    arm = failpoints.arm
+
+    def arm_behind(environment: Mapping[str, str]) -> None:
+        arm(environment)
+        failpoints._armed = _Meddler(meddling, failpoints._armed)  # type: ignore[assignment] # it is met as one is
+
+    failpoints.arm = arm_behind
+
+
+def _run(command: Sequence[str], output: Path, extras: Extras) -> None:
     """Be the command, in the process that was forked for it."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
     os.close(descriptor)
-    os.environ.update(environment)
-    if record is not None:
-        failpoints._armed = Recorder(record)  # type: ignore[assignment] # it is met as a failpoint is
+    os.environ[failpoints.VARIABLE] = extras.failpoint
+    if extras.record is not None:
+        failpoints._armed = Recorder(extras.record)  # type: ignore[assignment] # it is met as a failpoint is
+    if extras.meddling is not None:
+        _let_meddle(extras.meddling)
     sys.argv = list(command)
     cli.main()

@@ -15,6 +15,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
@@ -26,6 +27,13 @@ FEEDS = {"feeds": {"purchases": {"files": ["**/purchases*.csv"]}}}
 
 class KilledError(BaseException):
     """Ends the process at this very instant, as far as a test can."""
+
+
+def scan(intake: Intake) -> tuple[Source, ...]:
+    """Have staging scanned once; return what was claimed."""
+    claimed: list[Source] = []
+    assert intake.scan(claimed.append).claimed == len(claimed)
+    return tuple(claimed)
 
 
 class Place:

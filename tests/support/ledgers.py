@@ -41,14 +41,14 @@ def ledger_engine(ledger_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def make_postgresql(server: str) -> str:
-    """Make the database ``ledger`` of ``server`` anew, empty; return its URL as the configuration has it."""
+def make_postgresql(server: str, name: str = "ledger") -> str:
+    """Make the database ``name`` of ``server`` anew, empty; return its URL as the configuration has it."""
     administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with administration.connect() as connection:
-        connection.execute(sa.text("DROP DATABASE IF EXISTS ledger"))
-        connection.execute(sa.text("CREATE DATABASE ledger"))
+        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
     administration.dispose()
-    return server.replace("postgresql+psycopg:///postgres", "postgresql:///ledger")
+    return server.replace("postgresql+psycopg:///postgres", f"postgresql:///{name}")
 
 
 @pytest.fixture

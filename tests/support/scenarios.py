@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support import occasions
 from tests.support.crashing import Case, Load
 from tests.support.drops import Drop, make_batch
+from tests.support.forked import Meddling
 
 PASS = ("run", "--once")
 SMALL: dict[str, Any] = {"limits": {"plain_bytes": 900}}
 """So small that a file becomes several parts."""
 SMALL_PIECES: dict[str, Any] = {"limits": {"encrypted_bytes": 5_000}}
+
+
+async def _leave_as_it_is(_case: Case) -> None:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,8 @@ class Scenario:
     load: Load
     begin: Callable[[Case], Awaitable[tuple[str, ...]]]
     """drop files, and whatever comes before; returns the command that is cut off"""
+    mend: Callable[[Case], Awaitable[None]] = _leave_as_it_is
+    """put right, after that command, what a person must before all can be delivered"""
 
 
 async def _deliver(case: Case) -> tuple[str, ...]:
@@ -136,6 +145,109 @@ async def _accept_types(case: Case) -> tuple[str, ...]:
     return "schema", "accept", (await case.get_source(drops[0].name))["id"]
 
 
+async def _fail_there(case: Case) -> tuple[str, ...]:
+    """Let the receiver take no file: the folder to upload into is not there."""
+    case.drop([_get_events()])
+    case.configure({"destinations": {"production": {"remote_dir": "nowhere"}}})
+    return PASS
+
+
+async def _configure_well(case: Case) -> None:
+    case.configure()
+
+
+async def _recover(case: Case) -> tuple[str, ...]:
+    await case.call(*await _fail_there(case))
+    case.configure()
+    return PASS
+
+
+async def _move_away(case: Case) -> tuple[str, ...]:
+    case.drop([_get_events()])
+    case.configure({"destinations": {"production": {"port": occasions.DEAD_PORT, "attempts": 1}}})
+    await case.call(*PASS)
+    case.configure()
+    return PASS
+
+
+async def _send_elsewhere(case: Case) -> tuple[str, ...]:
+    case.drop([_get_events()])
+    assert await case.kill(*PASS, at="ledger.source.planned.after")
+    case.rename_destination("elsewhere")
+    return PASS
+
+
+async def _write_on(case: Case) -> tuple[str, ...]:
+    """Have a producer write on when its file is ours and not read yet."""
+    drop = _get_events()
+    more = occasions.make_one_more(drop)
+    case.drop([drop])
+    case.drops[-1] = more
+    act = functools.partial(occasions.write_on, str(case.workspace / "work"), more.content[len(drop.content) :])
+    case.meddling = Meddling(place="ledger.start_run.after", act=act)
+    return PASS
+
+
+async def _repeat(case: Case) -> tuple[str, ...]:
+    drop = _get_events()
+    case.drop([drop])
+    await case.call(*PASS)
+    case.drop([dataclasses.replace(drop, name="purchases_again.csv", rows=())])
+    return PASS
+
+
+async def _give_copy_up(case: Case) -> None:
+    await case.call(*PASS)
+    source = await case.get_source("purchases_again.csv")
+    assert (await case.call("discard", source["id"])).code == 0
+
+
+async def _outlive(case: Case) -> tuple[str, ...]:
+    """Let a year go by over one file that was quarantined, and others that were delivered."""
+    await _quarantine(case, dataclasses.replace(_get_events(), rows=()))
+    for number in (2, 3):
+        case.drop([drop for drop in make_batch(number, rows=6) if drop.name.endswith("b_old.csv")])
+        await case.call(*PASS)
+    occasions.let_time_go_by(case.ledger_url, case.workspace)
+    case.configure({"quarantine": {"keep_days": 30}, "ledger": {"keep_days": 30}})
+    return PASS
+
+
+async def _pause(case: Case) -> tuple[str, ...]:
+    case.drop([_get_events()])
+    case.configure({"space": {"pause_below_bytes": 10**17}})
+    return PASS
+
+
+async def _resume(case: Case) -> tuple[str, ...]:
+    await case.call(*await _pause(case))
+    case.configure()
+    return PASS
+
+
+async def _set_clock_back(case: Case) -> tuple[str, ...]:
+    """Start a daemon whose last tick was taken by a clock that was ahead, and stop it once its schedule has begun."""
+    case.drop([_get_events()])
+    await case.call("run", "--once")
+    case.configure({"schedule": {"deliver": occasions.SELDOM}})
+    occasions.take_tick_ahead(case.ledger_url, case.workspace)
+    case.meddling = Meddling(place="ledger.take_tick.after", act=occasions.stop_this_process)
+    return ("run",)
+
+
+async def _swap(case: Case) -> tuple[str, ...]:
+    """Have somebody put a link into a file's place between our look at it and the rename."""
+    case.drop([_get_events()])
+    act = functools.partial(occasions.swap_for_link, str(case.staging / _get_events().name))
+    case.meddling = Meddling(place="claim.rename.before", act=act)
+    return PASS
+
+
+async def _swap_back(case: Case) -> None:
+    await case.call(*PASS)
+    occasions.swap_back(str(case.staging / _get_events().name))
+
+
 SCENARIOS = (
     Scenario(name="plain", load=Load(destination=SMALL), begin=_deliver),
     Scenario(name="encrypted", load=Load(rows=90, encrypts=True, destination=SMALL_PIECES), begin=_deliver),
@@ -156,6 +268,15 @@ SCENARIOS = (
     Scenario(name="discard", load=Load(), begin=_discard),
     Scenario(name="archive of what was discarded", load=Load(), begin=_put_discarded_away),
     Scenario(name="schema accept", load=Load(), begin=_accept_types),
+    Scenario(name="refused by the receiver", load=Load(), begin=_fail_there, mend=_configure_well),
+    Scenario(name="taken again by the receiver", load=Load(), begin=_recover),
+    Scenario(name="start with another address", load=Load(), begin=_move_away),
+    Scenario(name="start with another destination", load=Load(), begin=_send_elsewhere),
+    Scenario(name="written on after the claim", load=Load(), begin=_write_on),
+    Scenario(name="dropped twice", load=Load(), begin=_repeat, mend=_give_copy_up),
+    Scenario(name="a year later", load=Load(), begin=_outlive),
+    Scenario(name="short of space", load=Load(), begin=_pause, mend=_configure_well),
+    Scenario(name="with space again", load=Load(), begin=_resume),
+    Scenario(name="start of a daemon with the clock set back", load=Load(), begin=_set_clock_back),
+    Scenario(name="swapped for a link", load=Load(), begin=_swap, mend=_swap_back),
 )
-UNREACHED = {"claim.give_back": "needs a file swapped between our look at it and the rename, microseconds later"}
-"""Steps that none of these comes to, with the reason; tests/unit/test_claim*.py have the step itself."""

@@ -21,6 +21,7 @@ from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.ledger.tables import CLAIM
+from tests.support import intakes
 from tests.support.intakes import CONTENT, MORE, KilledError, Place, and_then, die, fail
 
 NEW = b"event_name,time_stamp,user_id\nSold,1700086400,u9\n"
@@ -166,7 +167,7 @@ def test_a_staging_that_is_not_there_tells_nothing(far_place: Place, monkeypatch
     with capture_logs() as logs, far_place.start() as intake:
         assert intake.recover() == []
         elsewhere.rename(far_place.staging)
-        assert [source.name for source in intake.scan().claimed] == [NAME]
+        assert [source.name for source in intakes.scan(intake)] == [NAME]
     assert [line["file"] for line in logs if line["event"] == "claim_failed"] == [NAME]
     assert far_place.list_staged() == []
     far_place.check(CONTENT)
@@ -300,5 +301,5 @@ def _start_again(place: Place) -> None:
     """Recover, then look until nothing more is to be taken."""
     with place.start() as intake:
         intake.recover()
-        while intake.scan().claimed:
+        while intakes.scan(intake):
             pass

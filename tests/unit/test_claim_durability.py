@@ -14,6 +14,7 @@ from sftp_orchestrator import files
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.intake.supervision import Supervision
+from tests.support import intakes
 from tests.support.intakes import CONTENT, KilledError, Place, die
 
 
@@ -62,7 +63,7 @@ def test_a_stop_does_not_wait_until_gigabytes_are_on_the_disk(place: Place, monk
     place.drop("purchases.csv")
     with place.start(Supervision(stop=stop)) as intake, monkeypatch.context() as patch:
         patch.setattr(files, "_write_out", write_out)
-        assert intake.scan().claimed == ()
+        assert intakes.scan(intake) == ()
     assert slices == [0]
     assert place.list_staged() == []
     with place.start() as intake:
@@ -79,7 +80,7 @@ def test_a_disk_that_fails_leaves_the_file_unnoted(place: Place, monkeypatch: py
             with pytest.raises(LocalFault, match=os.strerror(errno.EIO)):
                 intake.scan()
         assert place.list_staged() == []
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     place.check(CONTENT)
 
 

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator import files
+from tests.support import intakes
 from tests.support.intakes import CONTENT, MORE, KilledError, Place, and_then, die, fail
 
 
@@ -30,7 +31,7 @@ def _drop_marked(place: Place, content: bytes) -> None:
 def test_a_marker_goes_with_its_file(marked_place: Place) -> None:
     """Nothing stays that would make a later file of that name complete at once."""
     with marked_place.start() as intake:
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     assert marked_place.list_staged() == []
     marked_place.check(CONTENT)
 
@@ -60,7 +61,7 @@ def test_the_marker_of_the_next_file_is_not_taken_for_that_of_the_first(
     with marked_place.start() as intake:
         assert [source.size for source in intake.recover()] == [len(CONTENT)]
         assert marked_place.list_staged() == ["purchases.csv", "purchases.csv.ready"]
-        assert [source.size for source in intake.scan().claimed] == [len(CONTENT + MORE)]
+        assert [source.size for source in intakes.scan(intake)] == [len(CONTENT + MORE)]
     assert marked_place.list_staged() == []
     marked_place.check(CONTENT, CONTENT + MORE)
 
@@ -77,8 +78,8 @@ def test_a_file_and_marker_that_come_during_the_claim_stay(
 
     monkeypatch.setattr(files, "fsync_directory", and_then(files.fsync_directory, drop_next))
     with marked_place.start() as intake:
-        assert [source.size for source in intake.scan().claimed] == [len(CONTENT)]
-        assert [source.size for source in intake.scan().claimed] == [len(CONTENT + MORE)]
+        assert [source.size for source in intakes.scan(intake)] == [len(CONTENT)]
+        assert [source.size for source in intakes.scan(intake)] == [len(CONTENT + MORE)]
     assert marked_place.list_staged() == []
 
 
@@ -96,7 +97,7 @@ def test_a_marker_that_stays_is_warned_of_and_the_file_is_ours(
     place = marked_place
     with capture_logs() as logs, place.start() as intake, monkeypatch.context() as patch:
         fail(patch, "unlink", "purchases.csv.ready", errno.EPERM)
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     warned = [(line["file"], line["reason"]) for line in logs if line["event"] == "marker_left"]
     assert warned == [("purchases.csv", os.strerror(errno.EPERM))]
     place.check(CONTENT)

@@ -20,6 +20,7 @@ from sftp_orchestrator import files, space
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.intake.supervision import Supervision
+from tests.support import intakes
 from tests.support.configuration import write_configuration
 from tests.support.intakes import CONTENT, FEEDS, MORE, KilledError, Place, die, fail
 
@@ -69,15 +70,15 @@ def test_a_file_that_we_may_not_remove_hinders_no_other(mode: int, reason: str) 
             foreign.chmod(0o644)
             foreign.parent.chmod(mode)
         with capture_logs() as logs, place.start() as intake:
-            assert [source.name for source in intake.scan().claimed] == ["purchases_z.csv"]
-            assert intake.scan().claimed == ()
+            assert [source.name for source in intakes.scan(intake)] == ["purchases_z.csv"]
+            assert intakes.scan(intake) == ()
         assert _list_warned(logs) == [("a/purchases.csv", reason)]
         assert place.list_staged() == ["a/purchases.csv"]
         place.check(CONTENT)
         with _as_root():
             foreign.parent.chmod(0o777)
         with place.start() as intake:
-            assert [source.name for source in intake.scan().claimed] == ["a/purchases.csv"]
+            assert [source.name for source in intakes.scan(intake)] == ["a/purchases.csv"]
         place.check(CONTENT, CONTENT + MORE)
 
 
@@ -88,13 +89,13 @@ def test_a_file_that_cannot_be_renamed_hinders_no_other(place: Place, monkeypatc
     with capture_logs() as logs, place.start() as intake:
         with monkeypatch.context() as patch:
             fail(patch, "rename", "purchases_b.csv", errno.EPERM)
-            assert [source.name for source in intake.scan().claimed] == ["purchases_a.csv", "purchases_c.csv"]
-            assert intake.scan().claimed == ()
+            assert [source.name for source in intakes.scan(intake)] == ["purchases_a.csv", "purchases_c.csv"]
+            assert intakes.scan(intake) == ()
         with monkeypatch.context() as patch:
             fail(patch, "rename", "purchases_b.csv", errno.EBUSY)
             intake.scan()
         place.check(CONTENT + b"a", CONTENT + b"c")
-        assert [source.name for source in intake.scan().claimed] == ["purchases_b.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases_b.csv"]
     reasons = [os.strerror(errno.EPERM), os.strerror(errno.EBUSY)]
     assert _list_warned(logs) == [("purchases_b.csv", reason) for reason in reasons]
     assert all(line["log_level"] == "warning" for line in logs if line["event"] == "claim_failed")
@@ -114,7 +115,7 @@ def test_a_fault_of_this_machine_stops_the_scan_and_leaves_no_intent(
                 intake.scan()
         place.check(CONTENT)
         assert place.list_staged() == ["purchases_b.csv", "purchases_c.csv"]
-        assert len(intake.scan().claimed) == 2
+        assert len(intakes.scan(intake)) == 2
     place.check(CONTENT, CONTENT, CONTENT)
 
 
@@ -141,7 +142,7 @@ def test_a_fault_after_the_rename_never_costs_the_file(place: Place, monkeypatch
             patch.setattr(files, "fsync_directory", _fail_to_write)
             with pytest.raises(LocalFault, match=os.strerror(errno.EIO)):
                 intake.scan()
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     place.check(CONTENT)
 
 
@@ -159,7 +160,7 @@ def test_a_ledger_that_fails_after_the_rename_is_made_up_for(place: Place, monke
             with pytest.raises(LocalFault):
                 intake.scan()
         place.drop("purchases.csv", CONTENT + MORE)
-        claimed = [source.size for _ in range(2) for source in intake.scan().claimed]
+        claimed = [source.size for _ in range(2) for source in intakes.scan(intake)]
     assert claimed == [len(CONTENT), len(CONTENT + MORE)]
     place.check(CONTENT, CONTENT + MORE)
 
@@ -221,10 +222,10 @@ def test_a_file_that_changes_after_its_last_byte_was_copied_stays(
 
     monkeypatch.setattr(os, "utime", utime)
     with capture_logs() as logs, far_place.start() as intake:
-        assert intake.scan().claimed == ()
+        assert intakes.scan(intake) == ()
         far_place.check()
         left = [len(CONTENT + MORE)] if path.exists() else []
-        assert [source.size for source in intake.scan().claimed] == left
+        assert [source.size for source in intakes.scan(intake)] == left
     assert _list_warned(logs) == []
 
 
@@ -240,9 +241,9 @@ def test_a_file_that_changes_just_before_its_removal_stays(far_place: Place, mon
 
     monkeypatch.setattr(files, "fsync_directory", fsync_directory)
     with far_place.start() as intake:
-        assert intake.scan().claimed == ()
+        assert intakes.scan(intake) == ()
         far_place.check()
-        assert [source.size for source in intake.scan().claimed] == [len(CONTENT + MORE)]
+        assert [source.size for source in intakes.scan(intake)] == [len(CONTENT + MORE)]
     far_place.check(CONTENT + MORE)
 
 
@@ -251,7 +252,7 @@ def test_an_original_that_cannot_be_removed_leaves_no_copy(far_place: Place, mon
     far_place.drop("purchases.csv")
     with capture_logs() as logs, far_place.start() as intake, monkeypatch.context() as patch:
         fail(patch, "unlink", "purchases.csv", errno.EPERM)
-        assert [intake.scan().claimed for _ in range(2)] == [(), ()]
+        assert [intakes.scan(intake) for _ in range(2)] == [(), ()]
     assert _list_warned(logs) == [("purchases.csv", os.strerror(errno.EPERM))]
     assert far_place.list_staged() == ["purchases.csv"]
     far_place.check()
@@ -283,12 +284,12 @@ def test_a_stop_drops_the_copy_under_way(far_place: Place, monkeypatch: pytest.M
         far_place.drop(f"purchases_{name}.csv")
     with far_place.start(Supervision(stop=stop)) as intake, monkeypatch.context() as patch:
         patch.setattr(os, "read", read)
-        assert intake.scan().claimed == ()
+        assert intakes.scan(intake) == ()
     assert len(chunks) == 1
     assert far_place.list_staged() == ["purchases_a.csv", "purchases_b.csv"]
     far_place.check()
     with far_place.start() as intake:
-        assert len(intake.scan().claimed) == 2
+        assert len(intakes.scan(intake)) == 2
     far_place.check(CONTENT, CONTENT)
 
 
@@ -299,7 +300,7 @@ def test_a_big_file_is_copied_whole(far_place: Place, monkeypatch: pytest.Monkey
     path = far_place.drop("purchases.csv", CONTENT + 1000 * MORE)
     before = path.stat()
     with far_place.start() as intake:
-        (source,) = intake.scan().claimed
+        (source,) = intakes.scan(intake)
     found = far_place.workspace.get_source(source.id).stat()
     assert (stat.S_IMODE(found.st_mode), found.st_mtime_ns) == (0o600, before.st_mtime_ns)
     far_place.check(CONTENT + 1000 * MORE)
@@ -317,8 +318,8 @@ def test_a_stop_comes_between_two_files(place: Place, monkeypatch: pytest.Monkey
         place.drop(f"purchases_{name}.csv")
     with place.start(Supervision(stop=stop)) as intake, monkeypatch.context() as patch:
         patch.setattr(os, "rename", rename)
-        assert [source.name for source in intake.scan().claimed] == ["purchases_a.csv"]
-        assert intake.scan().claimed == ()
+        assert [source.name for source in intakes.scan(intake)] == ["purchases_a.csv"]
+        assert intakes.scan(intake) == ()
     assert place.list_staged() == ["purchases_b.csv", "purchases_c.csv"]
     place.check(CONTENT)
 
@@ -349,8 +350,8 @@ def test_a_claim_that_cannot_be_forgotten_hinders_no_other(place: Place, monkeyp
         with monkeypatch.context() as patch:
             fail(patch, "rmdir", folder.name, errno.EACCES)
             assert intake.recover() == []
-            assert [source.name for source in intake.scan().claimed] == ["purchases_b.csv"]
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+            assert [source.name for source in intakes.scan(intake)] == ["purchases_b.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     assert _list_warned(logs) == [("purchases.csv", os.strerror(errno.EACCES))]
     place.check(CONTENT, CONTENT + MORE)
 
@@ -374,8 +375,8 @@ def test_a_claim_that_cannot_be_told_now_hinders_no_start(far_place: Place, monk
         with monkeypatch.context() as patch:
             fail(patch, "stat", "purchases.csv", errno.EACCES)
             assert intake.recover() == []
-            assert [source.name for source in intake.scan().claimed] == ["purchases_b.csv"]
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+            assert [source.name for source in intakes.scan(intake)] == ["purchases_b.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     assert _list_warned(logs) == [("purchases.csv", os.strerror(errno.EACCES))]
     assert far_place.list_staged() == []
     far_place.check(CONTENT, CONTENT + MORE)
@@ -387,8 +388,8 @@ def test_a_mode_that_cannot_be_set_is_told_and_tried_again(place: Place, monkeyp
     with capture_logs() as logs, place.start() as intake:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "chmod", _refuse)
-            assert intake.scan().claimed == ()
-        assert [source.name for source in intake.scan().claimed] == ["purchases.csv"]
+            assert intakes.scan(intake) == ()
+        assert [source.name for source in intakes.scan(intake)] == ["purchases.csv"]
     assert _list_warned(logs) == [("purchases.csv", os.strerror(errno.EACCES))]
     place.check(CONTENT)
 
@@ -418,8 +419,13 @@ def test_what_was_swapped_for_a_link_is_given_back(
             intake.scan()
     if drops_another:
         place.drop("purchases.csv", CONTENT + MORE)
-    with capture_logs(), place.start() as intake:
+    with capture_logs() as logs, place.start() as intake:
         assert intake.recover() == []
-    assert path.is_symlink() is not drops_another
+        (told,) = [line for line in logs if line["event"] == "file_given_back"]
+        link = place.staging / told["place"]
+        assert (link == path, link.name.startswith(".")) == (not drops_another, drops_another)
+        assert link.readlink() == outside
+        assert path.read_bytes() == (CONTENT + MORE if drops_another else b"secret")
+        # Its name is free for what came after it.
+        assert [source.size for source in intakes.scan(intake)] == [len(CONTENT + MORE)] * drops_another
     assert stat.S_IMODE(outside.stat().st_mode) == 0o640
-    assert path.read_bytes() == (CONTENT + MORE if drops_another else b"secret")

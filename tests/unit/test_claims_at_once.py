@@ -17,6 +17,7 @@ from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.ledger.states import SourceState
+from tests.support import intakes
 from tests.support.intakes import CONTENT, Place, and_then
 
 
@@ -29,7 +30,7 @@ def test_a_stop_forgets_what_was_not_begun_in_one_go(place: Place, monkeypatch: 
         intake = Intake(place.configuration, place.workspace, ledger, Supervision(stop=stop))
         monkeypatch.setattr(os, "rename", and_then(os.rename, stop.set))
         with _count_transactions(ledger) as transactions:
-            assert [source.name for source in intake.scan().claimed] == ["purchases_000.csv"]
+            assert [source.name for source in intakes.scan(intake)] == ["purchases_000.csv"]
     assert len(transactions) == 3  # the intents, the one that became ours, the others
     place.check(CONTENT)
     assert len(place.list_staged()) == 299
@@ -43,7 +44,7 @@ def test_claims_are_concluded_together(place: Place) -> None:
     with place.open_ledger() as ledger:
         intake = Intake(place.configuration, place.workspace, ledger)
         with _count_transactions(ledger) as transactions:
-            assert [source.name for source in intake.scan().claimed] == names
+            assert [source.name for source in intakes.scan(intake)] == names
         assert [source.name for source in ledger.sources.list_in({SourceState.CLAIMED})] == names
     assert len(transactions) < 20
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from structlog.testing import capture_logs
 
+from sftp_orchestrator.believing import Clock, judge
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.deliver.archive import get_archive_folder
 from sftp_orchestrator.deliver.retry import LONGEST_WAIT_SECONDS, RUN_CAP_SECONDS, is_over
@@ -115,3 +116,49 @@ def test_the_day_of_an_archive_is_that_of_the_delivery_whatever_the_clock_says_l
     workspace = Workspace(root=tmp_path)
     source = make_source(changed_at=NOW)
     assert get_archive_folder(workspace, source, UTC) == workspace.archive / "2026-03-10" / source.id
+
+
+def _look(clock: Clock | None, *hours: float) -> Clock:
+    for hour in hours:
+        clock = judge(clock, NOW + hour * HOUR)
+    assert clock is not None
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("hours", "believed"),
+    [
+        pytest.param((0,), 0, id="the first look"),
+        pytest.param((0, 24, 48, 96), 96, id="looks of every day or two"),
+        pytest.param((0, 9000), 0, id="a leap"),
+        pytest.param((0, 9000, 9001, 9023), 0, id="a leap, for less than a day"),
+        pytest.param((0, 9000, 9012, 9024), 9024, id="a leap that stands for a day"),
+        pytest.param((0, 9000, 18000), 9000, id="seldom looks: as of the last one"),
+        pytest.param((0, 9000, 2), 2, id="set back again"),
+    ],
+)
+def test_a_leap_is_believed_after_a_day(hours: tuple[float, ...], believed: float) -> None:
+    """Ages count up to what was so before it; a clock that goes on, or comes back, is believed."""
+    assert _look(None, *hours).believed == NOW + believed * HOUR
+
+
+async def test_a_clock_that_leaps_removes_nothing_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive of yesterday is there after a leap by a year, and a restart; it is gone once the clock has gone on."""
+    written = write_configuration(tmp_path, {"archive": {"keep_days": 30}})
+    day = Workspace(root=written.configuration.workspace).get_archive("s1", "2026-03-09")
+
+    async def tidy(now: datetime.datetime) -> list[str]:
+        with capture_logs() as logs, monkeypatch.context() as patch, open_daemon(written.configuration, Board()) as one:
+            patch.setattr("sftp_orchestrator.daemon._now", lambda: now)
+            day.mkdir(parents=True, exist_ok=True)
+            await one._tidy()
+        return [line["event"] for line in logs]
+
+    assert await tidy(NOW) == []
+    assert await tidy(NOW + 365 * DAY) == ["clock_leapt"]
+    assert await tidy(NOW + 365 * DAY + HOUR) == []
+    assert day.exists()
+    assert await tidy(NOW + HOUR) == []
+    assert await tidy(NOW + 365 * DAY) == ["clock_leapt"]
+    assert await tidy(NOW + 366 * DAY) == ["archive_removed"]
+    assert not day.exists()

@@ -34,6 +34,7 @@ from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.workspace import Workspace
+from tests.support import intakes
 from tests.support.configuration import Written, write_configuration
 from tests.support.records import make_pause
 
@@ -326,7 +327,7 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
         preparation = Preparation.open(place.configuration, workspace, ledger, Board())
         for name in ("purchases_1.csv", "purchases_2.csv", "purchases_4.csv"):
             (staging / name).write_text(rows.replace("u1", name[:11]), encoding="utf-8")
-        claimed = [source for _ in range(2) for source in intake.scan().claimed]
+        claimed = [source for _ in range(2) for source in intakes.scan(intake)]
         first, _, last = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
         _deliver(ledger, first)
         ledger.sources.hold(last.id, "its settings changed")

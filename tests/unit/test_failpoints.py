@@ -57,6 +57,24 @@ def test_every_step_is_reached_and_no_other() -> None:
     assert [pattern for pattern in patterns if not any(re.fullmatch(pattern, name) for name in NAMES)] == []
 
 
+def _list_transactions() -> Iterator[tuple[str, bool]]:
+    """Yield where the ledger begins to write, and whether that is a step with a name."""
+    for path in sorted((ROOT / "sftp_orchestrator" / "ledger").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.With):
+                continue
+            begun = [ast.unparse(item.context_expr) for item in node.items]
+            if any("engine.begin()" in expression for expression in begun):
+                yield f"{path.name}:{node.lineno}", any("failpoints.around(" in expression for expression in begun)
+
+
+def test_every_transaction_that_writes_is_a_step() -> None:
+    """Whatever changes the ledger can be killed just before and just after it."""
+    transactions = list(_list_transactions())
+    assert len(transactions) > 20
+    assert [place for place, is_step in transactions if not is_step] == []
+
+
 def test_the_table_has_each_step_once_and_in_order() -> None:
     """Whoever looks for a step finds it: sorted, and none twice."""
     assert sorted(set(NAMES)) == NAMES

@@ -26,7 +26,7 @@ def _make_scan(*names: str, wait_seconds: float | None = 1.0) -> Scan:
         for name in names
     ]
     waiting = tuple((candidate, candidate.relative_path.decode().split("_")[0]) for candidate in candidates)
-    return Scan(claimed=(), waiting=waiting, wait_seconds=wait_seconds if names else None)
+    return Scan(claimed=0, waiting=waiting, wait_seconds=wait_seconds if names else None)
 
 
 def test_stock_is_taken_once_the_files_of_the_first_look_are_claimed() -> None:

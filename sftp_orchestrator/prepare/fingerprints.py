@@ -7,6 +7,9 @@ sources that were sent, or are on their way, within the days and the number of r
 from __future__ import annotations
 
 import datetime
+import itertools
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -19,6 +22,29 @@ from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
 _LOG = structlog.get_logger()
+
+
+def get_since(feed: Feed, *, now: datetime.datetime) -> datetime.datetime | None:
+    """Return since when rows of earlier files count; None where they do not. Pure."""
+    asked = feed.deduplicate
+    return now - datetime.timedelta(days=asked.days) if asked is not None and asked.days else None
+
+
+def limit(sent: Sequence[Source], feed: Feed) -> list[Source]:
+    """Return the first of ``sent``, the newest, that have no more rows together than the feed asks for. Pure."""
+    most = feed.deduplicate.max_rows if feed.deduplicate is not None else 0
+    sums = itertools.accumulate(source.records or 0 for source in sent)
+    return [source for source, rows in zip(sent, sums, strict=True) if rows <= most]
+
+
+def find_earlier(
+    workspace: Workspace, ledger: Ledger, *, name: str, destination: str, feed: Feed, now: datetime.datetime
+) -> list[Path]:
+    """Return the files of rows that a file of the feed ``name`` must not repeat; nothing is written. Blocking."""
+    since = get_since(feed, now=now)
+    sent = ledger.sources.list_sent(name, destination, since=since) if since is not None else []
+    paths = [workspace.get_fingerprints(name, earlier.id) for earlier in limit(sent, feed)]
+    return [path for path in paths if os.access(path, os.R_OK)]
 
 
 class Fingerprints:
@@ -34,20 +60,16 @@ class Fingerprints:
         Raises:
             LocalFault: the folder is not ours.
         """
-        asked = feed.deduplicate
-        if asked is None:
+        if feed.deduplicate is None:
             return []
+        since = get_since(feed, now=now)
         sent: list[Source] = []
-        if asked.days:
-            since = now - datetime.timedelta(days=asked.days)
-            sent = self._ledger.sources.list_sent(source, since=since)
-        counted, rows = [], 0
-        for earlier in sent:
-            rows += earlier.records or 0
-            if rows > asked.max_rows:
-                _LOG.warning("fingerprints_limited", feed=source.feed, max_rows=asked.max_rows, since=earlier.id)
-                break
-            counted.append(self._get_path(earlier))
+        if since is not None:
+            sent = self._ledger.sources.list_sent(source.feed, source.destination, since=since, besides=source.id)
+        counted = [self._get_path(earlier) for earlier in limit(sent, feed)]
+        if len(counted) < len(sent):
+            left = sent[len(counted)].id
+            _LOG.warning("fingerprints_limited", feed=source.feed, max_rows=feed.deduplicate.max_rows, since=left)
         self._remove_all_but(counted, source)
         return [path for path in counted if path.exists()]
 

@@ -94,6 +94,42 @@ async def test_a_plan_knows_what_was_sent_before(tmp_path: Path) -> None:
     assert f"  It would be held: {plan['held_for']}\n" in shown.out
 
 
+async def test_a_plan_knows_the_rows_that_were_sent_before(tmp_path: Path) -> None:
+    """What ``run`` leaves out by ``deduplicate.days`` is planned so, and a file with nothing new as it becomes aside."""
+    async with _set_up(tmp_path) as (config, _):
+        known = "type: event\n    deduplicate: {columns: [user_id], days: 30}"
+        config.write_text(config.read_text().replace("type: event", known))
+        staging, lines = tmp_path / "staging", EVENTS.splitlines(keepends=True)
+        for name, rows in (("a", lines[1:101]), ("b", lines[101:181])):
+            (staging / f"purchases_{name}.csv").write_text(HEADER + "".join(rows))
+        await call(config, "run", "--once")
+        before = await asyncio.to_thread(_list_everything, tmp_path)
+        for name, rows in (("new", lines[1:]), ("old", lines[60:140]), ("copy", lines[1:101])):
+            (tmp_path / f"purchases_{name}.csv").write_text(HEADER + "".join(rows))
+        files = [tmp_path / f"purchases_{name}.csv" for name in ("new", "old", "copy")]
+        told = await call(config, "plan", "--json", *map(str, files))
+        shown = await call(config, "plan", str(files[2]))
+        after = await asyncio.to_thread(_list_everything, tmp_path)
+        assert {path for path in after if Path(path) not in files} == set(before)
+        for file in files:
+            file.rename(staging / file.name)
+        done = await call(config, "run", "--once")
+    new, old, copy = json.loads(told.out)
+    assert (new["verdict"], new["duplicate_rows"], sum(part["rows"] for part in new["parts"])) == ("delivered", 180, 20)
+    assert (old["verdict"], old["parts"], old["refused_for"]) == (
+        "quarantined",
+        [],
+        "all 80 rows of it were sent before",
+    )
+    why = "all 100 rows of it were sent before: its content is that of purchases_a.csv, source "
+    assert (copy["verdict"], copy["parts"], copy["refused_for"]) == ("held", [], None)
+    assert copy["held_for"].startswith(why)
+    assert f"  It would be held: {why}" in shown.out
+    assert "manifest" not in shown.out
+    counted = "1 delivered (1 part, 4.7 kB), 1 quarantined, 1 held, 180 rows left out as duplicates"
+    assert done.out.startswith(counted), done.out
+
+
 async def test_what_is_done_to_a_file_is_told(tmp_path: Path) -> None:
     """``validate`` says of a file that is not sent as it lies what is done to it, and of others that they are."""
     async with _set_up(tmp_path) as (config, _):

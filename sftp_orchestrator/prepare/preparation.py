@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 import structlog
 
 from sftp_orchestrator import files, space, threads
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
@@ -48,27 +49,32 @@ class Preparation:
         ledger: Ledger,
         board: Board,
         encryptors: Mapping[str, Encryptor],
+        *,
+        command: str = COMMAND,
     ) -> None:
         self._configuration = configuration
         self._workspace = workspace
         self._ledger = ledger
         self._board = board
         self._encryptors = encryptors
+        self._command = command
         self._fingerprints = Fingerprints(workspace, ledger)
         # One takes every core; a second inspection beside it would only double the memory.
         self._inspecting = asyncio.Semaphore(1)
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
 
     @classmethod
-    def open(cls, configuration: Configuration, workspace: Workspace, ledger: Ledger, board: Board) -> Self:
-        """Import the keys of every destination that encrypts, and return the station.
+    def open(
+        cls, configuration: Configuration, workspace: Workspace, ledger: Ledger, board: Board, *, command: str = COMMAND
+    ) -> Self:
+        """Import the keys of every destination that encrypts, and return the station; ``command`` is what to type.
 
         Raises:
             ConfigurationError: a key cannot be used: expired, revoked, sign-only, not one public key.
             LocalFault: gpg is missing or fails.
         """
         encryptors = planning.open_encryptors(configuration, workspace)
-        return cls(configuration, workspace, ledger, board, encryptors)
+        return cls(configuration, workspace, ledger, board, encryptors, command=command)
 
     async def prepare_source(self, source: Source) -> Source:
         """Inspect a claimed source and plan its parts; return it as ``planned``.
@@ -204,7 +210,7 @@ class Preparation:
             self._wait_again(source, error)
             log.info("source_changed")
         elif isinstance(error, InputRefused) and untouched:
-            quarantine.quarantine(source, error, self._workspace, self._ledger)
+            quarantine.quarantine(source, error, self._workspace, self._ledger, command=self._command)
             log.warning("source_quarantined")
         elif isinstance(error, LocalFault):
             self._ledger.sources.note_wait(source.id, str(error), retry_at=_in_seconds(RETRY_SECONDS))

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sftp_orchestrator import failpoints, files
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.errors import DecisionNeeded, InputRefused
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -16,8 +17,12 @@ from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_file, rem
 REPORT_NAME = "report.json"
 
 
-def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger: Ledger) -> None:
+def quarantine(
+    source: Source, error: InputRefused, workspace: Workspace, ledger: Ledger, *, command: str = COMMAND
+) -> None:
     """Write the report, note the move, then move the original: after a crash in between, a start finishes it.
+
+    ``command`` is how a person calls us.
 
     Raises:
         LocalFault: the disk is full, or the folder is not ours; the source stays as it was, or is moved at the next
@@ -31,6 +36,7 @@ def quarantine(source: Source, error: InputRefused, workspace: Workspace, ledger
             feed=source.feed,
             error=error,
             failed_rows=describe_failed_rows(workspace.get_folder(source.id)),
+            command=command,
         )
         files.make_folder(folder, FOLDER_MODE)
         files.write_durably(folder / REPORT_NAME, content)

@@ -95,7 +95,7 @@ async def test_a_plan_knows_what_was_sent_before(tmp_path: Path) -> None:
 
 
 async def test_a_plan_knows_the_rows_that_were_sent_before(tmp_path: Path) -> None:
-    """What ``run`` leaves out by ``deduplicate.days`` is planned so, and a file with nothing new as it becomes aside."""
+    """What ``run`` leaves out by ``deduplicate.days`` is planned so; a file with nothing new is told as it ends."""
     async with _set_up(tmp_path) as (config, _):
         known = "type: event\n    deduplicate: {columns: [user_id], days: 30}"
         config.write_text(config.read_text().replace("type: event", known))

@@ -25,6 +25,7 @@ from sftp_orchestrator.ledger.records import PlannedPart, display_path
 from sftp_orchestrator.prepare import copies, fingerprints, planning, types_kept
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.rejecting import DESCRIPTION
 from sftp_orchestrator.prepare.report import Finding, NothingNew, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, get_format
@@ -254,12 +255,14 @@ def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ..
     if not inspection.is_rewritten:
         return ()
     format_ = get_format(name)
-    is_text = format_.content is Content.TEXT
+    # Refused rows that come back are in UTF-8, and have commas by then.
+    is_producers = format_.content is Content.TEXT and not inspection.is_returned
     done = {
         "unpacked": format_.compression is not Compression.NONE,
-        "made CSV": not is_text,
-        f"made UTF-8 of {feed.encoding}": is_text and feed.encoding is not Encoding.UTF_8,
-        "with commas": is_text and feed.delimiter != ",",
+        "made CSV": format_.content is not Content.TEXT,
+        f"made UTF-8 of {feed.encoding}": is_producers and feed.encoding is not Encoding.UTF_8,
+        "with commas": is_producers and feed.delimiter != ",",
+        f"without its column '{DESCRIPTION}'": inspection.is_returned,
         "renamed in its header": bool(feed.rename),
         "with an event name in each row": feed.event_name is not None,
         "sorted by time": feed.sort_by_time,

@@ -57,6 +57,8 @@ class Inspection:
     """warnings, and the errors of refused rows"""
     duplicate_rows: int
     """rows that are left out because they were there before"""
+    is_returned: bool = False
+    """whether it is a file of refused rows that comes back, and is sent without what was added to it"""
 
     @property
     def header(self) -> Header:
@@ -206,7 +208,7 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
         raise LocalFault(
             "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
         )
-    return found
+    return dataclasses.replace(found, is_returned=True)
 
 
 def _inspect_text(job: _Job, text: Text) -> Inspection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sftp_orchestrator.config.model import Feed
+from sftp_orchestrator.config.model import DELIMITERS, Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.reading import Reading
@@ -13,8 +13,6 @@ from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.table import Rewriting
 
-_SENT_DELIMITER = ","
-
 
 def is_returned(header: Header, feed: Feed) -> bool:
     """Return whether a file is one of refused rows, ours or the receiver's own, that comes back."""
@@ -22,14 +20,19 @@ def is_returned(header: Header, feed: Feed) -> bool:
 
 
 def find_delimiter(path: Path, feed: Feed) -> str:
-    """Return what separates the columns of a text: commas, as they are sent, in the receiver's own file of failures."""
-    if feed.delimiter == _SENT_DELIMITER:
-        return feed.delimiter
+    """Return what separates the columns of a text: the feed's delimiter, but for refused rows that come back.
+
+    The receiver's own file has commas, as they are sent; and a spreadsheet program saves with what its country uses.
+    """
+    known = (found for found in dict.fromkeys((feed.delimiter, *DELIMITERS)) if _is_returned_by(path, found, feed))
+    return next(known, feed.delimiter)
+
+
+def _is_returned_by(path: Path, delimiter: str, feed: Feed) -> bool:
     try:
-        header = read_header(path, _SENT_DELIMITER)
+        return is_returned(read_header(path, delimiter), feed)
     except Refused:
-        return feed.delimiter
-    return _SENT_DELIMITER if is_returned(header, feed) else feed.delimiter
+        return False
 
 
 def leave_out_description(reading: Reading, target: Path, feed: Feed) -> None:

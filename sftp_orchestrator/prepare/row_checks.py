@@ -55,7 +55,11 @@ class Check:
     def describe(self) -> str:
         """Return what a row that breaks it did wrong."""
         words = self.rule.cell or f"{self.rule.explanation[0].lower()}{self.rule.explanation[1:]}".rstrip(".")
-        return f"{show(self.column.original)}: {words}" if self.column is not None else words
+        if self.column is None:
+            return words
+        if self.rule.id == TYPE_RULES[DataType.DATE]:
+            words = f"{words} ({self.column.date_format})"
+        return f"{show(self.column.original)}: {words}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -289,3 +289,15 @@ async def test_validate_tells_every_rule_that_is_broken(tmp_path: Path) -> None:
         "ts.milliseconds": 5,
     }
     assert not list((tmp_path / "workspace").rglob("*.csv"))
+
+
+async def test_refused_rows_that_come_back_are_told_as_such(tmp_path: Path) -> None:
+    """What is done to the producer's files is not done to them; their last column is not sent."""
+    async with _set_up(tmp_path) as (config, _):
+        feed = "type: event\n    encoding: latin-1\n    delimiter: ';'"
+        config.write_text(config.read_text().replace("type: event", feed))
+        file = tmp_path / "purchases.csv"
+        lines = [HEADER.rstrip("\n") + ",Failure Description", "Sold,1700000000,J\u00f6rg,because"]
+        file.write_text("\n".join(lines).replace(",", ";") + "\n", encoding="utf-8")
+        shown = await call(config, "validate", str(file))
+    assert shown.out.endswith("sent with its values as they are, but without its column 'Failure Description'.\n")

@@ -201,6 +201,19 @@ def test_failures_that_the_receiver_tells_of_come_back(tmp_path: Path, encoding:
     assert _read(found.path) == sent
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_refused_rows_come_back_as_a_spreadsheet_program_saves_them(
+    tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    """With the delimiter of its country, a mark or the feed's encoding: their last column tells what they are."""
+    feed = _make_feed(encoding=encoding)
+    rows = [[*HEADER, DESCRIPTION], *[[*row[:-1], "zw\u00f6lf, 12; 13", "because"] for row in _make_rows(3)]]
+    as_utf8 = b"\xef\xbb\xbf" + _render(rows, delimiter)
+    for saved in (as_utf8, _render(rows, delimiter).decode().encode(encoding)):
+        assert _read(_inspect(tmp_path, saved, feed).path) == [row[:-1] for row in rows]
+
+
 def _remember(folder: Path, content: bytes, feed: Feed) -> Path:
     _inspect(folder, content, feed)
     return (folder / "fingerprints.parquet").rename(folder / "earlier.parquet")

@@ -94,6 +94,7 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
             line = write_text(source, target, format_.compression, encoding)
             notes = _judge_utf8(line, feed)
             _require_no_error(notes, target)
+            delimiter = find_delimiter(target, feed)
         else:
             types = _write_table(path, source, target, format_, feed, watch, asks_numbers=asks_numbers)
         digest = source.finish()

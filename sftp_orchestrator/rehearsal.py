@@ -172,7 +172,7 @@ def rehearse(
         encrypted=destination.encryption is not None,
         rows=found.rows,
         refused_rows=found.refused_rows,
-        duplicate_rows=inspection.duplicate_rows if inspection else 0,
+        duplicate_rows=found.duplicate_rows,
         size=path.stat().st_size,
         parts=found.parts,
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
@@ -204,6 +204,7 @@ class _Found:
     tallies: tuple[Tally, ...] = ()
     rows: int | None = None
     refused_rows: int | None = None
+    duplicate_rows: int = 0
     refusal: InputRefused | None = None
 
 
@@ -236,17 +237,21 @@ def _look(
                 tallies=inspection.tallies,
                 rows=inspection.original.records,
                 refused_rows=inspection.refused_rows,
+                duplicate_rows=inspection.duplicate_rows,
             )
             ranges = planning.split_for(inspection, destination)
         parts = planning.plan_parts(
             name, feed, destination, inspection.header.names, ranges, short_id=names.make_short_id(), at=now
         )
     except InputRefused as refused:
-        rows, refused_rows = (
-            (refused.records, refused.refused_rows) if isinstance(refused, RowsRefused) else (None, None)
-        )
-        tallies = (*found.tallies, *get_tallies(refused))
-        return replace(found, tallies=tallies, rows=rows, refused_rows=refused_rows, refusal=refused)
+        found = replace(found, tallies=(*found.tallies, *get_tallies(refused)), refusal=refused)
+        match refused:
+            case RowsRefused():
+                return replace(found, rows=refused.records, refused_rows=refused.refused_rows)
+            case NothingNew(records=rows, repeated_rows=repeated):
+                return replace(found, rows=rows, refused_rows=rows - repeated, duplicate_rows=repeated)
+            case _:
+                return replace(found, rows=None, refused_rows=None, duplicate_rows=0)
     return replace(found, parts=tuple(parts))
 
 

@@ -138,6 +138,8 @@ class NothingNew(Refused):
     def __init__(self, tallies: Sequence[Tally], *, repeated_rows: int, records: int, sha256: str) -> None:
         self.sha256 = sha256
         """of the whole file as it came"""
+        self.records = records
+        self.repeated_rows = repeated_rows
         self._said = f"all {units.format_count(records)} rows of it were sent before"
         if repeated_rows < records:
             self._said = (

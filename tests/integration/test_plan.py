@@ -121,6 +121,7 @@ async def test_a_plan_knows_the_rows_that_were_sent_before(tmp_path: Path) -> No
         [],
         "all 80 rows of it were sent before",
     )
+    assert (old["rows"], old["refused_rows"], old["duplicate_rows"]) == (80, 0, 80)
     why = "all 100 rows of it were sent before: its content is that of purchases_a.csv, source "
     assert (copy["verdict"], copy["parts"], copy["refused_for"]) == ("held", [], None)
     assert copy["held_for"].startswith(why)

@@ -22,10 +22,11 @@ from sftp_orchestrator.errors import ConfigurationError, InputRefused, LocalFaul
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
-from sftp_orchestrator.prepare import copies, fingerprints, planning, types_kept
+from sftp_orchestrator.prepare.earlier import copies, fingerprints, types_kept
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.parts import planning
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
 from sftp_orchestrator.prepare.report import Finding, NothingNew, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, get_format

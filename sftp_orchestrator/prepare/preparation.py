@@ -20,14 +20,17 @@ from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, Loca
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import copies, planning, quarantine, report, types_kept
+from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.changes import weigh_change
-from sftp_orchestrator.prepare.encrypt import Encryptor
-from sftp_orchestrator.prepare.fingerprints import Fingerprints
+from sftp_orchestrator.prepare.earlier import copies, types_kept
+from sftp_orchestrator.prepare.earlier.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.part_content import FileContent, PartContent
+from sftp_orchestrator.prepare.parts import planning
+from sftp_orchestrator.prepare.parts.encrypt import Encryptor
+from sftp_orchestrator.prepare.parts.part_content import FileContent, PartContent
+from sftp_orchestrator.prepare.parts.split import get_encrypted_bound
+from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.report import NothingNew, RowsRefused
-from sftp_orchestrator.prepare.split import get_encrypted_bound
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace

@@ -43,7 +43,7 @@ from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import LEFTOVER
-from sftp_orchestrator.prepare.part_content import BytesContent, PartContent
+from sftp_orchestrator.prepare.parts.part_content import BytesContent, PartContent
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from tests.support.configuration import write_configuration

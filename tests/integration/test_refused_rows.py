@@ -23,7 +23,7 @@ from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview, list_done
 from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity

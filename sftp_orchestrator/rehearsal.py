@@ -230,7 +230,7 @@ def _look(
                 now=now,
                 outlet=scratch,
                 retention_days=destination.retention_days,
-                earlier=earlier,
+                earlier=_hold(earlier, scratch),
                 watch=Watch(progress=progress),
             )
             found = _Found(
@@ -254,6 +254,21 @@ def _look(
             case _:
                 return replace(found, rows=None, refused_rows=None, duplicate_rows=0)
     return replace(found, parts=tuple(parts))
+
+
+def _hold(earlier: Sequence[Path], scratch: Path) -> list[Path]:
+    """Return files that stay while a large one is looked at, whatever a daemon does with its own meanwhile."""
+    held = []
+    for number, path in enumerate(earlier):
+        link = scratch / f"earlier_{number}.parquet"
+        try:
+            link.hardlink_to(path)
+        except FileNotFoundError:
+            continue  # It counts no more.
+        except OSError:
+            link = path  # On another file system, or another's: then it is read where it lies.
+        held.append(link)
+    return held
 
 
 def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ...]:

@@ -52,8 +52,7 @@ class Preparation:
         ledger: Ledger,
         board: Board,
         encryptors: Mapping[str, Encryptor],
-        *,
-        command: str = COMMAND,
+        command: str,
     ) -> None:
         self._configuration = configuration
         self._workspace = workspace
@@ -77,7 +76,7 @@ class Preparation:
             LocalFault: gpg is missing or fails.
         """
         encryptors = planning.open_encryptors(configuration, workspace)
-        return cls(configuration, workspace, ledger, board, encryptors, command=command)
+        return cls(configuration, workspace, ledger, board, encryptors, command)
 
     async def prepare_source(self, source: Source) -> Source:
         """Inspect a claimed source and plan its parts; return it as ``planned``.
@@ -300,8 +299,7 @@ class Preparation:
                 earliest_ts=inspection.earliest_ts,
             ),
         )
-        header_bytes = inspection.header.header_bytes
-        types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
+        types_kept.require_kept(self._ledger.properties, source, feed, destination, inspection.header.header_bytes)
         sending = self._ledger.sources.take_sending(source.id)
         parts = planning.plan_parts(
             source.feed,
@@ -351,7 +349,6 @@ class Preparation:
     def _encrypt(self, encryptor: Encryptor, source: Source, part: Part, stop: threading.Event) -> int:
         label = f"{source.name} {part.number}/{part.of}"
         content = self._make_plain_content(source, part)
-        destination = self._configuration.destinations[source.destination]
         spool = self._workspace.get_spool(source.id, part.number)
         with space.reserve(spool.parent, get_encrypted_bound(content.size)) as held:
             self._board.begin(label, Phase.ENCRYPT, content.size)
@@ -359,7 +356,7 @@ class Preparation:
                 return encryptor.encrypt(
                     content,
                     spool,
-                    max_bytes=destination.limits.encrypted_bytes,
+                    max_bytes=self._configuration.destinations[source.destination].limits.encrypted_bytes,
                     cancelled=stop,
                     progress=held.watch(lambda count: self._board.advance(label, count)),
                 )

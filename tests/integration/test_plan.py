@@ -9,9 +9,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sftp_orchestrator import rehearsal
+from sftp_orchestrator.config import loading
+from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.sandboxes import make_sandbox
@@ -129,6 +133,32 @@ async def test_a_plan_knows_the_rows_that_were_sent_before(tmp_path: Path) -> No
     assert "manifest" not in shown.out
     counted = "1 delivered (1 part, 4.7 kB), 1 quarantined, 1 held, 180 rows left out as duplicates"
     assert done.out.startswith(counted), done.out
+
+
+async def test_a_plan_knows_the_rows_before_though_a_daemon_forgets_them_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon removes what counts no more while a large file is looked at: no reason to refuse that file."""
+    async with _set_up(tmp_path) as (config, _):
+        known = "type: event\n    deduplicate: {columns: [user_id], days: 30}"
+        config.write_text(config.read_text().replace("type: event", known))
+        (tmp_path / "staging" / "purchases.csv").write_text(EVENTS)
+        await call(config, "run", "--once")
+    configuration = loading.load(config)
+    file = tmp_path / "purchases_more.csv"
+    file.write_text(EVENTS + "Sold,1700000000,new\n")
+    earlier = rehearsal.list_sent_rows(configuration)
+    (kept,) = earlier["purchases"]
+
+    def inspect_late(*arguments: Any, **named: Any) -> Inspection:
+        kept.unlink(missing_ok=True)
+        return inspect(*arguments, **named)
+
+    monkeypatch.setattr(rehearsal, "inspect", inspect_late)
+    plan = rehearsal.rehearse(configuration, file, operation="plan", earlier=earlier)
+    assert (plan.verdict, plan.duplicate_rows) == ("delivered", ROWS)
+    gone = rehearsal.rehearse(configuration, file, operation="plan", earlier={"purchases": [kept]})
+    assert (gone.verdict, gone.duplicate_rows) == ("delivered", 0)
 
 
 async def test_what_is_done_to_a_file_is_told(tmp_path: Path) -> None:

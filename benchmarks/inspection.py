@@ -14,7 +14,7 @@ from benchmarks.measuring import Facts, Work
 from benchmarks.verdicts import OURS, Budget, Kind
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.prepare.inspect import inspect
-from sftp_orchestrator.prepare.scan import scan
+from sftp_orchestrator.prepare.text.scan import scan
 
 GIB = 1024**3
 CSV_MODULE, READ_LOOP = "csv module", "read loop"

@@ -6,12 +6,13 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.deliver.order import Gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.outlook import NOBODY
-from sftp_orchestrator.views import COMMAND, UNCERTAIN, SourceView
+from sftp_orchestrator.views import UNCERTAIN, SourceView
 from sftp_orchestrator.workspace import Workspace
 
 _OR_DROP_PROFILES = "or drop a corrected file under the same name: once it is delivered, no events wait for this one"

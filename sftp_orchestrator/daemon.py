@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from sftp_orchestrator import threads
 from sftp_orchestrator.believing import Believing
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
@@ -40,7 +41,6 @@ from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.retention import Retention
-from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.server import open_socket, serve_page
@@ -79,7 +79,7 @@ def open_daemon(
         workspace.prepare()
         lock = WorkspaceLock(workspace.lock, is_pass=once)
         with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger, ledger.ownership:
-            preparation = Preparation.open(configuration, workspace, ledger, board)
+            preparation = Preparation.open(configuration, workspace, ledger, board, command=command)
             kept = configuration.archive
             archive = Archive(workspace, ledger, configuration.zone, keep=kept.keep, keep_days=kept.keep_days)
             stations = Stations(

@@ -27,10 +27,11 @@ from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.prepare import planning, types_kept
-from sftp_orchestrator.prepare.columns import get_mapping
-from sftp_orchestrator.prepare.header_checks import OBJECT_ID_RULE, TIME_RULE
-from sftp_orchestrator.prepare.severities import get_severity
+from sftp_orchestrator.prepare.checks.columns import get_mapping
+from sftp_orchestrator.prepare.checks.header_checks import OBJECT_ID_RULE, TIME_RULE
+from sftp_orchestrator.prepare.checks.severities import get_severity
+from sftp_orchestrator.prepare.earlier import types_kept
+from sftp_orchestrator.prepare.parts import planning
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
 EXPIRY_WARNING_DAYS = 60

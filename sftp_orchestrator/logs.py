@@ -9,7 +9,11 @@ import sys
 
 import structlog
 
+from sftp_orchestrator.calling import spell_out
+
 _LOG = structlog.get_logger()
+_ADVISING = frozenset({"reason", "error", "hint"})
+"""The fields that are for people; what else there is belongs to the input."""
 
 
 def configure(*, debug: bool = False, quiet: bool = False) -> None:
@@ -31,6 +35,26 @@ def configure(*, debug: bool = False, quiet: bool = False) -> None:
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     # What gpg ends with is looked at by us, and told with the file it was about.
     logging.getLogger("gnupg").setLevel(logging.CRITICAL)
+
+
+def spell_out_commands(command: str) -> None:
+    """Have the log name our commands as ``command`` is typed: reasons say what to do, and are copied from there."""
+    structlog.configure(processors=[_Spelling(command), *structlog.get_config()["processors"]])
+
+
+class _Spelling:
+    """Spells our commands out in what an event tells."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    def __call__(
+        self, _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        return {
+            name: spell_out(told, self._command) if name in _ADVISING and isinstance(told, str) else told
+            for name, told in event.items()
+        }
 
 
 def _for_terminal() -> list[structlog.typing.Processor]:

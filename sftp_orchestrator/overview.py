@@ -26,9 +26,9 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Part, RowsLeftOut, Run, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import Outlook, explain_wait, look_out
-from sftp_orchestrator.prepare.header_checks import TIME_RULE
-from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
-from sftp_orchestrator.prepare.severities import get_severity
+from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
+from sftp_orchestrator.prepare.checks.severities import get_severity
+from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.why import Why, find_reasons
 from sftp_orchestrator.views import SourceView, to_text
 from sftp_orchestrator.workspace import Workspace

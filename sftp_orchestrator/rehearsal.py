@@ -6,9 +6,10 @@ import contextlib
 import datetime
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -21,12 +22,15 @@ from sftp_orchestrator.errors import ConfigurationError, InputRefused, LocalFaul
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
-from sftp_orchestrator.prepare import copies, planning, types_kept
+from sftp_orchestrator.prepare.earlier import copies, fingerprints, types_kept
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.parts import planning
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
 from sftp_orchestrator.prepare.report import Finding, NothingNew, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, get_format
+from sftp_orchestrator.workspace import Workspace
 
 _LOG = structlog.get_logger()
 
@@ -44,7 +48,7 @@ class Plan:
     """in the file; None where it cannot be read"""
     refused_rows: int | None
     duplicate_rows: int
-    """left out because the same file has them before; what was sent earlier is not known here"""
+    """left out because the same file, or what was sent earlier as far as that is known, has them"""
     size: int
     parts: tuple[PlannedPart, ...]
     header_bytes: int
@@ -71,7 +75,7 @@ class Plan:
     @property
     def is_refused(self) -> bool:
         """Whether the file would be quarantined."""
-        return not self.parts
+        return self.refusal is not None
 
     @property
     def verdict(self) -> str:
@@ -141,11 +145,16 @@ class Plan:
 
 
 def rehearse(
-    configuration: Configuration, path: Path, *, operation: str, progress: Callable[[int], None] = lambda _: None
+    configuration: Configuration,
+    path: Path,
+    *,
+    operation: str,
+    earlier: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Plan:
     """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
 
-    ``operation`` is what errors call it.
+    ``operation`` is what errors call it, ``earlier`` are the fingerprints of rows sent before, by feed.
 
     Raises:
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
@@ -154,7 +163,7 @@ def rehearse(
     require_file(operation, path)
     name = _choose_feed(configuration, path, operation)
     feed, destination = configuration.feeds[name], configuration.get_destination(name)
-    found = _look(configuration, name, path, progress)
+    found = _look(configuration, name, path, earlier.get(name, ()), progress)
     inspection = found.inspection
     return Plan(
         file=display_path(os.fsencode(path)),
@@ -164,7 +173,7 @@ def rehearse(
         encrypted=destination.encryption is not None,
         rows=found.rows,
         refused_rows=found.refused_rows,
-        duplicate_rows=inspection.duplicate_rows if inspection else 0,
+        duplicate_rows=found.duplicate_rows,
         size=path.stat().st_size,
         parts=found.parts,
         header_bytes=len(inspection.header.header_bytes) if inspection else 0,
@@ -196,6 +205,7 @@ class _Found:
     tallies: tuple[Tally, ...] = ()
     rows: int | None = None
     refused_rows: int | None = None
+    duplicate_rows: int = 0
     refusal: InputRefused | None = None
 
 
@@ -206,7 +216,9 @@ def _read_brought(found: _Found) -> tuple[Declared, ...]:
     return read_declared(found.parts[0].manifest, found.inspection.header.header_bytes)
 
 
-def _look(configuration: Configuration, name: str, path: Path, progress: Callable[[int], None]) -> _Found:
+def _look(
+    configuration: Configuration, name: str, path: Path, earlier: Sequence[Path], progress: Callable[[int], None]
+) -> _Found:
     """Inspect a file as one of the feed ``name``, and plan its parts."""
     feed, destination = configuration.feeds[name], configuration.get_destination(name)
     now, found = datetime.datetime.now(datetime.UTC), _Found()
@@ -218,6 +230,7 @@ def _look(configuration: Configuration, name: str, path: Path, progress: Callabl
                 now=now,
                 outlet=scratch,
                 retention_days=destination.retention_days,
+                earlier=_hold(earlier, scratch),
                 watch=Watch(progress=progress),
             )
             found = _Found(
@@ -225,18 +238,37 @@ def _look(configuration: Configuration, name: str, path: Path, progress: Callabl
                 tallies=inspection.tallies,
                 rows=inspection.original.records,
                 refused_rows=inspection.refused_rows,
+                duplicate_rows=inspection.duplicate_rows,
             )
             ranges = planning.split_for(inspection, destination)
         parts = planning.plan_parts(
             name, feed, destination, inspection.header.names, ranges, short_id=names.make_short_id(), at=now
         )
     except InputRefused as refused:
-        rows, refused_rows = (
-            (refused.records, refused.refused_rows) if isinstance(refused, RowsRefused) else (None, None)
-        )
-        tallies = (*found.tallies, *get_tallies(refused))
-        return replace(found, tallies=tallies, rows=rows, refused_rows=refused_rows, refusal=refused)
+        found = replace(found, tallies=(*found.tallies, *get_tallies(refused)), refusal=refused)
+        match refused:
+            case RowsRefused():
+                return replace(found, rows=refused.records, refused_rows=refused.refused_rows)
+            case NothingNew(records=rows, repeated_rows=repeated):
+                return replace(found, rows=rows, refused_rows=rows - repeated, duplicate_rows=repeated)
+            case _:
+                return replace(found, rows=None, refused_rows=None, duplicate_rows=0)
     return replace(found, parts=tuple(parts))
+
+
+def _hold(earlier: Sequence[Path], scratch: Path) -> list[Path]:
+    """Return files that stay while a large one is looked at, whatever a daemon does with its own meanwhile."""
+    held = []
+    for number, path in enumerate(earlier):
+        link = scratch / f"earlier_{number}.parquet"
+        try:
+            link.hardlink_to(path)
+        except FileNotFoundError:
+            continue  # It counts no more.
+        except OSError:
+            link = path  # On another file system, or another's: then it is read where it lies.
+        held.append(link)
+    return held
 
 
 def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ...]:
@@ -244,12 +276,14 @@ def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ..
     if not inspection.is_rewritten:
         return ()
     format_ = get_format(name)
-    is_text = format_.content is Content.TEXT
+    # Refused rows that come back are in UTF-8, and have commas by then.
+    is_producers = format_.content is Content.TEXT and not inspection.is_returned
     done = {
         "unpacked": format_.compression is not Compression.NONE,
-        "made CSV": not is_text,
-        f"made UTF-8 of {feed.encoding}": is_text and feed.encoding is not Encoding.UTF_8,
-        "with commas": is_text and feed.delimiter != ",",
+        "made CSV": format_.content is not Content.TEXT,
+        f"made UTF-8 of {feed.encoding}": is_producers and feed.encoding is not Encoding.UTF_8,
+        "with commas": is_producers and feed.delimiter != ",",
+        f"without its column '{DESCRIPTION}'": inspection.is_returned,
         "renamed in its header": bool(feed.rename),
         "with an event name in each row": feed.event_name is not None,
         "sorted by time": feed.sort_by_time,
@@ -269,6 +303,36 @@ def open_scratch(configuration: Configuration) -> Iterator[Path]:
     parent = workspace if workspace.is_dir() and os.access(workspace, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=parent) as scratch:
         yield Path(scratch)
+
+
+def list_sent_rows(configuration: Configuration) -> dict[str, list[Path]]:
+    """Return the fingerprints of rows sent before, by feed, where a feed asks for them; nothing is written. Blocking.
+
+    Where there is no ledger yet, or it cannot be read, none are known; ``compare_with_ledger`` logs the latter.
+    """
+    now, workspace = datetime.datetime.now(datetime.UTC), Workspace(root=configuration.workspace)
+    asking = {name: feed for name, feed in configuration.feeds.items() if fingerprints.get_since(feed, now=now)}
+    if not asking:
+        return {}
+    try:
+        # Closed before files are looked at, which may take long: a ledger read by nobody else may be written to then.
+        ledger = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
+        if ledger is None:
+            return {}
+        with ledger:
+            return {
+                name: fingerprints.find_earlier(
+                    workspace,
+                    ledger,
+                    name=name,
+                    destination=configuration.get_destination_name(name),
+                    feed=feed,
+                    now=now,
+                )
+                for name, feed in asking.items()
+            }
+    except LocalFault:
+        return {}
 
 
 def compare_with_ledger(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:
@@ -295,6 +359,11 @@ def _compare(plan: Plan, feed: Feed, ledger: Ledger) -> Plan:
         types_kept.recall(ledger.properties, plan.destination, FeedType(plan.type), plan.refusal)
     found = types_kept.list_contradictions(ledger.properties, plan.brings, plan.destination, FeedType(plan.type))
     held_for = types_kept.explain_change(found, plan.feed) if found else None
+    if isinstance(plan.refusal, NothingNew):
+        same = ledger.sources.find_same(plan.feed, plan.destination, plan.refusal.sha256)
+        if same is not None:
+            held_for = f"{plan.refusal.cause}: {copies.explain(same)}"
+            return replace(plan, are_types_compared=True, held_for=held_for, refusal=None)
     if plan.sha256 is not None and feed.holds_same_file:
         same = ledger.sources.find_same(plan.feed, plan.destination, plan.sha256)
         held_for = copies.explain(same) if same is not None else held_for

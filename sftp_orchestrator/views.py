@@ -6,7 +6,6 @@ The JSON is a promise (``docs/reference/json.md``): fields are added, never rena
 from __future__ import annotations
 
 import datetime
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +17,9 @@ from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, PartState, SourceState
 from sftp_orchestrator.prepare.why import Why
 
-COMMAND = "sftp-orchestrator"
 UNCERTAIN = "uncertain"
 WAITING = "waiting"
 WITHOUT_ROWS = "rows refused"
-_MENTION = re.compile(rf"(?<![\w/.-]){COMMAND}(?= [a-z])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +125,6 @@ def describe_rows(source: Source) -> str | None:
     said += [f"{source.duplicate_rows:,} left out as duplicates"] if source.duplicate_rows else []
     said += [f"{source.refused_rows:,} refused"] if source.refused_rows else []
     return ", ".join(said)
-
-
-def spell_out(text: str, command: str) -> str:
-    """Return ``text`` with our commands in it as they are to be typed here, such as with ``--config FILE``. Pure."""
-    return _MENTION.sub(lambda _: command, text)
 
 
 def summarize_parts(parts: tuple[Part, ...]) -> str:

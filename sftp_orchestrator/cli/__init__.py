@@ -9,7 +9,9 @@ import traceback
 import typer
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.cli import app
+from sftp_orchestrator.cli.arguments import Call
 from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
 
 
@@ -22,8 +24,9 @@ def main() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run one command; return its exit code. Errors go to stderr, one line each."""
+    call = Call()
     try:
-        result = app.app(arguments, prog_name="sftp-orchestrator", standalone_mode=False)
+        result = app.app(arguments, prog_name="sftp-orchestrator", standalone_mode=False, obj=call)
     except typer.TyperException as error:
         # Needed for a mistake alone, and slow to read.
         from sftp_orchestrator.cli import usage  # noqa: PLC0415
@@ -37,10 +40,10 @@ def execute(arguments: list[str]) -> int:
         if failures is None:
             raise
         _show_traceback(arguments)
-        return max(_show(error) for error in _flatten(failures))
+        return max(_show(error, call) for error in _flatten(failures))
     except Failure as error:
         _show_traceback(arguments)
-        return _show(error)
+        return _show(error, call)
     except BrokenPipeError:
         # Whoever read our answer has seen enough (`… | head`); a second complaint at exit helps nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,8 +56,8 @@ def _show_traceback(arguments: list[str]) -> None:
         traceback.print_exc()
 
 
-def _show(error: Failure) -> ExitCode:
-    for line in str(error).splitlines():
+def _show(error: Failure, call: Call) -> ExitCode:
+    for line in spell_out(str(error), call.command).splitlines():
         typer.echo(f"sftp-orchestrator: {line}", err=True)
     return get_exit_code(error)
 

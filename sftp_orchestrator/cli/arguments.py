@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.places import VARIABLE
 
 ConfigOption = Annotated[
@@ -14,3 +16,11 @@ ConfigOption = Annotated[
     typer.Option("--config", metavar="FILE", help=f"The configuration file, else {VARIABLE}."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
+
+
+@dataclass(kw_only=True)
+class Call:
+    """One call of the program, for whoever tells of its errors when its context is gone."""
+
+    command: str = COMMAND
+    """how to call us once more with the same configuration"""

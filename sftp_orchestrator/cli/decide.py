@@ -15,8 +15,8 @@ from sftp_orchestrator.intake.lock import find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.outlook import NOBODY
 from sftp_orchestrator.prepare import releasing
-from sftp_orchestrator.prepare.quarantine import require_untouched
-from sftp_orchestrator.prepare.resending import resolve_delivered, resolve_resend
+from sftp_orchestrator.prepare.parts.resending import resolve_delivered, resolve_resend
+from sftp_orchestrator.prepare.refusals.quarantine import require_untouched
 from sftp_orchestrator.workspace import Workspace
 
 SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.")]

@@ -25,8 +25,8 @@ from sftp_orchestrator.demo import files
 from sftp_orchestrator.demo.stage import Outcome, Seen, perform
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, ExitCode
-from sftp_orchestrator.prepare.quarantine import REPORT_NAME
-from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.refusals.quarantine import REPORT_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace, remove_tree
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from sftp_orchestrator import units
+from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.config.model import Configuration
@@ -19,7 +20,7 @@ from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import describe_run, look_out
 from sftp_orchestrator.overview import get_view, list_discarded, list_done, run_to_json
-from sftp_orchestrator.views import SourceView, spell_out
+from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 
 LIMIT = 50

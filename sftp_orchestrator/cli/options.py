@@ -12,12 +12,13 @@ import structlog
 import typer
 from rich.console import Console
 
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.cli import layout
+from sftp_orchestrator.cli.arguments import Call
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.views import COMMAND
 from sftp_orchestrator.workspace import Workspace
 
 
@@ -31,6 +32,9 @@ def find_configuration(context: typer.Context, option: Path | None) -> Path:
 
     Raises ConfigurationError.
     """
+    call = context.find_root().obj
+    if isinstance(call, Call):
+        call.command = get_command(context, option)
     return loading.find(option or context.find_root().params.get("config"))
 
 

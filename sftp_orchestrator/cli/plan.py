@@ -24,7 +24,8 @@ def plan(
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
     configuration = options.load_configuration(context, config)
-    found = rehearsing.rehearse_all(configuration, files, operation="plan")
+    earlier = rehearsal.list_sent_rows(configuration)
+    found = rehearsing.rehearse_all(configuration, files, operation="plan", earlier=earlier)
     plans = rehearsal.compare_with_ledger(configuration, found.plans)
     if as_json and plans:
         typer.echo(json.dumps([plan.to_json() for plan in plans], indent=2, ensure_ascii=False))
@@ -52,7 +53,8 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
         )
         for number, part in enumerate(found.parts, start=1)
     ]
-    layout.print_entries(console, entries)
-    layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")
+    if entries:
+        layout.print_entries(console, entries)
+        layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")
     if found.held_for is not None:
         findings.print_summary(console, found)

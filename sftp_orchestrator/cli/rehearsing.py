@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from sftp_orchestrator import rehearsal
 from sftp_orchestrator.cli.display import show_progress
@@ -30,10 +31,16 @@ class Rehearsed:
             raise ExceptionGroup("not every file could be looked at", self.failures)
 
 
-def rehearse_all(configuration: Configuration, files: Sequence[Path], *, operation: str) -> Rehearsed:
+def rehearse_all(
+    configuration: Configuration,
+    files: Sequence[Path],
+    *,
+    operation: str,
+    earlier: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+) -> Rehearsed:
     """Find out what would happen to each file, whatever is wrong with the others, with progress on a terminal.
 
-    ``operation`` is what errors call it.
+    ``operation`` is what errors call it, ``earlier`` are the fingerprints of rows sent before, by feed.
     """
     board = Board()
 
@@ -42,7 +49,11 @@ def rehearse_all(configuration: Configuration, files: Sequence[Path], *, operati
         board.begin(label, Phase.INSPECT, _get_size(path))
         try:
             return rehearsal.rehearse(
-                configuration, path, operation=operation, progress=lambda count: board.advance(label, count)
+                configuration,
+                path,
+                operation=operation,
+                earlier=earlier,
+                progress=lambda count: board.advance(label, count),
             )
         except Failure as failure:
             return failure

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from sftp_orchestrator import daemon, threads, units
+from sftp_orchestrator import daemon, logs, threads, units
+from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 from sftp_orchestrator.progress import Board
-from sftp_orchestrator.views import COMMAND, spell_out
 
 
 def run(
@@ -28,6 +28,7 @@ def run(
     """Deliver what arrives in staging, until stopped; with --once one pass, for cron, Airflow or Kubernetes."""
     configuration = options.load_configuration(context, config)
     command = options.get_command(context, config, elsewhere=True)
+    logs.spell_out_commands(command)
     board = Board()
     verdicts: list[Verdict] = []
     with show_progress(board):
@@ -42,7 +43,7 @@ def run(
 def conclude(verdict: Verdict, *, command: str = COMMAND) -> None:
     """Say on stderr what stood in the way, and on stdout what came of the pass; cron mails nothing about nothing."""
     for failure in verdict.failures:
-        typer.echo(f"sftp-orchestrator: {failure}", err=True)
+        typer.echo(f"sftp-orchestrator: {spell_out(str(failure), command)}", err=True)
     said = summarize(verdict)
     if said is not None or sys.stdout.isatty():
         typer.echo(spell_out(said, command) if said is not None else "nothing to deliver")

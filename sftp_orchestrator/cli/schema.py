@@ -13,7 +13,7 @@ from sftp_orchestrator.cli.decide import SourceId, say_when
 from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import Property, display_path
-from sftp_orchestrator.prepare import types_kept
+from sftp_orchestrator.prepare.earlier import types_kept
 
 app = typer.Typer(
     name="schema",

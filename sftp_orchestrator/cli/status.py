@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import typer
 
 from sftp_orchestrator import units
+from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, describe_start
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview
-from sftp_orchestrator.views import COMMAND, WITHOUT_ROWS, SourceView, spell_out, summarize_parts
+from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 
 MOST_MOVING = 500
 """Sources that need nobody and are listed one by one: more are read by nobody, and take a minute to print."""

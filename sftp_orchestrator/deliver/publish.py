@@ -22,7 +22,7 @@ from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part
 from sftp_orchestrator.ledger.states import PartState
-from sftp_orchestrator.prepare.part_content import BytesContent
+from sftp_orchestrator.prepare.parts.part_content import BytesContent
 
 _LOG = structlog.get_logger()
 T = TypeVar("T")

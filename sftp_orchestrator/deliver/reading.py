@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, Self, TypeVar
 
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.errors import LocalFault, SourceFault, Transient
-from sftp_orchestrator.prepare.part_content import BytesContent
+from sftp_orchestrator.prepare.parts.part_content import BytesContent
 
 T = TypeVar("T")
 

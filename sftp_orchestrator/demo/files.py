@@ -15,7 +15,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import read_header
+from sftp_orchestrator.prepare.text.scan import read_header
 from sftp_orchestrator.prepare.unpack.formats import get_format
 
 _IDENTITIES = ("identity", "objectId", "fbId", "gpId", "user_id", "userid", "customer_id", "id", "email")

@@ -14,9 +14,9 @@ from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
 from sftp_orchestrator.inference.role import Role
 from sftp_orchestrator.inference.traits import Trait
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.header_checks import check_header
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.header_checks import check_header
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
 
 _RESERVED = frozenset({*clevertap.IDENTITIES, clevertap.EVENT_NAME, clevertap.TIME})
 """A column that does not play this part may not have the name."""

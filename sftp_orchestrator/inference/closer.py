@@ -19,15 +19,15 @@ from sftp_orchestrator.inference.column_type import LEAST_SHARE
 from sftp_orchestrator.inference.evidence import Evidence, FileEvidence, follow
 from sftp_orchestrator.inference.proposal import Proposal
 from sftp_orchestrator.inference.samples import Sample, Workshop, naming
-from sftp_orchestrator.prepare import screens, terms
-from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
-from sftp_orchestrator.prepare.examine import Count
-from sftp_orchestrator.prepare.lines import count_lines
-from sftp_orchestrator.prepare.reading import Reading
-from sftp_orchestrator.prepare.rejecting import read_rows
-from sftp_orchestrator.prepare.row_checks import TYPE_RULES, Check, list_checks
-from sftp_orchestrator.prepare.scan import Scan
-from sftp_orchestrator.prepare.tallying import split_record
+from sftp_orchestrator.prepare.checks import screens, terms
+from sftp_orchestrator.prepare.checks.columns import ImportedColumn, find_time, list_columns
+from sftp_orchestrator.prepare.checks.row_checks import TYPE_RULES, Check, list_checks
+from sftp_orchestrator.prepare.refusals.rejecting import read_rows
+from sftp_orchestrator.prepare.refusals.tallying import split_record
+from sftp_orchestrator.prepare.tables.examine import Count
+from sftp_orchestrator.prepare.tables.reading import Reading
+from sftp_orchestrator.prepare.text.lines import count_lines
+from sftp_orchestrator.prepare.text.scan import Scan
 from sftp_orchestrator.progress import Phase
 
 _CHECKS_AT_ONCE = 60

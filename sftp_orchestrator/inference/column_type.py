@@ -10,7 +10,7 @@ from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.inference import headers
 from sftp_orchestrator.inference.evidence import ColumnEvidence
 from sftp_orchestrator.inference.traits import CALENDAR_FORMATS, FINER_UNITS, Trait
-from sftp_orchestrator.prepare.type_forms import UNIX
+from sftp_orchestrator.prepare.checks.type_forms import UNIX
 
 LEAST_SHARE = 0.95
 """Of the filled cells that must be of a type: fewer strays than one in twenty are mistakes, and more may be meant.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sftp_orchestrator.config.model import DELIMITERS, Encoding
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.prepare.header import DELIMITER_NAMES, find_binary
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.text.header import DELIMITER_NAMES, find_binary
 from sftp_orchestrator.prepare.unpack.formats import Content, get_format
 from sftp_orchestrator.prepare.unpack.streams import HashedFile, open_decompressed, read_chunks
 

@@ -10,8 +10,8 @@ from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.inference.samples import Sample, Workshop
 from sftp_orchestrator.inference.traits import Trait, get_format_bit, write_traits
-from sftp_orchestrator.prepare.reading import Reading
-from sftp_orchestrator.prepare.type_forms import UNIX
+from sftp_orchestrator.prepare.checks.type_forms import UNIX
+from sftp_orchestrator.prepare.tables.reading import Reading
 from sftp_orchestrator.prepare.unpack.unpacking import Text
 from sftp_orchestrator.progress import Board, Phase
 

@@ -9,7 +9,7 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.inference.dialect import Dialect
-from sftp_orchestrator.prepare.header_checks import OBJECT_ID_RULE
+from sftp_orchestrator.prepare.checks.header_checks import OBJECT_ID_RULE
 from sftp_orchestrator.prepare.report import Finding
 
 

@@ -14,7 +14,7 @@ from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.inference.closer import Place, Trouble
 from sftp_orchestrator.inference.evidence import Evidence
 from sftp_orchestrator.inference.proposal import Proposal, ProposedColumn
-from sftp_orchestrator.prepare.row_checks import TYPE_RULES
+from sftp_orchestrator.prepare.checks.row_checks import TYPE_RULES
 
 SHOWN_CHARACTERS = 40
 """Of a cell; it may be very long."""

@@ -13,7 +13,7 @@ from sftp_orchestrator.inference.column_type import LEAST_SHARE
 from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence
 from sftp_orchestrator.inference.role import MOSTLY, Role, find, find_first
 from sftp_orchestrator.inference.traits import CALENDAR_FORMATS, FINER_UNITS, Trait, get_format_bit
-from sftp_orchestrator.prepare.type_forms import UNIX
+from sftp_orchestrator.prepare.checks.type_forms import UNIX
 
 _TIME_TYPE_RULES = frozenset({"type.integer"})
 """What the rules about ``ts`` say better."""

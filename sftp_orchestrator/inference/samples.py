@@ -13,10 +13,10 @@ from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.errors import ConfigurationError, InputRefused, SourceChanged
 from sftp_orchestrator.inference import dialect
 from sftp_orchestrator.inference.dialect import Dialect
-from sftp_orchestrator.prepare.reading import Reading, open_reading
 from sftp_orchestrator.prepare.report import show
-from sftp_orchestrator.prepare.scan import read_header
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.tables.reading import Reading, open_reading
+from sftp_orchestrator.prepare.text.scan import read_header
 from sftp_orchestrator.prepare.unpack.unpacking import Text, unpack
 from sftp_orchestrator.progress import Board, Phase
 

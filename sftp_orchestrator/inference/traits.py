@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
-from sftp_orchestrator.prepare import terms, type_forms
+from sftp_orchestrator.prepare.checks import terms, type_forms
 
 CELL = "cell"
 """How the expression calls the cell."""

@@ -18,11 +18,11 @@ from sftp_orchestrator.inference.evidence import ColumnEvidence, Evidence, FileE
 from sftp_orchestrator.inference.identities import tells_apart
 from sftp_orchestrator.inference.proposal import Proposal
 from sftp_orchestrator.inference.samples import Workshop, naming
-from sftp_orchestrator.prepare import terms
-from sftp_orchestrator.prepare.columns import ImportedColumn, list_columns
-from sftp_orchestrator.prepare.comparing import NOTHING_COMPARED, Compared
-from sftp_orchestrator.prepare.row_checks import list_checks
-from sftp_orchestrator.prepare.type_forms import UNIX
+from sftp_orchestrator.prepare.checks import terms
+from sftp_orchestrator.prepare.checks.columns import ImportedColumn, list_columns
+from sftp_orchestrator.prepare.checks.row_checks import list_checks
+from sftp_orchestrator.prepare.checks.type_forms import UNIX
+from sftp_orchestrator.prepare.tables.comparing import NOTHING_COMPARED, Compared
 from sftp_orchestrator.progress import Phase
 
 COMPARED_ROWS = 2_000_000

@@ -129,8 +129,10 @@ class Sources:
         )
         return found[0] if found else None
 
-    def list_sent(self, source: Source, *, since: datetime.datetime) -> list[Source]:
-        """Return the other sources of the same feed and destination that were sent, or are on their way to be.
+    def list_sent(
+        self, feed: str, destination: str, *, since: datetime.datetime, besides: str | None = None
+    ) -> list[Source]:
+        """Return the sources of a feed and destination that were sent, or are on their way to be, ``besides`` one.
 
         Of those claimed ``since`` then, the newest first. One that is held, or was discarded, counts where a manifest
         of it has left.
@@ -138,9 +140,9 @@ class Sources:
         stopped = [SourceState.HELD.value, SourceState.DISCARDED.value]
         going = [state.value for state in SOURCE_SENT - SOURCE_ASIDE]
         found = self._select(
-            SOURCE.c.feed == source.feed,
-            SOURCE.c.destination == source.destination,
-            SOURCE.c.id != source.id,
+            SOURCE.c.feed == feed,
+            SOURCE.c.destination == destination,
+            SOURCE.c.id != (besides or ""),
             SOURCE.c.claimed_at >= since,
             sa.or_(SOURCE.c.state.in_(going), sa.and_(SOURCE.c.state.in_(stopped), _HAS_LEFT)),
         )

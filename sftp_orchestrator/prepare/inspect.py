@@ -13,24 +13,24 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
-from sftp_orchestrator.prepare import rejecting
-from sftp_orchestrator.prepare.bad_rows import are_too_many, refuse_rows
-from sftp_orchestrator.prepare.changed_columns import find_changed
-from sftp_orchestrator.prepare.columns import ImportedColumn, find_time, list_columns
-from sftp_orchestrator.prepare.duplicates import FINGERPRINTS_NAME
-from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.file_checks import list_file_checks
-from sftp_orchestrator.prepare.header import Header
-from sftp_orchestrator.prepare.header_checks import check_header
-from sftp_orchestrator.prepare.reading import Reading, open_reading
+from sftp_orchestrator.prepare.checks.columns import ImportedColumn, find_time, list_columns
+from sftp_orchestrator.prepare.checks.header_checks import check_header
+from sftp_orchestrator.prepare.checks.row_checks import Check, list_checks
+from sftp_orchestrator.prepare.refusals import rejecting
+from sftp_orchestrator.prepare.refusals.bad_rows import are_too_many, refuse_rows
+from sftp_orchestrator.prepare.refusals.changed_columns import find_changed
+from sftp_orchestrator.prepare.refusals.file_checks import list_file_checks
+from sftp_orchestrator.prepare.refusals.returned import is_returned, leave_out_description
+from sftp_orchestrator.prepare.refusals.tallying import tally_repeated, tally_rows
 from sftp_orchestrator.prepare.report import NothingNew, Refused, Tally, merge, tally
-from sftp_orchestrator.prepare.returned import is_returned, leave_out_description
 from sftp_orchestrator.prepare.rewriting import make_rewriting, must_rewrite, require_columns
-from sftp_orchestrator.prepare.row_checks import Check, list_checks
-from sftp_orchestrator.prepare.scan import Scan, read_header
-from sftp_orchestrator.prepare.sorting import Unsorted, sort_by_time
+from sftp_orchestrator.prepare.sort.sorting import Unsorted, sort_by_time
 from sftp_orchestrator.prepare.stopping import Watch
-from sftp_orchestrator.prepare.tallying import tally_repeated, tally_rows
+from sftp_orchestrator.prepare.tables.duplicates import FINGERPRINTS_NAME
+from sftp_orchestrator.prepare.tables.examine import Examination
+from sftp_orchestrator.prepare.tables.reading import Reading, open_reading
+from sftp_orchestrator.prepare.text.header import Header
+from sftp_orchestrator.prepare.text.scan import Scan, read_header
 from sftp_orchestrator.prepare.unpack.unpacking import UNPACKED_NAME, Original, Text, unpack
 
 GOOD_ROWS_NAME = "good_rows.csv"
@@ -57,6 +57,8 @@ class Inspection:
     """warnings, and the errors of refused rows"""
     duplicate_rows: int
     """rows that are left out because they were there before"""
+    is_returned: bool = False
+    """whether it is a file of refused rows that comes back, and is sent without what was added to it"""
 
     @property
     def header(self) -> Header:
@@ -206,7 +208,7 @@ def _inspect_returned(job: _Job, text: Text) -> Inspection:
         raise LocalFault(
             "inspect", stripped.name, f"{original.records} rows came, {found.original.records} were written"
         )
-    return found
+    return dataclasses.replace(found, is_returned=True)
 
 
 def _inspect_text(job: _Job, text: Text) -> Inspection:

@@ -14,20 +14,24 @@ from typing import Self, TypeVar
 import structlog
 
 from sftp_orchestrator import files, space, threads
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import InspectedFile, Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.prepare import copies, planning, quarantine, report, types_kept
+from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.changes import weigh_change
-from sftp_orchestrator.prepare.encrypt import Encryptor
-from sftp_orchestrator.prepare.fingerprints import Fingerprints
+from sftp_orchestrator.prepare.earlier import copies, types_kept
+from sftp_orchestrator.prepare.earlier.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.part_content import BytesContent, FileContent, PartContent
+from sftp_orchestrator.prepare.parts import planning
+from sftp_orchestrator.prepare.parts.encrypt import Encryptor
+from sftp_orchestrator.prepare.parts.part_content import BytesContent, FileContent, PartContent
+from sftp_orchestrator.prepare.parts.split import ByteRange, get_encrypted_bound
+from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.report import NothingNew, RowsRefused
-from sftp_orchestrator.prepare.split import ByteRange, get_encrypted_bound
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
 from sftp_orchestrator.prepare.waits import Waits
 from sftp_orchestrator.progress import Board, Phase
@@ -53,12 +57,14 @@ class Preparation:
         ledger: Ledger,
         board: Board,
         encryptors: Mapping[str, Encryptor],
+        command: str,
     ) -> None:
         self._configuration = configuration
         self._workspace = workspace
         self._ledger = ledger
         self._board = board
         self._encryptors = encryptors
+        self._command = command
         self._fingerprints = Fingerprints(workspace, ledger)
         self._plan_keys: dict[tuple[str, str], str] = {}
         """by feed and destination: neither changes while we run"""
@@ -68,15 +74,17 @@ class Preparation:
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
 
     @classmethod
-    def open(cls, configuration: Configuration, workspace: Workspace, ledger: Ledger, board: Board) -> Self:
-        """Import the keys of every destination that encrypts, and return the station.
+    def open(
+        cls, configuration: Configuration, workspace: Workspace, ledger: Ledger, board: Board, *, command: str = COMMAND
+    ) -> Self:
+        """Import the keys of every destination that encrypts, and return the station; ``command`` is what to type.
 
         Raises:
             ConfigurationError: a key cannot be used: expired, revoked, sign-only, not one public key.
             LocalFault: gpg is missing or fails.
         """
         encryptors = planning.open_encryptors(configuration, workspace)
-        return cls(configuration, workspace, ledger, board, encryptors)
+        return cls(configuration, workspace, ledger, board, encryptors, command)
 
     def make_batches(self, sources: Iterable[Source]) -> Iterator[list[Source]]:
         """Yield sources in their order, small ones several at a time, for ``prepare_sources``. Pure.
@@ -273,7 +281,7 @@ class Preparation:
             self._wait_again(source, error)
             log.info("source_changed")
         elif isinstance(error, InputRefused) and untouched:
-            quarantine.quarantine(source, error, self._workspace, self._ledger)
+            quarantine.quarantine(source, error, self._workspace, self._ledger, command=self._command)
             log.warning("source_quarantined")
         elif isinstance(error, LocalFault):
             self._ledger.sources.note_wait(source.id, str(error), retry_at=_in_seconds(RETRY_SECONDS))
@@ -430,7 +438,6 @@ class Preparation:
     def _encrypt(self, encryptor: Encryptor, source: Source, part: Part, stop: threading.Event) -> int:
         label = f"{source.name} {part.number}/{part.of}"
         content = self._make_plain_content(source, part)
-        destination = self._configuration.destinations[source.destination]
         spool = self._workspace.get_spool(source.id, part.number)
         with space.reserve(spool.parent, get_encrypted_bound(content.size)) as held:
             self._board.begin(label, Phase.ENCRYPT, content.size)
@@ -438,7 +445,7 @@ class Preparation:
                 return encryptor.encrypt(
                     content,
                     spool,
-                    max_bytes=destination.limits.encrypted_bytes,
+                    max_bytes=self._configuration.destinations[source.destination].limits.encrypted_bytes,
                     cancelled=stop,
                     progress=held.watch(lambda count: self._board.advance(label, count)),
                 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sftp_orchestrator import units
+from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.errors import InputRefused
@@ -137,6 +138,8 @@ class NothingNew(Refused):
     def __init__(self, tallies: Sequence[Tally], *, repeated_rows: int, records: int, sha256: str) -> None:
         self.sha256 = sha256
         """of the whole file as it came"""
+        self.records = records
+        self.repeated_rows = repeated_rows
         self._said = f"all {units.format_count(records)} rows of it were sent before"
         if repeated_rows < records:
             self._said = (
@@ -206,11 +209,11 @@ class Written:
 
 
 def render_quarantine(
-    *, source_id: str, file: str, feed: str, error: InputRefused, failed_rows: Written | None
+    *, source_id: str, file: str, feed: str, error: InputRefused, failed_rows: Written | None, command: str
 ) -> bytes:
     """Return ``report.json`` of a quarantined source: what, where, how often, and what to do next. Pure.
 
-    ``failed_rows`` is the file beside it, where there is one.
+    ``failed_rows`` is the file beside it, where there is one; ``command`` is how a person calls us.
     """
     return _render(
         {
@@ -224,7 +227,7 @@ def render_quarantine(
             FAILED_ROWS: asdict(failed_rows) if failed_rows is not None else None,
         },
         get_tallies(error),
-        _say_next(source_id, file, error),
+        spell_out(_say_next(source_id, file, error), command),
     )
 
 

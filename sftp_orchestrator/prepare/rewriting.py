@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
-from sftp_orchestrator.prepare.columns import ImportedColumn, find_time
-from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.checks.columns import ImportedColumn, find_time
 from sftp_orchestrator.prepare.report import Finding, Refused, show, tally
-from sftp_orchestrator.prepare.table import Rewriting
+from sftp_orchestrator.prepare.tables.table import Rewriting
+from sftp_orchestrator.prepare.text.header import Header
 
 
 def require_columns(header: Header, columns: Sequence[ImportedColumn], feed: Feed) -> None:

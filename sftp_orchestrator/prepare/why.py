@@ -9,7 +9,8 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.prepare import copies, quarantine, types_kept
+from sftp_orchestrator.prepare.earlier import copies, types_kept
+from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.report import NOTHING_NEW
 from sftp_orchestrator.workspace import Workspace
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from sftp_orchestrator import units
+from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import display_path
@@ -25,7 +26,7 @@ from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.outlook import describe_pause, describe_run, describe_start
 from sftp_orchestrator.overview import Overview, describe_delivered
 from sftp_orchestrator.progress import Board, Phase, Work
-from sftp_orchestrator.views import COMMAND, SourceView, spell_out, summarize_parts
+from sftp_orchestrator.views import SourceView, summarize_parts
 from sftp_orchestrator.web.latest import Latest
 from sftp_orchestrator.web.pulse import Pulse
 

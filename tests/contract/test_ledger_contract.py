@@ -290,7 +290,9 @@ def test_what_was_given_up_holds_up_nobody_and_counts_as_sent_where_it_was(ledge
     same = ledger.sources.find_same(event.feed, event.destination, "0" * 64, besides=event.id)
     assert same is not None
     assert same.id == "e2"
-    assert [source.id for source in ledger.sources.list_sent(event, since=since)] == ["e2"]
+    assert [
+        source.id for source in ledger.sources.list_sent(event.feed, event.destination, since=since, besides=event.id)
+    ] == ["e2"]
 
 
 def test_a_mere_copy_stands_for_nothing(ledger: Ledger) -> None:

@@ -6,10 +6,10 @@ import csv
 import io
 import re
 
-from sftp_orchestrator.prepare.header import Header
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import Scan, scan
-from sftp_orchestrator.prepare.sorting import Memory, Unsorted, sort_by_time
+from sftp_orchestrator.prepare.sort.sorting import Memory, Unsorted, sort_by_time
+from sftp_orchestrator.prepare.text.header import Header
+from sftp_orchestrator.prepare.text.scan import Scan, scan
 from tests.fuzz import reference
 from tests.fuzz.engine import Target
 from tests.fuzz.rows import FILES, TOKENS, choose_delimiter

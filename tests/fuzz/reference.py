@@ -6,7 +6,7 @@ import csv
 import io
 from dataclasses import dataclass
 
-from sftp_orchestrator.prepare.header import Header
+from sftp_orchestrator.prepare.text.header import Header
 
 
 class WrongForm(Exception):  # noqa: N818 - the text is at fault, not the program

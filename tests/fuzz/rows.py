@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from sftp_orchestrator.config.model import Feed
-from sftp_orchestrator.prepare import scan as scanning
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.header import Header, parse_header
-from sftp_orchestrator.prepare.pieces import PADDING, Broken, Piece, look
-from sftp_orchestrator.prepare.record_index import RecordEnds
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.row_checks import list_checks
+from sftp_orchestrator.prepare.parts.split import split
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.rows._native import Reader, number_rows
-from sftp_orchestrator.prepare.scan import Scan, scan
-from sftp_orchestrator.prepare.screening import Screening
-from sftp_orchestrator.prepare.split import split
+from sftp_orchestrator.prepare.text import scan as scanning
+from sftp_orchestrator.prepare.text.header import Header, parse_header
+from sftp_orchestrator.prepare.text.pieces import PADDING, Broken, Piece, look
+from sftp_orchestrator.prepare.text.record_index import RecordEnds
+from sftp_orchestrator.prepare.text.scan import Scan, scan
+from sftp_orchestrator.prepare.text.screening import Screening
 from tests.fuzz import reference
 from tests.fuzz.engine import Target, require
 from tests.fuzz.scratch import make_dice, written

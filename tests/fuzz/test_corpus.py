@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sftp_orchestrator.prepare.header import parse_header
+from sftp_orchestrator.prepare.text.header import parse_header
 from tests.fuzz import engine, reference
 from tests.fuzz.__main__ import CORPUS
 from tests.fuzz.__main__ import TARGETS as NAMES

@@ -46,7 +46,7 @@ from sftp_orchestrator.ledger.tables import LEFTOVER
 from sftp_orchestrator.prepare import inspect as inspecting
 from sftp_orchestrator.prepare import preparation
 from sftp_orchestrator.prepare.inspect import Inspection
-from sftp_orchestrator.prepare.part_content import BytesContent, PartContent
+from sftp_orchestrator.prepare.parts.part_content import BytesContent, PartContent
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from tests.support.configuration import write_configuration

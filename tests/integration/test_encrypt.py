@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from sftp_orchestrator.errors import ConfigurationError, LocalFault, SourceChanged, Transient
-from sftp_orchestrator.prepare.encrypt import Encryptor
-from sftp_orchestrator.prepare.part_content import PartContent
-from sftp_orchestrator.prepare.split import get_plain_limit
+from sftp_orchestrator.prepare.parts.encrypt import Encryptor
+from sftp_orchestrator.prepare.parts.part_content import PartContent
+from sftp_orchestrator.prepare.parts.split import get_plain_limit
 from tests.support.openpgp import KeyRing, open_keyring
 
 HEADER = b"identity,note\n"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.config.model import Feed
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.header_checks import check_header
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.header_checks import check_header
 from tests.support.configuration import BY_IDENTITY_ALONE
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from sftp_orchestrator.errors import LocalFault, Transient
-from sftp_orchestrator.prepare import gpg
-from sftp_orchestrator.prepare.encrypt import Encryptor
-from sftp_orchestrator.prepare.part_content import PartContent
+from sftp_orchestrator.prepare.parts import gpg
+from sftp_orchestrator.prepare.parts.encrypt import Encryptor
+from sftp_orchestrator.prepare.parts.part_content import PartContent
 from tests.support.openpgp import KeyRing, open_keyring
 
 HEADER = b"identity,note\n"

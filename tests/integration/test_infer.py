@@ -14,9 +14,9 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import ConfigurationError, InputRefused
 from sftp_orchestrator.prepare.inspect import inspect
-from sftp_orchestrator.prepare.reading import open_reading
 from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.tables.reading import open_reading
 from tests.support.inferring import get_column, paste, propose, unwrap, write_rows
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "map-a-file.md"

@@ -13,15 +13,15 @@ import pytest
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import Failure, SourceChanged
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.duck import open_duckdb
-from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.header import MAX_RECORD_BYTES, parse_header
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.row_checks import list_checks
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
-from sftp_orchestrator.prepare.table import Table
+from sftp_orchestrator.prepare.tables.duck import open_duckdb
+from sftp_orchestrator.prepare.tables.examine import Examination
+from sftp_orchestrator.prepare.tables.table import Table
+from sftp_orchestrator.prepare.text.header import MAX_RECORD_BYTES, parse_header
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HEADER = b"event_name,time_stamp,user_id\n"

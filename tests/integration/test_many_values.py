@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, example, given, settings, strategies
 
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
-from sftp_orchestrator.prepare import scan
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.file_checks import list_file_checks
+from sftp_orchestrator.prepare.checks.columns import list_columns
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.reading import open_reading
+from sftp_orchestrator.prepare.refusals.file_checks import list_file_checks
 from sftp_orchestrator.prepare.report import Refused, Tally
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.tables.reading import open_reading
+from sftp_orchestrator.prepare.text import scan
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 RULE = "operation.too_many_items"

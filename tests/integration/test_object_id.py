@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sftp_orchestrator.config.model import Feed
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.header_checks import check_header
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.header_checks import check_header
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import Answer, call, configure
 

@@ -18,15 +18,15 @@ from sftp_orchestrator.errors import DecisionNeeded
 from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.evidence import gather
 from sftp_orchestrator.inference.samples import Sample, Workshop
-from sftp_orchestrator.prepare import duck, duplicates
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.examine import Examination
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.row_checks import list_checks
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.reading import explain_memory, open_reading
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.row_checks import list_checks
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.tables import duck, duplicates
+from sftp_orchestrator.prepare.tables.examine import Examination
+from sftp_orchestrator.prepare.tables.reading import explain_memory, open_reading
 from sftp_orchestrator.progress import Board
 from tests.support.configuration import BY_IDENTITY_ALONE
 from tests.support.inspecting import NOW, count_refused, rewrite

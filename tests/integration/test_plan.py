@@ -9,9 +9,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sftp_orchestrator import rehearsal
+from sftp_orchestrator.config import loading
+from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.sandboxes import make_sandbox
@@ -92,6 +96,69 @@ async def test_a_plan_knows_what_was_sent_before(tmp_path: Path) -> None:
     assert (plan["verdict"], bool(plan["parts"])) == ("held", True)
     assert plan["held_for"].startswith("its content is that of purchases.csv, source ")
     assert f"  It would be held: {plan['held_for']}\n" in shown.out
+
+
+async def test_a_plan_knows_the_rows_that_were_sent_before(tmp_path: Path) -> None:
+    """What ``run`` leaves out by ``deduplicate.days`` is planned so; a file with nothing new is told as it ends."""
+    async with _set_up(tmp_path) as (config, _):
+        known = "type: event\n    deduplicate: {columns: [user_id], days: 30}"
+        config.write_text(config.read_text().replace("type: event", known))
+        staging, lines = tmp_path / "staging", EVENTS.splitlines(keepends=True)
+        for name, rows in (("a", lines[1:101]), ("b", lines[101:181])):
+            (staging / f"purchases_{name}.csv").write_text(HEADER + "".join(rows))
+        await call(config, "run", "--once")
+        before = await asyncio.to_thread(_list_everything, tmp_path)
+        for name, rows in (("new", lines[1:]), ("old", lines[60:140]), ("copy", lines[1:101])):
+            (tmp_path / f"purchases_{name}.csv").write_text(HEADER + "".join(rows))
+        files = [tmp_path / f"purchases_{name}.csv" for name in ("new", "old", "copy")]
+        told = await call(config, "plan", "--json", *map(str, files))
+        shown = await call(config, "plan", str(files[2]))
+        after = await asyncio.to_thread(_list_everything, tmp_path)
+        assert {path for path in after if Path(path) not in files} == set(before)
+        for file in files:
+            file.rename(staging / file.name)
+        done = await call(config, "run", "--once")
+    new, old, copy = json.loads(told.out)
+    assert (new["verdict"], new["duplicate_rows"], sum(part["rows"] for part in new["parts"])) == ("delivered", 180, 20)
+    assert (old["verdict"], old["parts"], old["refused_for"]) == (
+        "quarantined",
+        [],
+        "all 80 rows of it were sent before",
+    )
+    assert (old["rows"], old["refused_rows"], old["duplicate_rows"]) == (80, 0, 80)
+    why = "all 100 rows of it were sent before: its content is that of purchases_a.csv, source "
+    assert (copy["verdict"], copy["parts"], copy["refused_for"]) == ("held", [], None)
+    assert copy["held_for"].startswith(why)
+    assert f"  It would be held: {why}" in shown.out
+    assert "manifest" not in shown.out
+    counted = "1 delivered (1 part, 4.7 kB), 1 quarantined, 1 held, 180 rows left out as duplicates"
+    assert done.out.startswith(counted), done.out
+
+
+async def test_a_plan_knows_the_rows_before_though_a_daemon_forgets_them_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon removes what counts no more while a large file is looked at: no reason to refuse that file."""
+    async with _set_up(tmp_path) as (config, _):
+        known = "type: event\n    deduplicate: {columns: [user_id], days: 30}"
+        config.write_text(config.read_text().replace("type: event", known))
+        (tmp_path / "staging" / "purchases.csv").write_text(EVENTS)
+        await call(config, "run", "--once")
+    configuration = loading.load(config)
+    file = tmp_path / "purchases_more.csv"
+    file.write_text(EVENTS + "Sold,1700000000,new\n")
+    earlier = rehearsal.list_sent_rows(configuration)
+    (kept,) = earlier["purchases"]
+
+    def inspect_late(*arguments: Any, **named: Any) -> Inspection:
+        kept.unlink(missing_ok=True)
+        return inspect(*arguments, **named)
+
+    monkeypatch.setattr(rehearsal, "inspect", inspect_late)
+    plan = rehearsal.rehearse(configuration, file, operation="plan", earlier=earlier)
+    assert (plan.verdict, plan.duplicate_rows) == ("delivered", ROWS)
+    gone = rehearsal.rehearse(configuration, file, operation="plan", earlier={"purchases": [kept]})
+    assert (gone.verdict, gone.duplicate_rows) == ("delivered", 0)
 
 
 async def test_what_is_done_to_a_file_is_told(tmp_path: Path) -> None:
@@ -253,3 +320,15 @@ async def test_validate_tells_every_rule_that_is_broken(tmp_path: Path) -> None:
         "ts.milliseconds": 5,
     }
     assert not list((tmp_path / "workspace").rglob("*.csv"))
+
+
+async def test_refused_rows_that_come_back_are_told_as_such(tmp_path: Path) -> None:
+    """What is done to the producer's files is not done to them; their last column is not sent."""
+    async with _set_up(tmp_path) as (config, _):
+        feed = "type: event\n    encoding: latin-1\n    delimiter: ';'"
+        config.write_text(config.read_text().replace("type: event", feed))
+        file = tmp_path / "purchases.csv"
+        lines = [HEADER.rstrip("\n") + ",Failure Description", "Sold,1700000000,J\u00f6rg,because"]
+        file.write_text("\n".join(lines).replace(",", ";") + "\n", encoding="utf-8")
+        shown = await call(config, "validate", str(file))
+    assert shown.out.endswith("sent with its values as they are, but without its column 'Failure Description'.\n")

@@ -23,7 +23,7 @@ from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview, list_done
 from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
@@ -147,11 +147,13 @@ def test_a_column_that_changed_its_type_is_told(tmp_path: Path, type_: str, cell
 
 
 def test_the_next_step_names_no_file_that_is_not_there() -> None:
-    """Of a file that is refused as a whole there is no failed_rows.csv."""
+    """Of a file that is refused as a whole there is no failed_rows.csv; what is to be typed works as it stands."""
     refused = report.refuse("row.ragged", "a row has 2 fields", line=2)
-    written = report.render_quarantine(source_id="s1", file="a.csv", feed="purchases", error=refused, failed_rows=None)
+    written = report.render_quarantine(
+        source_id="s1", file="a.csv", feed="purchases", error=refused, failed_rows=None, command="x --config c.yml"
+    )
     assert json.loads(written)["next"] == (
-        "correct a.csv here, keep its name, and run `sftp-orchestrator retry s1`; or drop a corrected file"
+        "correct a.csv here, keep its name, and run `x --config c.yml retry s1`; or drop a corrected file"
     )
 
 
@@ -228,7 +230,7 @@ def test_a_file_that_is_bad_throughout_keeps_so_many_copies_and_stops_when_told(
     assert caught.value.refused_rows == report.MOST_SHOWN_ROWS + 1000
     assert len(_read_failed(tmp_path)) == report.MOST_SHOWN_ROWS
     written = report.render_quarantine(
-        source_id="s1", file="a.csv", feed="purchases", error=caught.value, failed_rows=None
+        source_id="s1", file="a.csv", feed="purchases", error=caught.value, failed_rows=None, command="x"
     )
     assert f"{report.MOST_SHOWN_ROWS:,} at most" in json.loads(written)["next"]
 

@@ -23,12 +23,12 @@ from sftp_orchestrator import files, space
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.prepare import inspect as inspecting
-from sftp_orchestrator.prepare import sorting
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION
-from sftp_orchestrator.prepare.scan import read_header
-from sftp_orchestrator.prepare.sorting import Memory
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.sort import sorting
+from sftp_orchestrator.prepare.sort.sorting import Memory
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.text.scan import read_header
 from tests.support.configuration import FEEDS
 from tests.support.inspecting import rewrite
 

@@ -22,7 +22,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
@@ -199,6 +199,19 @@ def test_failures_that_the_receiver_tells_of_come_back(tmp_path: Path, encoding:
     failures = [[*sent[0], DESCRIPTION], *[[*row, "because"] for row in sent[1:]]]
     found = _inspect(tmp_path, _render(failures), feed)
     assert _read(found.path) == sent
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_refused_rows_come_back_as_a_spreadsheet_program_saves_them(
+    tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    """With the delimiter of its country, a mark or the feed's encoding: their last column tells what they are."""
+    feed = _make_feed(encoding=encoding)
+    rows = [[*HEADER, DESCRIPTION], *[[*row[:-1], "zw\u00f6lf, 12; 13", "because"] for row in _make_rows(3)]]
+    as_utf8 = b"\xef\xbb\xbf" + _render(rows, delimiter)
+    for saved in (as_utf8, _render(rows, delimiter).decode().encode(encoding)):
+        assert _read(_inspect(tmp_path, saved, feed).path) == [row[:-1] for row in rows]
 
 
 def _remember(folder: Path, content: bytes, feed: Feed) -> Path:

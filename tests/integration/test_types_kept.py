@@ -16,7 +16,7 @@ from sftp_orchestrator.errors import ConfigurationError, ExitCode
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.prepare import types_kept
+from sftp_orchestrator.prepare.earlier import types_kept
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox

@@ -22,7 +22,7 @@ from benchmarks import measuring
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.errors import DecisionNeeded, SourceChanged
 from sftp_orchestrator.prepare.inspect import GOOD_ROWS_NAME, Inspection, inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION, FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
 from sftp_orchestrator.prepare.unpack import parquet

@@ -7,9 +7,9 @@ import io
 
 from hypothesis import example, given, settings, strategies
 
-from sftp_orchestrator.prepare.pieces import PADDING, Cutter
+from sftp_orchestrator.prepare.checks.screens import Spec, Time
 from sftp_orchestrator.prepare.rows._native import PADDING_BYTES, Reader, find_cut, find_record_ends
-from sftp_orchestrator.prepare.screens import Spec, Time
+from sftp_orchestrator.prepare.text.pieces import PADDING, Cutter
 
 CHARACTERS = strategies.text(
     alphabet='a,"\né漢😀\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff', max_size=200

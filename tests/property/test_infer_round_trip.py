@@ -14,7 +14,7 @@ from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.intake.matching import list_matching_feeds
-from sftp_orchestrator.prepare import terms
+from sftp_orchestrator.prepare.checks import terms
 from sftp_orchestrator.prepare.inspect import inspect
 from tests.support.inferring import get_column, paste, propose, write_rows
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings, strategies
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.inference.traits import CELL, Trait, get_format_bit, write_traits
-from sftp_orchestrator.prepare import type_forms
+from sftp_orchestrator.prepare.checks import type_forms
 from tests.support.evidence import make_column
 
 NUMBERS = (

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.prepare.inspect import inspect
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
 from tests.support.generated_csv import read_rows
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

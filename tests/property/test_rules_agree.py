@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from sftp_orchestrator.config.model import Destination, Feed
 from sftp_orchestrator.destination import clevertap, manifest
-from sftp_orchestrator.prepare import planning
 from sftp_orchestrator.prepare.inspect import inspect
-from sftp_orchestrator.prepare.rejecting import FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.parts import planning
+from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.sandbox.manifest import Column, Manifest, parse_document, read_manifest
 from sftp_orchestrator.sandbox.refusals import Refusal

@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, example, given, settings, strategies
 from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.rules import RULES
-from sftp_orchestrator.prepare.columns import list_columns
-from sftp_orchestrator.prepare.duck import open_duckdb
-from sftp_orchestrator.prepare.examine import Examination
-from sftp_orchestrator.prepare.header import Header, parse_header
-from sftp_orchestrator.prepare.pieces import PADDING, Piece, look
-from sftp_orchestrator.prepare.row_checks import Check, list_checks
+from sftp_orchestrator.prepare.checks.columns import list_columns
+from sftp_orchestrator.prepare.checks.row_checks import Check, list_checks
 from sftp_orchestrator.prepare.rows._native import find_record_ends
-from sftp_orchestrator.prepare.screening import Screening
-from sftp_orchestrator.prepare.stopped import StoppedRows
-from sftp_orchestrator.prepare.table import Table
+from sftp_orchestrator.prepare.tables.duck import open_duckdb
+from sftp_orchestrator.prepare.tables.examine import Examination
+from sftp_orchestrator.prepare.tables.table import Table
+from sftp_orchestrator.prepare.text.header import Header, parse_header
+from sftp_orchestrator.prepare.text.pieces import PADDING, Piece, look
+from sftp_orchestrator.prepare.text.screening import Screening
+from sftp_orchestrator.prepare.text.stopped import StoppedRows
 from tests.support.nasty_cells import CELLS, LISTED
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings, strategies
 
-from sftp_orchestrator.prepare.scan import scan
-from sftp_orchestrator.prepare.sorting import Memory, Unsorted, sort_by_time
+from sftp_orchestrator.prepare.sort.sorting import Memory, Unsorted, sort_by_time
+from sftp_orchestrator.prepare.text.scan import scan
 
 TIMES = strategies.one_of(
     strategies.integers(-3, 3).map(str),

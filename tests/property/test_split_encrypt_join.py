@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
 from sftp_orchestrator.errors import InputRefused
-from sftp_orchestrator.prepare.encrypt import Encryptor
-from sftp_orchestrator.prepare.part_content import PartContent
-from sftp_orchestrator.prepare.scan import Scan, scan
-from sftp_orchestrator.prepare.split import ByteRange, split
+from sftp_orchestrator.prepare.parts.encrypt import Encryptor
+from sftp_orchestrator.prepare.parts.part_content import PartContent
+from sftp_orchestrator.prepare.parts.split import ByteRange, split
+from sftp_orchestrator.prepare.text.scan import Scan, scan
 from tests.support.generated_csv import GeneratedFile, generate_files, read_rows
 from tests.support.openpgp import KeyRing, open_keyring
 

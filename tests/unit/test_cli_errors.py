@@ -33,7 +33,7 @@ def written(tmp_path: Path) -> Written:
 @pytest.mark.parametrize(
     ("arguments", "code", "hint"),
     [
-        (["history", "nosuchid00"], 2, "`sftp-orchestrator history` what was delivered"),
+        (["history", "nosuchid00"], 2, "config.yml history` what was delivered"),
         (["retry", "nosuchid00"], 2, "nosuchid00"),
         (["release", "nosuchid00"], 2, "nosuchid00"),
         (["resolve", "nosuchid00", "--delivered"], 2, "nosuchid00"),
@@ -94,3 +94,22 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = f"{sys.executable} -m sftp_orchestrator config sample | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+@pytest.mark.parametrize("is_before", [False, True])
+def test_a_hint_names_the_configuration_that_was_named(
+    written: Written, capsys: pytest.CaptureFixture[str], *, is_before: bool
+) -> None:
+    """What an error says is to be typed works as it stands, wherever ``--config`` stood."""
+    named = ["--config", str(written.path)]
+    assert execute([*named, "retry", "nosuchid00"] if is_before else ["retry", "nosuchid00", *named]) == 2
+    assert f"`sftp-orchestrator --config {written.path} status` lists what waits" in capsys.readouterr().err
+
+
+def test_a_hint_names_no_configuration_that_the_environment_names(
+    written: Written, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed there, it is found again."""
+    monkeypatch.setenv(VARIABLE, str(written.path))
+    assert execute(["retry", "nosuchid00"]) == 2
+    assert "`sftp-orchestrator status` lists what waits" in capsys.readouterr().err

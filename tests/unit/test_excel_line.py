@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sftp_orchestrator.prepare.header import parse_header
 from sftp_orchestrator.prepare.report import Refused
+from sftp_orchestrator.prepare.text.header import parse_header
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from sftp_orchestrator.inference.choice import propose
 from sftp_orchestrator.inference.dialect import Dialect
 from sftp_orchestrator.inference.suggestions import add_suggestions
 from sftp_orchestrator.inference.whole import Whole, choose_key
-from sftp_orchestrator.prepare.comparing import Compared
+from sftp_orchestrator.prepare.tables.comparing import Compared
 from tests.support.evidence import SECONDS, WHOLE, make_column, make_evidence
 
 EVENTS = make_evidence(

@@ -62,3 +62,17 @@ def test_a_terminal_gets_short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.fullmatch(
         r"\d\d:\d\d:\d\dZ \[info\] source_claimed source=abc feed=f file='?meine käufe\.csv'? size=1", line
     )
+
+
+def test_what_a_reason_says_is_to_be_typed_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands get the configuration that was named; what belongs to the input stays as it is."""
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="utf-8", write_through=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure()
+    logs.spell_out_commands("sftp-orchestrator --config c.yml")
+    named = "sftp-orchestrator retry.csv"
+    structlog.get_logger().warning("source_held", reason="`sftp-orchestrator retry abc` tries it", file=named)
+    line = json.loads(written.getvalue())
+    assert line["reason"] == "`sftp-orchestrator --config c.yml retry abc` tries it"
+    assert line["file"] == named

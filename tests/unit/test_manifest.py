@@ -10,7 +10,7 @@ import pytest
 from sftp_orchestrator.config.model import Destination, Feed
 from sftp_orchestrator.destination import manifest
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.prepare import planning
+from sftp_orchestrator.prepare.parts import planning
 from tests.support.receivers import make_destination
 
 KEY_ID = "ec491319-9823-48cd-b6a1-6bb0bc666d75"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sftp_orchestrator.prepare.merging import choose_block_bytes, choose_fan_in, find_limit, group
-from sftp_orchestrator.prepare.runs import Run
+from sftp_orchestrator.prepare.sort.merging import choose_block_bytes, choose_fan_in, find_limit, group
+from sftp_orchestrator.prepare.sort.runs import Run
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sftp_orchestrator.errors import LocalFault, SourceChanged
-from sftp_orchestrator.prepare.part_content import BytesContent, FileContent, PartContent
+from sftp_orchestrator.prepare.parts.part_content import BytesContent, FileContent, PartContent
 
 HEADER = b"a,b\n"
 SOURCE = b"\xef\xbb\xbf" + HEADER + b"1,2\n3,4\n5,6\n"

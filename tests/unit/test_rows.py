@@ -10,9 +10,9 @@ from array import array
 import pytest
 from hypothesis import given, strategies
 
-from sftp_orchestrator.prepare.pieces import PADDING
+from sftp_orchestrator.prepare.checks.screens import Spec
 from sftp_orchestrator.prepare.rows import _native
-from sftp_orchestrator.prepare.screens import Spec
+from sftp_orchestrator.prepare.text.pieces import PADDING
 
 ROW = "=qII"
 NO_TIME = 2**63 - 1

@@ -10,8 +10,8 @@ import pytest
 
 from sftp_orchestrator.errors import LocalFault, SourceChanged
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import Scan, scan
 from sftp_orchestrator.prepare.stopping import Stopped, Watch
+from sftp_orchestrator.prepare.text.scan import Scan, scan
 
 CHUNKS = [1, 2, 3, 5, 1024 * 1024]
 H = b"a,b,c\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sftp_orchestrator.prepare.parts.split import get_plain_limit, split
 from sftp_orchestrator.prepare.report import Refused
-from sftp_orchestrator.prepare.scan import scan
-from sftp_orchestrator.prepare.split import get_plain_limit, split
+from sftp_orchestrator.prepare.text.scan import scan
 
 HEADER = b"a,b\n"
 ROW = b"1234,6789\n"

@@ -11,10 +11,11 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.destination.declared import Declared, read_declared
 from sftp_orchestrator.ledger.records import Property
-from sftp_orchestrator.prepare import planning, types_kept
-from sftp_orchestrator.prepare.header import parse_header
-from sftp_orchestrator.prepare.split import ByteRange
-from sftp_orchestrator.prepare.types_kept import explain, find_contradictions
+from sftp_orchestrator.prepare.earlier import types_kept
+from sftp_orchestrator.prepare.earlier.types_kept import explain, find_contradictions
+from sftp_orchestrator.prepare.parts import planning
+from sftp_orchestrator.prepare.parts.split import ByteRange
+from sftp_orchestrator.prepare.text.header import parse_header
 from tests.support.configuration import FEEDS, KEY_ID
 from tests.support.receivers import make_destination
 

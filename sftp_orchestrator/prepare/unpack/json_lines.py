@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from sftp_orchestrator.prepare.header import MAX_COLUMNS, MAX_RECORD_BYTES, check_names
 from sftp_orchestrator.prepare.report import refuse, show
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.text.header import MAX_COLUMNS, MAX_RECORD_BYTES, check_names
 from sftp_orchestrator.prepare.unpack.streams import open_written
 
 if TYPE_CHECKING:

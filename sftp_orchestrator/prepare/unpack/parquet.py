@@ -13,11 +13,11 @@ from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import DataType
 from sftp_orchestrator.errors import DecisionNeeded
-from sftp_orchestrator.prepare import terms
-from sftp_orchestrator.prepare.columns import ImportedColumn, list_columns
-from sftp_orchestrator.prepare.duck import copy_to_csv, open_duckdb
-from sftp_orchestrator.prepare.header import check_names
+from sftp_orchestrator.prepare.checks import terms
+from sftp_orchestrator.prepare.checks.columns import ImportedColumn, list_columns
 from sftp_orchestrator.prepare.report import refuse
+from sftp_orchestrator.prepare.tables.duck import copy_to_csv, open_duckdb
+from sftp_orchestrator.prepare.text.header import check_names
 from sftp_orchestrator.prepare.unpack.formats import Types
 
 PARQUET_MEMORY = "192MB"

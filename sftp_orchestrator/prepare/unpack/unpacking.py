@@ -12,12 +12,12 @@ from sftp_orchestrator.config.model import Encoding, Feed
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import SourceChanged
 from sftp_orchestrator.files import Fingerprint, get_fingerprint
-from sftp_orchestrator.prepare.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.checks.severities import get_severity
+from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
+from sftp_orchestrator.prepare.refusals.returned import find_delimiter, is_returned
 from sftp_orchestrator.prepare.report import Finding, Refused, tally
-from sftp_orchestrator.prepare.returned import find_delimiter, is_returned
-from sftp_orchestrator.prepare.scan import read_header
-from sftp_orchestrator.prepare.severities import get_severity
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.text.scan import read_header
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, Format, Types, get_format
 from sftp_orchestrator.prepare.unpack.json_lines import find_numbers, write_json_lines
 from sftp_orchestrator.prepare.unpack.parquet import write_parquet
@@ -94,6 +94,7 @@ def unpack(path: Path, name: str, feed: Feed, *, outlet: Path, watch: Watch, ask
             line = write_text(source, target, format_.compression, encoding)
             notes = _judge_utf8(line, feed)
             _require_no_error(notes, target)
+            delimiter = find_delimiter(target, feed)
         else:
             types = _write_table(path, source, target, format_, feed, watch, asks_numbers=asks_numbers)
         digest = source.finish()

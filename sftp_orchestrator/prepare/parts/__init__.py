@@ -1,0 +1,1 @@
+"""What is sent of a file: byte ranges with names, plain or encrypted."""

@@ -1,0 +1,1 @@
+"""Rows and files that are not sent: which, why, and where they wait."""

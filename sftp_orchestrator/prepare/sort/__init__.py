@@ -1,0 +1,1 @@
+"""A file put into the order of time, in bounded memory."""

@@ -1,0 +1,1 @@
+"""A file as a table: DuckDB over what the scan let pass."""

@@ -19,8 +19,8 @@ from sftp_orchestrator.prepare.scan import scan
 from sftp_orchestrator.prepare.split import split
 
 ROUND_TRIP_SECONDS = 0.1
-PARTS, PART_BYTES = 8, 32 * MIB
-"""Enough that bytes count beside round trips: a connection of OpenSSH's takes two seconds for one."""
+PARTS, PART_BYTES = 8, 64 * MIB
+"""Enough that bytes count beside round trips: a session of OpenSSH's takes three to four seconds for one."""
 LINE = "the line itself"
 
 
@@ -53,7 +53,7 @@ def _set_up(bench: Bench) -> Iterator[Stage]:
         parts.mkdir()
         limit, files = cut(path, parts)
         place.port = far
-        place.settings = {"limits": {"plain_bytes": limit}}
+        place.settings = {"limits": {"plain_bytes": limit}, "connections": peers.TRANSFERS}
         size = path.stat().st_size
         put = functools.partial(place.measure_peer, peers.put_with_sftp, paths=[str(file) for file in files])
         measures: dict[str, Callable[[], Measurement]] = {
@@ -70,6 +70,7 @@ CASES = (
     Case(
         name="deliver-latency",
         rounds=3,
+        is_quick=False,
         budgets=(Budget(kind=Kind.TIMES_FASTER, limit=3, peer=RCLONE), Budget(kind=Kind.PEAK, limit=300)),
         set_up=_set_up,
     ),

@@ -62,5 +62,7 @@ class Case:
     name: str
     rounds: int
     budgets: tuple[Budget, ...]
+    is_quick: bool = True
+    """whether it is measured every day: not where only its size makes it another case than the others"""
     set_up: Callable[[Bench], AbstractContextManager[Stage]]
     """makes the files, starts the servers that contenders need, and takes down what it started"""

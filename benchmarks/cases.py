@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from benchmarks import delivery, inspection
+from benchmarks import delivery, growth, inspection, latency
 
-CASES = MappingProxyType({case.name: case for case in (*inspection.CASES, *delivery.CASES)})
+CASES = MappingProxyType(
+    {case.name: case for case in (*inspection.CASES, *delivery.CASES, *latency.CASES, *growth.CASES)}
+)

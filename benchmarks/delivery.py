@@ -14,13 +14,14 @@ import yaml
 
 from benchmarks import data, measuring, peers
 from benchmarks.case import Bench, Case, Contender, Stage
-from benchmarks.measuring import Facts, Measurement
+from benchmarks.measuring import Facts, Measurement, Work
 from benchmarks.peers import Account
 from benchmarks.verdicts import OURS, Budget, Kind
 from sftp_orchestrator import daemon, logs, threads
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ExitCode, LocalFault
+from sftp_orchestrator.ledger.database import LEDGER_FILE
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.progress import Board
 from tests.support.openpgp import KeyRing, open_keyring
@@ -28,6 +29,7 @@ from tests.support.openssh import OpenSSH, run_openssh
 
 GIB, MIB = 1024**3, 1024**2
 SMALL_FILES, SMALL_BYTES = 1000, 10_000
+LARGE_BYTES = 5_000_000_000
 KEY_ID = "ec491319-9823-48cd-b6a1-6bb0bc666d75"
 SFTP, RCLONE, LFTP = "sftp", "rclone", "lftp"
 SCRIPT, VENDOR = "csv module and paramiko", "gpg, then sftp"
@@ -44,7 +46,7 @@ def deliver(config: str) -> Facts:
 
 
 @dataclass(kw_only=True)
-class _Place:
+class Place:
     """A server, what is sent to it, and a fresh folder for everything at each measurement."""
 
     folder: Path
@@ -52,6 +54,10 @@ class _Place:
     sources: list[Path]
     ring: KeyRing | None = None
     recipient: str = ""
+    port: int | None = None
+    """of a line to the server; straight to it where there is none"""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """of the destination, for ours"""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def open_account(self) -> Account:
@@ -59,9 +65,10 @@ class _Place:
         remote = self.server.root / f"remote-{next(self._numbers)}"
         remote.mkdir()
         known_hosts = self.folder / "known_hosts"
-        known_hosts.write_text(f"[127.0.0.1]:{self.server.port} {self.server.host_key}\n")
+        port = self.port or self.server.port
+        known_hosts.write_text(f"[127.0.0.1]:{port} {self.server.host_key}\n")
         return Account(
-            port=self.server.port,
+            port=port,
             username=self.server.username,
             private_key=str(self.server.private_key),
             known_hosts=str(known_hosts),
@@ -75,22 +82,30 @@ class _Place:
         sent = sum(path.stat().st_size for path in self.sources)
         return self._conclude(Path(account.folder), found, sent if work is not peers.encrypt_then_put else 1)
 
-    def measure_ours(self) -> Measurement:
-        """Measure ours; the files are dropped, and the ledger is there, before it begins."""
-        account, root = self.open_account(), self.folder / f"ours-{next(self._numbers)}"
-        staging = root / "staging"
-        staging.mkdir(parents=True)
-        for path in self.sources:
-            shutil.copyfile(path, staging / path.name)
-        config = root / "config.yml"
-        config.write_text(yaml.safe_dump(self._configure(root, account)), encoding="utf-8")
-        configuration = loading.load(config)
-        configuration.workspace.mkdir(mode=0o700)
-        Ledger.open(configuration.ledger.url, configuration.workspace).close()
-        try:
-            found = measuring.call(deliver, config=str(config))
+    def measure_ours(self, work: Work = deliver, *, ledger: Path | None = None) -> Measurement:
+        """Measure ours; the files are dropped, and the ledger is there, before it begins: a copy of ``ledger``."""
+        with self.open_ours(ledger=ledger) as (config, remote):
+            found = measuring.call(work, config=str(config))
             data_bytes = sum(path.stat().st_size for path in self.sources)
-            return self._conclude(Path(account.folder), found, data_bytes if self.ring is None else 1)
+            return self._conclude(remote, found, data_bytes if self.ring is None else 1)
+
+    @contextmanager
+    def open_ours(self, *, ledger: Path | None = None) -> Iterator[tuple[Path, Path]]:
+        """Give a configuration whose files lie in staging, and its remote folder, for the time of the context."""
+        account, root = self.open_account(), self.folder / f"ours-{next(self._numbers)}"
+        try:
+            staging = root / "staging"
+            staging.mkdir(parents=True)
+            for path in self.sources:
+                shutil.copyfile(path, staging / path.name)
+            config = root / "config.yml"
+            config.write_text(yaml.safe_dump(self._configure(root, account)), encoding="utf-8")
+            configuration = loading.load(config)
+            configuration.workspace.mkdir(mode=0o700)
+            if ledger is not None:
+                shutil.copyfile(ledger, configuration.workspace / LEDGER_FILE)
+            Ledger.open(configuration.ledger.url, configuration.workspace).close()
+            yield config, Path(account.folder)
         finally:
             shutil.rmtree(root)
 
@@ -103,6 +118,7 @@ class _Place:
             "known_hosts": account.known_hosts,
             "remote_dir": account.folder,
             "client_email": "data-team@example.com",
+            **self.settings,
         }
         if self.ring is not None:
             key = root / "key.asc"
@@ -128,19 +144,20 @@ class _Place:
 
 
 @contextmanager
-def _open_place(bench: Bench, make: Callable[[Path], list[Path]], *, encrypts: bool = False) -> Iterator[_Place]:
+def open_place(bench: Bench, make: Callable[[Path], list[Path]], *, encrypts: bool = False) -> Iterator[Place]:
+    """Give a server, and what is to be sent: the files that ``make`` writes into a folder."""
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(dir=bench.work, prefix="deliver-")))
         ring = opened.enter_context(open_keyring()) if encrypts else None
         server = opened.enter_context(run_openssh(folder / "ssh"))
         recipient = ring.make_key("receiver", algorithm="rsa3072") if ring is not None else ""
-        yield _Place(folder=folder, server=server, sources=make(folder), ring=ring, recipient=recipient)
+        yield Place(folder=folder, server=server, sources=make(folder), ring=ring, recipient=recipient)
 
 
 @contextmanager
 def _set_up_plain(bench: Bench) -> Iterator[Stage]:
     path = bench.make(data.Recipe(size=GIB))
-    with _open_place(bench, lambda _: [path]) as place, tempfile.TemporaryDirectory(dir=bench.work) as alone:
+    with open_place(bench, lambda _: [path]) as place, tempfile.TemporaryDirectory(dir=bench.work) as alone:
         # rclone and lftp copy folders; the script and gpg write beside the file.
         copy = Path(alone) / path.name
         copy.hardlink_to(path)
@@ -151,13 +168,20 @@ def _set_up_plain(bench: Bench) -> Iterator[Stage]:
             LFTP: lambda: place.measure_peer(peers.mirror_with_lftp, folder=alone),
             SCRIPT: lambda: place.measure_peer(peers.check_then_put, path=str(copy), identity="user_id"),
         }
-        yield _make_stage(path.stat().st_size, measures)
+        yield make_stage(path.stat().st_size, measures)
+
+
+@contextmanager
+def _set_up_large(bench: Bench) -> Iterator[Stage]:
+    path = bench.make(data.Recipe(size=LARGE_BYTES))
+    with open_place(bench, lambda _: [path]) as place:
+        yield make_stage(path.stat().st_size, {OURS: place.measure_ours})
 
 
 @contextmanager
 def _set_up_encrypted(bench: Bench) -> Iterator[Stage]:
     path = bench.make(data.Recipe(size=512 * MIB))
-    with _open_place(bench, lambda _: [path], encrypts=True) as place:
+    with open_place(bench, lambda _: [path], encrypts=True) as place:
         ring = place.ring
         if ring is None:
             raise ValueError("there is no keyring")
@@ -168,12 +192,12 @@ def _set_up_encrypted(bench: Bench) -> Iterator[Stage]:
             OURS: place.measure_ours,
             VENDOR: lambda: place.measure_peer(peers.encrypt_then_put, **vendor),
         }
-        yield _make_stage(path.stat().st_size, measures)
+        yield make_stage(path.stat().st_size, measures)
 
 
 @contextmanager
 def _set_up_small(bench: Bench) -> Iterator[Stage]:
-    with _open_place(bench, _make_small_files) as place:
+    with open_place(bench, make_small_files) as place:
         total = sum(path.stat().st_size for path in place.sources)
         # As many files as ours sends: a manifest for each.
         folder = place.folder / "small"
@@ -184,15 +208,16 @@ def _set_up_small(bench: Bench) -> Iterator[Stage]:
             RCLONE: lambda: place.measure_peer(peers.copy_with_rclone, folder=str(folder)),
             LFTP: lambda: place.measure_peer(peers.mirror_with_lftp, folder=str(folder)),
         }
-        yield _make_stage(total, measures)
+        yield make_stage(total, measures)
 
 
-def _make_small_files(folder: Path) -> list[Path]:
+def make_small_files(folder: Path, count: int = SMALL_FILES) -> list[Path]:
+    """Write so many files of events, no two alike, into ``folder``; return them."""
     (folder / "small").mkdir()
     model = data.make(folder, data.Recipe(size=SMALL_BYTES)).read_bytes()
     header, _, body = model.partition(b"\n")
     paths = []
-    for number in range(SMALL_FILES):
+    for number in range(count):
         # No two are alike: one that was sent before would be held.
         path = folder / "small" / f"events_{number:04}.csv"
         path.write_bytes(header + b"\n" + body.replace(b",user", b",user%d" % number))
@@ -200,7 +225,8 @@ def _make_small_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _make_stage(size: int, measures: Mapping[str, Callable[[], Measurement]]) -> Stage:
+def make_stage(size: int, measures: Mapping[str, Callable[[], Measurement]]) -> Stage:
+    """Return the stage of a case, whose contenders go through ``size`` bytes each."""
     contenders = tuple(Contender(name=name, measure=measure) for name, measure in measures.items())
     return Stage(bytes=size, contenders=contenders)
 
@@ -230,4 +256,5 @@ CASES = (
         budgets=(Budget(kind=Kind.TIMES_FASTER, limit=1, peer=RCLONE), _MEMORY),
         set_up=_set_up_small,
     ),
+    Case(name="deliver-memory", rounds=1, budgets=(_MEMORY,), is_quick=False, set_up=_set_up_large),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from benchmarks.measuring import Facts, Work
 from benchmarks.verdicts import OURS, Budget, Kind
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.prepare.inspect import inspect
-from sftp_orchestrator.prepare.text.scan import scan
+from sftp_orchestrator.prepare.parts.part_content import PartContent
+from sftp_orchestrator.prepare.parts.split import ByteRange, split
+from sftp_orchestrator.prepare.text.scan import Scan, scan
 
 GIB = 1024**3
 CSV_MODULE, READ_LOOP = "csv module", "read loop"
 READ_BYTES = 1024 * 1024
+SPLIT_PARTS = 16
 
 
 def inspect_file(path: str, feed_type: str, outlet: str, more: Mapping[str, object] | None = None) -> Facts:
@@ -40,6 +43,38 @@ def inspect_file(path: str, feed_type: str, outlet: str, more: Mapping[str, obje
 def scan_file(path: str) -> Facts:
     """Do the pass over the bytes alone."""
     return {"rows": scan(Path(path)).records}
+
+
+def split_file(path: str, max_bytes: int) -> Callable[[], Facts]:
+    """Return what plans the parts of a file that was scanned, and reads every byte of them as an upload does."""
+    file = Path(path)
+    scanned = scan(file)
+
+    def read_parts() -> Facts:
+        ranges = split(scanned, file, max_bytes=max_bytes)
+        for content in make_contents(file, scanned, ranges):
+            with content.open() as stream:
+                while stream.read(READ_BYTES):
+                    pass
+        return {"bytes": scanned.header.body_start + sum(part.end - part.start for part in ranges)}
+
+    return read_parts
+
+
+def make_contents(path: Path, scanned: Scan, ranges: Sequence[ByteRange]) -> list[PartContent]:
+    """Return what is sent of a file, part by part."""
+    status = path.stat()
+    return [
+        PartContent(
+            path=path,
+            header_bytes=scanned.header.header_bytes,
+            start=part.start,
+            end=part.end,
+            expected_size=status.st_size,
+            expected_mtime_ns=status.st_mtime_ns,
+        )
+        for part in ranges
+    ]
 
 
 def read_with_csv(path: str) -> Facts:
@@ -98,6 +133,16 @@ def _set_up_scan(bench: Bench) -> Iterator[Stage]:
     yield Stage(bytes=path.stat().st_size, contenders=tuple(readers))
 
 
+@contextmanager
+def _set_up_split(bench: Bench) -> Iterator[Stage]:
+    path = bench.make(data.Recipe(size=GIB))
+    size = path.stat().st_size
+    ours = Contender(
+        name=OURS, measure=lambda: measuring.call(split_file, path=str(path), max_bytes=size // SPLIT_PARTS)
+    )
+    yield Stage(bytes=size, contenders=(ours, *_list_readers(path, ((READ_LOOP, read_bytes),))))
+
+
 _MEMORY = Budget(kind=Kind.PEAK, limit=300)
 _SORTING_MEMORY = Budget(kind=Kind.PEAK, limit=512)
 _CSV_PEER = (CSV_MODULE, read_with_csv)
@@ -117,6 +162,7 @@ CASES = (
         name="inspect-profiles",
         rounds=3,
         budgets=(_MEMORY,),
+        is_quick=False,
         set_up=_set_up(data.Recipe(type=FeedType.PROFILE, size=GIB), _CSV_PEER),
     ),
     Case(
@@ -125,18 +171,27 @@ CASES = (
         budgets=(_MEMORY,),
         set_up=_set_up(data.Recipe(size=GIB, bad_share=0.01), _CSV_PEER),
     ),
-    Case(name="inspect-memory", rounds=1, budgets=(_MEMORY,), set_up=_set_up(data.Recipe(size=5_000_000_000))),
+    Case(
+        name="inspect-memory",
+        rounds=1,
+        budgets=(_MEMORY,),
+        is_quick=False,
+        set_up=_set_up(data.Recipe(size=5_000_000_000)),
+    ),
     Case(
         name="sort",
         rounds=1,
         budgets=(_SORTING_MEMORY,),
+        is_quick=False,
         set_up=_set_up(data.Recipe(size=GIB), sort_by_time=True),
     ),
     Case(
         name="deduplicate",
         rounds=1,
         budgets=(_SORTING_MEMORY,),
+        is_quick=False,
         set_up=_set_up(data.Recipe(size=GIB), deduplicate={"columns": ["user_id"]}),
     ),
     Case(name="scan", rounds=3, budgets=(), set_up=_set_up_scan),
+    Case(name="split", rounds=3, budgets=(), set_up=_set_up_split),
 )

@@ -13,8 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 """The repository: modules of ``benchmarks`` are found there."""
 Facts = Mapping[str, int]
-Work = Callable[..., Facts]
-"""What is measured: takes what JSON can hold, and returns what it found, to be compared and kept."""
+Work = Callable[..., Facts | Callable[[], Facts]]
+"""What is measured: takes what JSON can hold, and returns what it found, to be compared and kept.
+
+Where something has to be there before it begins, it makes that, and returns a function: then only this is measured.
+"""
 
 
 class MeasurementFailed(Exception):  # noqa: N818 - the sentence is in the name

@@ -19,6 +19,8 @@ from benchmarks.running import Failed
 from benchmarks.verdicts import MB, Result, Spread, Verdict, spread
 
 _LIBRARIES = ("duckdb",)
+SMALL = 10
+"""Below this a second digit tells something."""
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -39,7 +41,7 @@ def make_results_table(results: Sequence[Result]) -> Table:
     table = Table(title="Medians of all rounds (lowest to highest)", title_justify="left", box=box.SIMPLE)
     for name in ("case", "by"):
         table.add_column(name, no_wrap=True)
-    for name in ("MB", "MB/s", "MB/CPU s", "peak MB", "load"):
+    for name in ("seconds", "MB", "MB/s", "MB/CPU s", "peak MB", "load"):
         table.add_column(name, justify="right")
     for result in results:
         for row in list_rows(result):
@@ -54,6 +56,7 @@ def list_rows(result: Result) -> list[tuple[str, ...]]:
         (
             result.case,
             contender,
+            _show(spread([found.seconds for found in measured]), 2),
             f"{result.bytes / MB:,.0f}",
             _show(spread(result.get_speeds(contender)), 0),
             f"{spread(result.get_speeds_per_cpu(contender)).median:,.0f}",
@@ -71,7 +74,12 @@ def make_verdicts_table(verdicts: Sequence[Verdict]) -> Table:
         table.add_column(name, justify="right" if name == "measured" else "left")
     for verdict in verdicts:
         said = "[green]met[/]" if verdict.is_met else "[bold red]missed[/]"
-        table.add_row(verdict.case, verdict.budget.describe(), _show(verdict.measured, 1), said)
+        table.add_row(
+            verdict.case,
+            verdict.budget.describe(),
+            _show(verdict.measured, 2 if verdict.measured.median < SMALL else 1),
+            said,
+        )
     return table
 
 

@@ -35,6 +35,10 @@ class Kind(enum.StrEnum):
     """MB/s of ours, at least"""
     TIMES_FASTER = "times_faster"
     """how many times as fast as the peer ours is, at least"""
+    SECONDS = "seconds"
+    """that ours takes, at most"""
+    CPU_SECONDS = "cpu_seconds"
+    """of a processor that ours takes, at most"""
     PEAK = "peak"
     """MB of memory that ours holds, at most"""
 
@@ -52,9 +56,13 @@ class Budget:
         """Return the promise in words."""
         if self.kind is Kind.SPEED:
             return f"at least {self.limit:g} MB/s"
+        if self.kind is Kind.SECONDS:
+            return f"at most {self.limit:g} s"
+        if self.kind is Kind.CPU_SECONDS:
+            return f"at most {self.limit:g} s of CPU"
         if self.kind is Kind.PEAK:
             return f"at most {self.limit:g} MB of memory"
-        return f"at least {self.limit:g} times as fast as the {self.peer}"
+        return f"at least {self.limit:.3g} times as fast as the {self.peer}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +103,14 @@ class Verdict:
 
 
 def judge(result: Result, budget: Budget) -> Verdict:
-    """Hold a case to a budget: speed by the median, memory by the highest peak of all rounds."""
+    """Hold a case to a budget: time and speed by the median, memory by the highest peak of all rounds."""
+    ours = result.measured[OURS]
     if budget.kind is Kind.PEAK:
-        measured = spread([found.peak_bytes / MB for found in result.measured[OURS]])
+        measured = spread([found.peak_bytes / MB for found in ours])
         is_met = measured.highest <= budget.limit
+    elif budget.kind in {Kind.SECONDS, Kind.CPU_SECONDS}:
+        measured = spread([found.seconds if budget.kind is Kind.SECONDS else found.cpu_seconds for found in ours])
+        is_met = measured.median <= budget.limit
     else:
         values = result.get_speeds(OURS) if budget.peer is None else result.compare(budget.peer)
         measured = spread(values)

@@ -44,6 +44,8 @@ class Archive:
         self._keep = keep
         self._putting_away = threading.Lock()
         """a run puts away what it delivered while another destination's puts away all"""
+        self._removed_on: datetime.date | None = None
+        """when all that was discarded was looked through"""
 
     def put_away(self, sources: Sequence[Source]) -> None:
         """Archive delivered sources as the policy has it, and remove the rest of what lies in the workspace of them.
@@ -77,10 +79,9 @@ class Archive:
             "look into", f"workspace {self._workspace.root}", hint="it must be ours, and readable"
         ):
             lying = {path.name for folder in ours for path in folder.iterdir()}
-        for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
-            if source.id in lying:
-                with self._putting_away:
-                    self._put_away_discarded(source)
+        for source in self._ledger.sources.list_discarded_of(lying):
+            with self._putting_away:
+                self._put_away_discarded(source)
 
     def _put_away_delivered(self, source: Source) -> bool:
         """Return whether nothing of it lies in the workspace any more."""
@@ -140,10 +141,14 @@ class Archive:
 
     def _remove_discarded(self, today: datetime.date) -> None:
         """Remove what was discarded before ``today``: it is plaintext, and nobody wanted it back."""
+        if self._removed_on == today:
+            return  # What was discarded since is for tomorrow.
+        self._removed_on = today
         for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
             folder = get_archive_folder(self._workspace, source, self._zone)
-            if folder.is_dir() and _is_older(folder.parent.name, today):
-                self._remove(folder, day=folder.parent.name, source=source.id)
+            is_due = folder.is_dir() and _is_older(folder.parent.name, today)
+            if is_due and not self._remove(folder, day=folder.parent.name, source=source.id):
+                self._removed_on = None
 
     def _remove(self, folder: Path, **told: str) -> bool:
         """Remove a folder of the archive and tell of it; return whether that could be done."""

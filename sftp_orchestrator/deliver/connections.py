@@ -21,6 +21,9 @@ IDLE_SECONDS = 60
 """A connection unused for longer is asked whether it lives before it is lent: firewalls drop idle ones silently."""
 ALIVE_SECONDS = 10
 """How long that question may take."""
+LOGINS_AT_ONCE = 7
+"""Side by side at most, once one was let in. OpenSSH refuses some from the tenth on (``MaxStartups 10:30:100``), and
+others may log in as well."""
 REGROW_SECONDS = 300
 """After the receiver refused one more connection, the next try waits this long."""
 
@@ -40,9 +43,10 @@ class _Grant:
 class ConnectionPool:
     """At most ``size`` connections to ``destination``, which the configuration calls ``name``; a context manager.
 
-    They are lent in the order of asking. Logins happen one after the other, never at once: servers count those under
-    way (``MaxStartups``). A receiver that takes no further connection while one works makes the pool smaller; the run
-    goes on.
+    They are lent in the order of asking. The first login is alone: nobody knows yet whether we are let in. While a
+    connection works, a few go on side by side, for each is a dozen round trips; where the receiver refuses one of
+    these, which servers count (``MaxStartups``), they come one after the other from there on. A receiver that takes no
+    further connection by itself while one works makes the pool smaller; the run goes on.
     """
 
     def __init__(
@@ -61,7 +65,13 @@ class ConnectionPool:
         self._regrow_at = 0.0
         self._connect = connector
         self._clock = clock
-        self._connecting = False
+        self._connecting = 0
+        """logins under way"""
+        self._at_once = LOGINS_AT_ONCE
+        self._unheard: errors.Failure | None = None
+        """of the last first login: nobody but whoever began it was told"""
+        self._failure: errors.Failure | None = None
+        """for whoever asks next"""
         self.was_reached = False
         """whether a connection was made at any time"""
         self._open: set[SftpRemote] = set()
@@ -96,7 +106,21 @@ class ConnectionPool:
         finally:
             await self._give_back(remote)
 
+    async def warm_up(self) -> None:
+        """Open the first connection before it is needed. What came in the way is raised by the next ``lend`` instead.
+
+        So the receiver is not asked twice, and nobody is told of a receiver that nothing is sent to in the end.
+        """
+        try:
+            async with self.lend():
+                pass
+        except errors.Failure:
+            self._failure = self._unheard
+
     async def _take(self) -> SftpRemote:
+        if self._failure is not None:
+            error, self._failure = self._failure, None
+            raise error
         while True:
             grant = await self._get_grant()
             remote = await self._add() if grant.remote is None else await self._check(grant.remote, grant.since)
@@ -129,41 +153,49 @@ class ConnectionPool:
             return self._idle.pop()
         if self._limit < self._size and self._clock() >= self._regrow_at:
             self._limit += 1
-        if self._connecting or len(self._open) >= self._limit:
+        if self._connecting >= (self._at_once if self._open else 1):
             return None
-        self._connecting = True
+        if len(self._open) + self._connecting >= self._limit:
+            return None
+        self._connecting += 1
         return _Grant()
 
     def _take_back(self, grant: _Grant) -> None:
         if grant.remote is None:
-            self._connecting = False
+            self._connecting -= 1
         else:
             self._idle.append(grant)
         self._serve()
 
     async def _add(self) -> SftpRemote | None:
         """Open one more connection; return None where the receiver refuses it while another one works."""
+        has_company = self._at_once > 1
         try:
             remote = await self._connect(self._destination, self._name)
         except errors.Failure as error:
             if not self._open:
                 self._refuse_all(error)
                 raise
-            self._shrink(error)
+            if has_company:
+                _LOG.debug("login_repeated", destination=self._name, error=str(error))
+                self._at_once = 1
+            else:
+                self._shrink(error)
             return None
         else:
             self.was_reached = True
             self._open.add(remote)
             return remote
         finally:
-            self._connecting = False
+            self._connecting -= 1
             self._serve()
 
     def _refuse_all(self, error: errors.Failure) -> None:
         """Fail those who wait as well: each trying for itself would look like an attack to the receiver."""
-        for turn in self._queue:
-            if not turn.done():
-                turn.set_exception(error)
+        waiting = [turn for turn in self._queue if not turn.done()]
+        for turn in waiting:
+            turn.set_exception(error)
+        self._unheard = None if waiting else error
 
     def _shrink(self, error: errors.Failure) -> None:
         self._limit = len(self._open)

@@ -56,6 +56,7 @@ STUBBORN_RUNS = 3
 did not get that far, for want of a receiver or of profiles before it, are none of these."""
 MOST_STUBBORN = 3
 """… and so many of them in one run are the receiver's fault again: it is not asked for every file."""
+_TO_BE_READ = frozenset({SourceState.CLAIMED, SourceState.INSPECTED})
 _HAS_DATA = frozenset({PartState.UPLOADED, PartState.PUBLISHING, PartState.DELIVERED, PartState.UNCERTAIN})
 
 
@@ -110,6 +111,9 @@ class Delivery:
         profiles, events = order.list_profiles(sources), [s for s in sources if s.type is FeedType.EVENT]
         async with asyncio.TaskGroup() as group:
             prepared = {source.id: asyncio.Future[Source | None]() for source in sources}
+            if any(source.state in _TO_BE_READ for source in sources):
+                # A dozen round trips, for which no file needs to wait that is still being read.
+                group.create_task(self._pool.warm_up())
             group.create_task(self._prepare_all([*profiles, *events], prepared))
             await self._run_lane(profiles, prepared)
             outcomes = [await prepared[event.id] for event in events]
@@ -124,6 +128,8 @@ class Delivery:
 
         Return False where that cannot be told of this source now; the others go on, unless the line itself is lost.
         """
+        if source.state in _TO_BE_READ:
+            return True  # It has no parts yet.
         try:
             for part in await asyncio.to_thread(self._ledger.parts.list_of, source.id):
                 if part.state is PartState.PUBLISHING:
@@ -144,7 +150,7 @@ class Delivery:
 
     async def _prepare(self, batch: Sequence[Source]) -> list[Source | None]:
         """Return each source once its parts are planned, None where it cannot go on in this run."""
-        asked = [source for source in batch if source.state in {SourceState.CLAIMED, SourceState.INSPECTED}]
+        asked = [source for source in batch if source.state in _TO_BE_READ]
         outcomes: dict[str, Source | Exception] = {}
         if asked:
             try:

@@ -1,4 +1,6 @@
-"""Two things asyncssh knows about an SFTP session but does not tell; the only place that looks behind its interface.
+"""Two things asyncssh knows about a session and does not tell, and one that it does not let us set.
+
+The only place that looks behind its interface.
 
 ``tests/integration/test_sftp_internals.py`` fails when a new version of asyncssh hides them elsewhere.
 """
@@ -23,3 +25,8 @@ def list_extensions(client: asyncssh.SFTPClient) -> list[str]:
         for name, offered in known.items()
         if name.startswith(_PREFIX) and offered
     )
+
+
+def begin_with_public_key(connection: asyncssh.SSHClientConnection) -> None:
+    """Have a login begin with our key; asyncssh asks for the list of methods first, which is one round trip more."""
+    connection._auth_methods = [b"publickey"]  # noqa: SLF001 - there is no public way to say so

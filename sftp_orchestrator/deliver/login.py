@@ -8,6 +8,7 @@ import contextlib
 import asyncssh
 
 from sftp_orchestrator import errors, failpoints
+from sftp_orchestrator.deliver import internals
 from sftp_orchestrator.deliver.classify import FOREIGN_ERRORS, classify
 from sftp_orchestrator.deliver.credentials import Credentials, get_fingerprint
 from sftp_orchestrator.deliver.receiver import Receiver
@@ -92,11 +93,15 @@ async def let_go(connection: asyncssh.SSHClientConnection, *, abruptly: bool) ->
 
 
 class _Witness(asyncssh.SSHClient):
-    """Remembers a host key that was offered and is not pinned; never accepts one."""
+    """Remembers a host key that was offered and is not pinned; never accepts one. The login is by key alone."""
 
     def __init__(self) -> None:
         self.offered: asyncssh.SSHKey | None = None
         self.address = ""
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        # Whatever else the server would take, we have nothing but the key: its list of methods changes nothing.
+        internals.begin_with_public_key(conn)
 
     def validate_host_public_key(
         self,

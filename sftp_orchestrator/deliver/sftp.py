@@ -22,7 +22,7 @@ from sftp_orchestrator.deliver.writing import SAFE_WRITE_BYTES, Writing
 
 MOST_WRITE_BYTES = 255 * 1024
 """OpenSSH's own limit: its largest packet of 256 KiB less room for the head (``limits@openssh.com``)."""
-BLOCK_BYTES = 1 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
 """Read from the local file at a time: large enough that the change of threads costs nothing."""
 
 _LOG = structlog.get_logger()
@@ -112,12 +112,11 @@ class SftpRemote:
             writing = Writing(file, write_bytes=write_bytes, silence_seconds=silence_seconds, progress=progress)
             try:
                 with failpoints.around("remote.write"):
-                    await writing.send(reader)
+                    await writing.send(reader, lambda: self._close_file(file))
             except (asyncssh.SFTPError, errors.Failure) as error:
                 await self._abandon(file)
                 await self._require_space(error, reader.size - writing.acknowledged_bytes)
                 raise
-            await self._close_file(file)
         _LOG.debug("file_put", destination=self.receiver.name, name=name, bytes=writing.acknowledged_bytes)
 
     async def get_size(self, name: str) -> int | None:
@@ -225,9 +224,8 @@ class SftpRemote:
     async def _close_file(self, file: asyncssh.SFTPClientFile) -> None:
         if internals.has_ended(self.client):
             raise asyncssh.SFTPConnectionLost("before the file was closed")
-        async with asyncio.timeout(self.receiver.timeout_seconds):
-            with failpoints.around("remote.close"):
-                await file.close()
+        with failpoints.around("remote.close"):
+            await file.close()
 
     async def _abandon(self, file: asyncssh.SFTPClientFile) -> None:
         """Close ``file`` after a failure that is known already: what this says adds nothing."""

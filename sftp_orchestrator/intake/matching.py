@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 
@@ -19,7 +20,13 @@ def list_matching_feeds(relative_path: bytes, feeds: Mapping[str, Feed]) -> tupl
     ``*`` stays within a folder, ``**`` stands for any number of folders, case counts.
     """
     path = os.fsdecode(relative_path)
-    return tuple(name for name, feed in feeds.items() if glob.globmatch(path, list(feed.files), flags=_FLAGS))
+    return tuple(name for name, feed in feeds.items() if _compile(feed.files).match(path))
+
+
+@functools.lru_cache(maxsize=1024)
+def _compile(patterns: tuple[str, ...]) -> glob.WcMatcher[str]:
+    """Return what matches any of ``patterns``; kept, for there may be 100,000 files to match."""
+    return glob.compile(list(patterns), flags=_FLAGS)
 
 
 def explain_mismatch(fitting: tuple[str, ...], feeds: Mapping[str, Feed]) -> str:

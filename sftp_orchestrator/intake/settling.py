@@ -38,10 +38,10 @@ class Settler:
         waiting: list[Candidate] = []
         for candidate in candidates:
             last = before.get(candidate.relative_path)
-            same = last is not None and last.candidate.sample == candidate.sample
-            since = last.since if last is not None and same else now
-            self._samples[candidate.relative_path] = _Sample(candidate=candidate, since=since)
-            done = candidate.has_marker if self._by_marker else now - since >= self._settle_seconds
+            if last is None or last.candidate.sample != candidate.sample:
+                last = _Sample(candidate=candidate, since=now)
+            self._samples[candidate.relative_path] = last
+            done = candidate.has_marker if self._by_marker else now - last.since >= self._settle_seconds
             (complete if done else waiting).append(candidate)
         # A complete one that could not be claimed is seen again: its time is over and says nothing about the others.
         self._waiting_since = min((self._samples[one.relative_path].since for one in waiting), default=None)

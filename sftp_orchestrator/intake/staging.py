@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import fnmatch
 import os
@@ -32,7 +33,7 @@ class Candidate:
         return (self.device, self.inode, self.size, self.mtime_ns)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Obstacle:
     """Something in staging that is never taken, and why."""
 
@@ -53,7 +54,7 @@ class Staging:
 
     def __init__(self, root: Path, *, ignore: Sequence[str], ready_marker: str | None) -> None:
         self.root = root
-        self._ignore = tuple(ignore)
+        self._ignored = re.compile("|".join(map(fnmatch.translate, ignore))) if ignore else None
         self._marker = ready_marker
 
     def look(self) -> Look:
@@ -87,19 +88,31 @@ class Staging:
     def _look_into(self, folder: bytes, candidates: list[Candidate], obstacles: list[Obstacle]) -> list[bytes]:
         """Add what lies in one folder; return its sub-folders that are to be looked into."""
         descriptor = open_folder(self.root, folder)
+        folders: list[bytes] = []
+        # Of each file only what is kept of it: there may be 100,000, and what stat tells is larger.
+        present: dict[bytes, Candidate | Obstacle] = {}
         try:
             with os.scandir(descriptor) as entries:
                 names = [os.fsencode(entry.name) for entry in entries]
-            found = {name: _look_at(name, descriptor) for name in names if not self._is_ignored(name)}
+            for name in names:
+                status = None if self._is_ignored(name) else _look_at(name, descriptor)
+                if status is None:
+                    continue
+                if _is_folder(status):
+                    folders.append(_join(folder, name))
+                else:
+                    present[name] = _judge(_join(folder, name), status)
         finally:
             os.close(descriptor)
-        there = {name: status for name, status in found.items() if status is not None}
-        folders = {name for name, status in there.items() if _is_folder(status)}
-        present = set(there) - folders
-        for name in present:
-            if not self._is_marker(name):
-                _sort(_join(folder, name), there[name], self._has_marker(name, present), candidates, obstacles)
-        return [_join(folder, name) for name in folders]
+        for name, found in present.items():
+            if self._is_marker(name):
+                continue
+            if isinstance(found, Obstacle):
+                obstacles.append(found)
+            else:
+                has_marker = self.get_marker_name(name) in present
+                candidates.append(dataclasses.replace(found, has_marker=True) if has_marker else found)
+        return folders
 
     def get_marker_name(self, name: bytes) -> bytes | None:
         """Return the name of the ready marker of a file called ``name``; None where none is configured."""
@@ -108,9 +121,6 @@ class Staging:
         text = os.fsdecode(name)
         return os.fsencode(self._marker.replace("{name}", text).replace("{stem}", text.removesuffix(".csv")))
 
-    def _has_marker(self, name: bytes, present: set[bytes]) -> bool:
-        return self.get_marker_name(name) in present
-
     def _is_marker(self, name: bytes) -> bool:
         if self._marker is None:
             return False
@@ -118,7 +128,7 @@ class Staging:
         return re.fullmatch(pattern, os.fsdecode(name), re.DOTALL) is not None
 
     def _is_ignored(self, name: bytes) -> bool:
-        return any(fnmatch.fnmatchcase(os.fsdecode(name), pattern) for pattern in self._ignore)
+        return self._ignored is not None and self._ignored.match(os.fsdecode(name)) is not None
 
 
 def open_folder(root: Path, relative_folder: bytes) -> int:
@@ -165,29 +175,20 @@ def _join(folder: bytes, name: bytes) -> bytes:
     return folder + b"/" + name if folder else name
 
 
-def _sort(
-    path: bytes,
-    found: os.stat_result | str,
-    has_marker: bool,  # noqa: FBT001 - private, called once
-    candidates: list[Candidate],
-    obstacles: list[Obstacle],
-) -> None:
+def _judge(path: bytes, found: os.stat_result | str) -> Candidate | Obstacle:
+    """Return what lies at ``path``, as if it had no ready marker."""
     if isinstance(found, str):
-        obstacles.append(Obstacle(relative_path=path, reason=found))
-        return
+        return Obstacle(relative_path=path, reason=found)
     reason = next(_list_objections(found), None)
     if reason is not None:
-        obstacles.append(Obstacle(relative_path=path, reason=reason))
-        return
-    candidates.append(
-        Candidate(
-            relative_path=path,
-            device=found.st_dev,
-            inode=found.st_ino,
-            size=found.st_size,
-            mtime_ns=found.st_mtime_ns,
-            has_marker=has_marker,
-        )
+        return Obstacle(relative_path=path, reason=reason)
+    return Candidate(
+        relative_path=path,
+        device=found.st_dev,
+        inode=found.st_ino,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        has_marker=False,
     )
 
 

@@ -34,7 +34,8 @@ class Outcomes:
 
         A delivered source stays as it is, or is forgotten and counts on: these numbers only ever rise.
         """
-        columns = (SOURCE.c.feed, SOURCE.c.state)
+        # Not by the bare column: for its order the database would go through an index of all sources.
+        columns = (sa.func.coalesce(SOURCE.c.feed, ""), SOURCE.c.state)
         sums = (sa.func.sum(SOURCE.c.refused_rows), sa.func.sum(SOURCE.c.duplicate_rows))
         known = sa.select(*columns, *sums).where(ROWS_LEFT_OUT).group_by(*columns)
         forgotten = sa.select(*(FORGOTTEN.c[name] for name in ("feed", "state", "refused_rows", "duplicate_rows")))
@@ -53,12 +54,13 @@ class Outcomes:
         """Return what was claimed after the first of ``profiles``, dropped under the path of any, and is delivered."""
         if not profiles:
             return []
-        return self._select(
+        found = self._select(
             SOURCE.c.number > min(source.number for source in profiles),
-            SOURCE.c.state.in_(_DONE),
             SOURCE.c.type == FeedType.PROFILE.value,
             SOURCE.c.relative_path.in_({source.relative_path for source in profiles}),
         )
+        # As above.
+        return [source for source in found if source.state in SOURCE_DONE]
 
     def find_last_delivery(self) -> tuple[Source, datetime.datetime] | None:
         """Return what was delivered last, and when; None where nothing was."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger import moves
 from sftp_orchestrator.ledger.records import Run
-from sftp_orchestrator.ledger.tables import RUN, TICK
+from sftp_orchestrator.ledger.tables import RUN, TICK, UNFINISHED
 from sftp_orchestrator.ledger.transactions import Transactions
 
 
@@ -50,9 +50,11 @@ class Runs:
 
     def list_unfinished(self, *, since: datetime.datetime) -> list[Run]:
         """Return the runs that began ``since`` then and have no end yet, the newest first."""
-        query = sa.select(RUN).where(RUN.c.finished_at.is_(None), RUN.c.started_at >= since)
+        query = sa.select(RUN).where(UNFINISHED, RUN.c.started_at >= since)
         with self._database.read() as connection:
-            return [Run(**row) for row in connection.execute(query.order_by(RUN.c.number.desc())).mappings()]
+            # Put in order here: for the order of numbers the database would read every run.
+            found = [Run(**row) for row in connection.execute(query).mappings()]
+        return sorted(found, key=lambda run: run.number, reverse=True)
 
     def take_tick(self, schedule: str, due_at: datetime.datetime) -> bool:
         """Take a cron tick; False where it was taken before. The key of its row decides, not a look beforehand."""

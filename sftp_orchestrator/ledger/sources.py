@@ -26,6 +26,8 @@ _HAS_LEFT = (
 _IS_ON_ITS_WAY = sa.or_(*(SOURCE.c.state == state.value for state in sorted(SOURCE_ON_ITS_WAY)))
 """Spelled out: a list cannot be given with a statement that runs once for each of many rows."""
 
+_IDS_AT_ONCE = 500
+"""Named in one question; databases take some thousands."""
 _NOT_AWAITED: dict[str, Any] = {"retry_at": None, "wanted_at": None}
 """Columns of a source that nothing is tried with by itself."""
 
@@ -95,6 +97,15 @@ class Sources:
     def list_of(self, source_ids: Collection[str]) -> list[Source]:
         """Return the sources of these ids that the ledger knows, in the order of arrival."""
         return self._select(SOURCE.c.id.in_(source_ids))
+
+    def list_discarded_of(self, source_ids: Collection[str]) -> list[Source]:
+        """Return those of these ids that are discarded, in no order; however many there are in all."""
+        # A state is looked at, not looked up: there may be more discarded ones than ids.
+        is_discarded = sa.func.coalesce(SOURCE.c.state, "") == SourceState.DISCARDED.value
+        ids, found = list(source_ids), []
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            found += self._select(SOURCE.c.id.in_(ids[start : start + _IDS_AT_ONCE]), is_discarded)
+        return found
 
     def list_in(self, states: Collection[SourceState]) -> list[Source]:
         """Return the sources in any of ``states``, in the order of arrival."""

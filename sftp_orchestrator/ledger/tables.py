@@ -64,6 +64,9 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 ROWS_LEFT_OUT = sa.text("(refused_rows > 0 OR duplicate_rows > 0)")
 """Of a source not all rows are sent. A query finds the index on it by these very words."""
 
+UNFINISHED = sa.text("(finished_at IS NULL)")
+"""Of a run that is under way, or was cut short. As above."""
+
 CLAIM = sa.Table(
     "claim",
     METADATA,
@@ -89,7 +92,7 @@ SOURCE = sa.Table(
     sa.Column("type", sa.String(10), nullable=False),
     sa.Column("destination", sa.String(40), nullable=False),
     sa.Column("relative_path", sa.LargeBinary, nullable=False),
-    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("state", sa.String(12), nullable=False),
     sa.Column("claimed_at", UtcDateTime, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
@@ -110,8 +113,17 @@ SOURCE = sa.Table(
     sa.Column("wanted_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     _one_of("state", SourceState),
-    # Few sources have such rows: to find them must not mean to read all of them.
-    sa.Index("ix_source_rows_left_out", "changed_at", sqlite_where=ROWS_LEFT_OUT, postgresql_where=ROWS_LEFT_OUT),
+    # Nearly all sources are archived: who asks for the last of them must not sort them all.
+    sa.Index("ix_source_state_changed_at", "state", "changed_at"),
+    sa.Index("ix_source_relative_path", "relative_path"),
+    sa.Index("ix_source_feed_destination_claimed_at", "feed", "destination", "claimed_at"),
+    # Few sources have such rows: to find them must not mean to read all of them, nor to sum them to read any.
+    sa.Index(
+        "ix_source_rows_left_out",
+        *("changed_at", "feed", "state", "refused_rows", "duplicate_rows"),
+        sqlite_where=ROWS_LEFT_OUT,
+        postgresql_where=ROWS_LEFT_OUT,
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -181,6 +193,7 @@ RUN = sa.Table(
     sa.Column("verdict", sa.String(20)),
     sa.Column("delivered", sa.Integer),
     sa.Column("not_delivered", sa.Integer),
+    sa.Index("ix_run_unfinished", "started_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
     sqlite_autoincrement=True,
 )
 

@@ -84,7 +84,7 @@ async def test_a_receiver_that_takes_fewer_makes_the_pool_smaller(tmp_path: Path
 
 
 async def test_openssh_with_max_startups(tmp_path: Path) -> None:
-    """Logins come one after the other, so that even a server that allows one at a time is no trouble."""
+    """A server that allows one login at a time is no trouble: they come one after the other once it refused one."""
     with run_openssh(tmp_path / "openssh", lines=["MaxStartups 1:100:1"]) as server, capture_logs() as logs:
         async with ConnectionPool(server.get_destination(), "production", 4) as pool:
             await put_many(pool, 12)
@@ -121,6 +121,69 @@ async def test_a_refused_login_is_tried_once_for_all(tmp_path: Path) -> None:
             outcomes = await asyncio.gather(*(use(pool) for _ in range(6)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [errors.LoginRefused] * 6
     assert attempts == 1
+
+
+async def test_the_first_login_is_alone_and_the_others_side_by_side(tmp_path: Path) -> None:
+    """Whether we are let in is asked once; then nobody waits a dozen round trips for the login of another."""
+    under_way: list[int] = [0]
+
+    with run_paramiko(tmp_path / "receiver") as server:
+        everybody = asyncio.Barrier(3)
+
+        async def count_and_connect(destination: Destination, name: str) -> SftpRemote:
+            under_way.append(under_way[-1] + 1)
+            if len(under_way) > 2:
+                await everybody.wait()
+            remote = await connect(destination, name)
+            under_way.append(under_way[-1] - 1)
+            return remote
+
+        async with ConnectionPool(server.get_destination(), "production", 4, connector=count_and_connect) as pool:
+            everyone = asyncio.Barrier(4)
+            await asyncio.gather(*(hold(pool, everyone) for _ in range(4)))
+    assert under_way == [0, 1, 0, 1, 2, 3, 2, 1, 0]
+
+
+async def hold(pool: ConnectionPool, everyone: asyncio.Barrier) -> None:
+    """Borrow a connection until ``everyone`` has one."""
+    async with pool.lend():
+        await everyone.wait()
+
+
+async def test_a_connection_is_opened_before_it_is_needed(tmp_path: Path) -> None:
+    """Whoever comes next finds it."""
+    with run_paramiko(tmp_path / "receiver") as server:
+        async with ConnectionPool(server.get_destination(), "production", 4) as pool:
+            await pool.warm_up()
+            assert len(server.record.logins) == 1
+            await use(pool)
+        assert len(server.record.logins) == 1
+
+
+@pytest.mark.parametrize("waiting", [0, 1])
+async def test_a_refusal_before_anybody_asked_is_told_once(tmp_path: Path, waiting: int) -> None:
+    """Whoever waits, or else asks next, gets it; and nobody logs in a second time for it."""
+    attempts = 0
+    with run_paramiko(tmp_path / "receiver") as server:
+        stranger = make_key(tmp_path / "stranger")
+
+        async def count_and_connect(destination: Destination, name: str) -> SftpRemote:
+            nonlocal attempts
+            attempts += 1
+            return await connect(destination, name)
+
+        destination = server.get_destination(private_key={"file": stranger})
+        async with ConnectionPool(destination, "production", 4, connector=count_and_connect) as pool:
+            await asyncio.gather(pool.warm_up(), *(refused(pool) for _ in range(waiting)))
+            assert attempts == 1
+            await refused(pool)
+            assert attempts == 1 + waiting
+
+
+async def refused(pool: ConnectionPool) -> None:
+    """Borrow a connection in vain."""
+    with pytest.raises(errors.LoginRefused):
+        await use(pool)
 
 
 async def use(pool: ConnectionPool) -> None:

@@ -1,9 +1,12 @@
-"""The two things that are read behind asyncssh's interface are still where they were."""
+"""The things that are read and set behind asyncssh's interface are still where they were."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from sftp_orchestrator.deliver import internals
-from tests.support.openssh import OpenSSH
+from tests.support.openssh import OpenSSH, run_openssh
 from tests.support.remotes import connected
 
 
@@ -22,3 +25,12 @@ async def test_a_session_ends(openssh: OpenSSH) -> None:
         await remote.client.wait_closed()
         assert internals.has_ended(remote.client)
         assert not remote.is_usable
+
+
+async def test_a_login_begins_with_the_key(tmp_path: Path) -> None:
+    """The server is asked for our key at once, and never for the list of its methods."""
+    with run_openssh(tmp_path / "openssh", lines=["LogLevel DEBUG3"]) as server:
+        async with connected(server.get_destination()):
+            pass
+        asked = re.findall(r"userauth-request for user .* method ([a-z]+)", (server.folder / "sshd.log").read_text())
+    assert set(asked) == {"publickey"}

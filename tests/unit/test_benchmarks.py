@@ -51,6 +51,10 @@ def test_spread_is_the_median_with_the_range() -> None:
         (Budget(kind=Kind.SPEED, limit=51), 50.0, False),
         (Budget(kind=Kind.TIMES_FASTER, limit=3, peer="peer"), 3.0, True),
         (Budget(kind=Kind.TIMES_FASTER, limit=3.5, peer="peer"), 3.0, False),
+        (Budget(kind=Kind.SECONDS, limit=2), 2.0, True),
+        (Budget(kind=Kind.SECONDS, limit=1.9), 2.0, False),
+        (Budget(kind=Kind.CPU_SECONDS, limit=4), 4.0, True),
+        (Budget(kind=Kind.CPU_SECONDS, limit=3), 4.0, False),
         (Budget(kind=Kind.PEAK, limit=300), 100.0, True),
         (Budget(kind=Kind.PEAK, limit=299), 100.0, False),
     ],
@@ -74,8 +78,8 @@ def test_table_has_a_row_for_each_contender() -> None:
     """A row tells speed with its range, speed of a CPU, the highest peak and the load; ours stands first."""
     result = make_result([make_measurement(1), make_measurement(2, peak=200)], [make_measurement(4)] * 2)
     assert reporting.list_rows(result) == [
-        ("read", OURS, "100", "75 (50-100)", "38", "200", "0.5"),
-        ("read", "peer", "100", "25", "12", "100", "0.5"),
+        ("read", OURS, "1.50 (1.00-2.00)", "100", "75 (50-100)", "38", "200", "0.5"),
+        ("read", "peer", "4.00", "100", "25", "12", "100", "0.5"),
     ]
     assert reporting.make_results_table([result]).row_count == 2
 

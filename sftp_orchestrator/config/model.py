@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from sftp_orchestrator.config import bandwidth, cron, examples
 from sftp_orchestrator.config.bandwidth import Bandwidth
+from sftp_orchestrator.config.connections import AUTO, Connections
 from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
 from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
@@ -158,8 +159,8 @@ class Destination(Section):
     """the folder to upload into; CleverTap: the login folder"""
     client_email: str = Field(pattern=_EMAIL, examples=[examples.DESTINATION["client_email"]])
     """CleverTap sends its notices about the import there; one address"""
-    connections: int = Field(default=4, ge=1, le=32)
-    """data files going up at the same time"""
+    connections: Connections = Field(default=AUTO, examples=[4])
+    """data files going up at the same time; auto, the default: 4, and up to 8 where the line gives more for it"""
     bandwidth: Bandwidth | None = None
     """null, or the most that all connections send together: 10 MB/s, or {"08:00": 5 MB/s, "19:00": off}"""
     verify: Verify = Verify.REQUIRED

@@ -68,6 +68,11 @@ class ConnectionPool:
         self._idle: list[_Grant] = []
         self._queue: deque[asyncio.Future[_Grant]] = deque()
 
+    @property
+    def limit(self) -> int:
+        """How many connections the receiver lets us have, as far as is known: ``size``, unless it refused one."""
+        return self._limit
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from sftp_orchestrator.deliver.faults import SOURCE_FAILURES, may_be_of_one_file
+from sftp_orchestrator.deliver.slots import Slots
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import Part, Source
 
@@ -44,11 +45,16 @@ class Steps:
 
 
 class Lane:
-    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, the ledger."""
+    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, the ledger.
 
-    def __init__(self, steps: Steps, *, width: int) -> None:
+    As many uploads go on as ``slots`` have room for, ``width`` at most.
+    """
+
+    def __init__(self, steps: Steps, *, width: int, slots: Slots | None = None) -> None:
         self._steps = steps
         self._width = width
+        self._slots = slots or Slots(width)
+        self._has_all = False
         self._dropped: dict[str, Failure] = {}
         self._is_ending = False
         self._under_way: Counter[str] = Counter()
@@ -76,23 +82,40 @@ class Lane:
                 await self._to_publish.put(job)
                 await self._to_upload.put(job)
             await self._to_publish.put(source)
+        self._has_all = True
         await self._to_publish.put(None)
         for _ in range(self._width):
             await self._to_upload.put(None)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether one more upload would begin if there were room for it."""
+        return not (self._has_all or self._to_upload.empty())
+
     async def _upload_all(self) -> None:
-        while (job := await self._to_upload.get()) is not None and not self._is_ending:
-            part: Part | None = None
-            try:
-                if job.source.id not in self._dropped:
-                    async with self._working_on(job.source):
-                        part = await self._steps.upload(job.source, job.part)
-            except Failure as error:
-                if not may_be_of_one_file(error):
-                    raise
-                self._end_at(job, error)
-            else:
-                job.uploaded.set_result(part)
+        is_going_on = True
+        while is_going_on:
+            # The room comes first: a job is taken by whoever can begin with it.
+            async with self._slots:
+                is_going_on = await self._upload_next()
+
+    async def _upload_next(self) -> bool:
+        """Upload what is next in the order; return False where nothing is."""
+        job = await self._to_upload.get()
+        if job is None or self._is_ending:
+            return False
+        part: Part | None = None
+        try:
+            if job.source.id not in self._dropped:
+                async with self._working_on(job.source):
+                    part = await self._steps.upload(job.source, job.part)
+        except Failure as error:
+            if not may_be_of_one_file(error):
+                raise
+            self._end_at(job, error)
+        else:
+            job.uploaded.set_result(part)
+        return True
 
     def _end_at(self, job: _Job, error: Failure) -> None:
         """Begin no further upload; what precedes ``job`` in the order is delivered before its turn raises ``error``."""

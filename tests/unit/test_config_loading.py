@@ -187,8 +187,26 @@ def test_findings_are_carried(write: Write) -> None:
         ("host: sftp.example.com", "host: no", "host: must be text (got no); put it in quotes"),
         ("host: sftp.example.com", "host: ''", 'host: must not be empty (got "")'),
         ("host: sftp.example.com", "host: [a]", "host: must be text (got a list); put it in quotes"),
-        ("host: sftp.example.com", "connections: 2.5", "connections: must be a whole number (got 2.5)"),
-        ("host: sftp.example.com", "connections: 010", "connections: must be a whole number (got 010)"),
+        (
+            "host: sftp.example.com",
+            "connections: 2.5",
+            "must be auto, or a whole number of 1 to 32 (got 2.5)",
+        ),
+        (
+            "host: sftp.example.com",
+            "connections: 010",
+            "must be auto, or a whole number of 1 to 32 (got 010)",
+        ),
+        (
+            "host: sftp.example.com",
+            "connections: 33",
+            "must be auto, or a whole number of 1 to 32 (got 33)",
+        ),
+        (
+            "host: sftp.example.com",
+            "connections: yes",
+            "must be auto, or a whole number of 1 to 32 (got yes)",
+        ),
         (
             "host: sftp.example.com",
             "bandwidth: 10",

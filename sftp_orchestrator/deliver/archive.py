@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,6 +20,9 @@ from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
 
 _LOG = structlog.get_logger()
+
+AT_ONCE = 64
+"""Put away together: the ledger is told of all of them at once."""
 
 
 class Archive:
@@ -40,14 +45,23 @@ class Archive:
         self._putting_away = threading.Lock()
         """a run puts away what it delivered while another destination's puts away all"""
 
-    def put_away(self, source: Source) -> None:
-        """Archive a delivered source as the policy has it, and remove the rest of what lies in the workspace of it.
+    def put_away(self, sources: Sequence[Source]) -> None:
+        """Archive delivered sources as the policy has it, and remove the rest of what lies in the workspace of them.
 
         What this machine stands in the way of is left for ``put_away_all``: the delivery itself is done.
         """
         with self._putting_away:
-            if self._ledger.sources.get(source.id).state is SourceState.DELIVERED:
-                self._put_away_delivered(source)
+            found = self._ledger.sources.list_of([source.id for source in sources])
+            put_away = [
+                source.id
+                for source in found
+                if source.state is SourceState.DELIVERED and self._put_away_delivered(source)
+            ]
+            for outcome in self._ledger.write_together(
+                [functools.partial(self._ledger.sources.finish_archive, source_id) for source_id in put_away]
+            ):
+                if outcome is not None:
+                    raise outcome
 
     def put_away_all(self) -> None:
         """Put away every original that is at its end and was not put away yet; part of every start, and after runs.
@@ -55,8 +69,9 @@ class Archive:
         Raises:
             LocalFault: the workspace cannot be looked into.
         """
-        for source in self._ledger.sources.list_in({SourceState.DELIVERED}):
-            self.put_away(source)
+        delivered = self._ledger.sources.list_in({SourceState.DELIVERED})
+        for start in range(0, len(delivered), AT_ONCE):
+            self.put_away(delivered[start : start + AT_ONCE])
         ours = (self._workspace.work, self._workspace.quarantine)
         with files.as_local_fault(
             "look into", f"workspace {self._workspace.root}", hint="it must be ours, and readable"
@@ -67,7 +82,8 @@ class Archive:
                 with self._putting_away:
                     self._put_away_discarded(source)
 
-    def _put_away_delivered(self, source: Source) -> None:
+    def _put_away_delivered(self, source: Source) -> bool:
+        """Return whether nothing of it lies in the workspace any more."""
         original = self._workspace.get_source(source.id)
         try:
             with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
@@ -81,8 +97,8 @@ class Archive:
                 remove_tree(self._workspace.get_folder(source.id))
         except LocalFault as error:
             _LOG.error("archive_failed", source=source.id, error=str(error))
-        else:
-            self._ledger.sources.finish_archive(source.id)
+            return False
+        return True
 
     def _keep_pieces(self, source: Source, folder: Path) -> None:
         """Archive the encrypted pieces of a source, each under the name that it has at the receiver."""

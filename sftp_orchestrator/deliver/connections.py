@@ -40,6 +40,8 @@ class _Grant:
 class ConnectionPool:
     """At most ``size`` connections to ``destination``, which the configuration calls ``name``; a context manager.
 
+    With ``get_wanted`` none is opened beyond what it gives at that time.
+
     They are lent in the order of asking. Logins happen one after the other, never at once: servers count those under
     way (``MaxStartups``). A receiver that takes no further connection while one works makes the pool smaller; the run
     goes on.
@@ -52,6 +54,7 @@ class ConnectionPool:
         size: int,
         *,
         connector: Connector = connect,
+        get_wanted: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._destination = destination
@@ -60,6 +63,7 @@ class ConnectionPool:
         self._limit = size
         self._regrow_at = 0.0
         self._connect = connector
+        self._get_wanted = get_wanted or (lambda: size)
         self._clock = clock
         self._connecting = False
         self.was_reached = False
@@ -134,7 +138,7 @@ class ConnectionPool:
             return self._idle.pop()
         if self._limit < self._size and self._clock() >= self._regrow_at:
             self._limit += 1
-        if self._connecting or len(self._open) >= self._limit:
+        if self._connecting or len(self._open) >= min(self._limit, self._get_wanted()):
             return None
         self._connecting = True
         return _Grant()

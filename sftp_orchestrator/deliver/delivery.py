@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Sequence
+import functools
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -41,9 +44,12 @@ from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.together import Together
 
 _LOG = structlog.get_logger()
 
+LISTED_AT_ONCE = 64
+"""Sources whose parts are asked of the ledger at a time."""
 MOST_SENDINGS = 5
 """Generations of names that a source gets by itself; whoever loses more of them is looked at by a person."""
 STUBBORN_RUNS = 3
@@ -87,14 +93,19 @@ class Delivery:
         self._pool = pool
         self._retrying = retrying
         self._tuner = tuner
-        self._publisher = Publisher(destination, pool, stations.ledger, retrying, stations.hurry)
         self._steps = Steps(
             list_parts=self._list_parts,
+            is_small=self._preparation.is_small,
             upload=self._upload,
             publish=self._publish,
+            publish_several=self._publish_several,
             finish=self._finish,
             set_aside=self._set_aside,
         )
+        self._small = Together(self._preparation.prepare_small)
+        self._writes: Together[Callable[[], Any], Any] = Together(self._ledger.write_together)
+        self._finishes = Together(self._finish_all)
+        self._publisher = Publisher(destination, pool, stations.ledger, retrying, stations.hurry, self._writes.call)
         self._given_up = 0
 
     async def deliver(self, sources: Sequence[Source]) -> None:
@@ -133,19 +144,30 @@ class Delivery:
         return True
 
     async def _prepare_all(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
-        for source in sources:
-            outcome = await self._prepare(source)
-            # A stop cancels what is waited for just before it cancels us.
-            if not prepared[source.id].cancelled():
-                prepared[source.id].set_result(outcome)
+        for batch in self._preparation.make_batches(sources):
+            for source, outcome in zip(batch, await self._prepare(batch), strict=True):
+                # A stop cancels what is waited for just before it cancels us.
+                if not prepared[source.id].cancelled():
+                    prepared[source.id].set_result(outcome)
 
-    async def _prepare(self, source: Source) -> Source | None:
-        """Return the source once its parts are planned, None where it cannot go on in this run."""
-        if source.state not in {SourceState.CLAIMED, SourceState.INSPECTED}:
-            return source
+    async def _prepare(self, batch: Sequence[Source]) -> list[Source | None]:
+        """Return each source once its parts are planned, None where it cannot go on in this run."""
+        asked = [source for source in batch if source.state in {SourceState.CLAIMED, SourceState.INSPECTED}]
+        outcomes: dict[str, Source | Exception] = {}
+        if asked:
+            try:
+                found: Sequence[Source | Exception] = await self._preparation.prepare_sources(asked)
+            except Failure as error:
+                found = [error] * len(asked)
+            outcomes = {source.id: outcome for source, outcome in zip(asked, found, strict=True)}
+        return [await self._take_outcome(source, outcomes.get(source.id, source)) for source in batch]
+
+    async def _take_outcome(self, source: Source, outcome: Source | Exception) -> Source | None:
+        if isinstance(outcome, Source):
+            return outcome
         try:
             with blamed_on(source):
-                return await self._preparation.prepare_source(source)
+                raise outcome
         except SOURCE_FAILURES as error:
             await self._set_aside(source, error)
             return None
@@ -179,15 +201,21 @@ class Delivery:
         return order.find_replacements(quarantined, self._ledger.outcomes.list_delivered_later(quarantined))
 
     async def _run_lane(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
-        async def in_order() -> AsyncIterator[Source]:
+        async def in_order() -> AsyncIterator[list[Source]]:
+            ready: list[Source] = []
             for source in sources:
-                ready = await prepared[source.id]
-                if ready is not None:
+                if ready and (len(ready) == LISTED_AT_ONCE or not prepared[source.id].done()):
                     yield ready
+                    ready = []
+                outcome = await prepared[source.id]
+                if outcome is not None:
+                    ready.append(outcome)
+            if ready:
+                yield ready
 
         if sources:
             lane = Lane(self._steps, width=self._tuner.most, slots=self._tuner.slots)
-            async with self._tuner.tuning(lambda: lane.has_waiting, lambda: self._pool.limit):
+            async with self._tuner.tuning(lambda: self._pool.limit):
                 await lane.run(in_order())
 
     # After the lanes.
@@ -212,17 +240,14 @@ class Delivery:
 
     # The lanes' steps.
 
-    async def _list_parts(self, source: Source) -> list[Part]:
-        return await asyncio.to_thread(self._ledger.parts.list_of, source.id)
+    async def _list_parts(self, sources: Sequence[Source]) -> dict[str, list[Part]]:
+        return await asyncio.to_thread(self._ledger.parts.list_of_all, [source.id for source in sources])
 
     async def _upload(self, source: Source, part: Part) -> Part:
         if part.state in _HAS_DATA:
             return part
-        label = _label(source, part)
         try:
-            with blamed_on(source):
-                part = await self._preparation.prepare_part(source, part)
-                content = await asyncio.to_thread(self._get_content, source, part)
+            part, content = await self._make_ready(source, part)
             require_fit(part, self._destination)
             await self._retrying.call(lambda: self._send(source, part, content), f"upload {part.data_name}")
         except LengthDiffers as error:
@@ -231,10 +256,17 @@ class Delivery:
             await self._require_patience(source, error)
             raise
         finally:
-            self._board.end(label)
-        await threads.see_through(self._ledger.parts.finish_upload, part)
+            self._board.end(_label(source, part))
+        part = await self._writes.call(functools.partial(self._ledger.parts.finish_upload, part))
         _LOG.debug("part_uploaded", source=source.id, part=part.number, name=part.data_name, size=part.size)
-        return await asyncio.to_thread(self._ledger.parts.get, source.id, part.number)
+        return part
+
+    async def _make_ready(self, source: Source, part: Part) -> tuple[Part, Content]:
+        with blamed_on(source):
+            if self._preparation.is_small(source, part):
+                return await self._small.call((source, part))
+            part = await self._preparation.prepare_part(source, part)
+            return part, await asyncio.to_thread(self._get_content, source, part)
 
     def _get_content(self, source: Source, part: Part) -> Content:
         """Return the bytes to send; blocking."""
@@ -318,21 +350,47 @@ class Delivery:
             raise Transient("publish", subject, f"{unknown}, again", hint="it is sent under new names in a later run")
         return await threads.see_through(self._preparation.resend, source, part, by=DAEMON)
 
+    async def _publish_several(self, parts: Sequence[tuple[Source, Part]]) -> Sequence[Failure | None]:
+        """Publish the first of several parts together; see ``Publisher.publish_several``."""
+        sources = {source.id: source for source, _ in parts}
+        uploaded = list(itertools.takewhile(lambda part: part.state is PartState.UPLOADED, (part for _, part in parts)))
+
+        def require(part: Part) -> None:
+            source = sources[part.source_id]
+            with blamed_on(source):
+                self._preparation.require_unchanged(source)
+
+        outcomes = await self._publisher.publish_several(uploaded, require)
+        for part, outcome in zip(uploaded, outcomes, strict=False):
+            if outcome is None:
+                _LOG.debug("part_delivered", source=part.source_id, part=part.number, manifest=part.manifest_name)
+        return outcomes
+
     async def _finish(self, source: Source) -> None:
-        await threads.see_through(self._ledger.sources.finish_delivery, source.id)
-        delivered = await asyncio.to_thread(self._ledger.sources.get, source.id)
-        _LOG.info(
-            "source_delivered",
-            source=source.id,
-            feed=source.feed,
-            file=source.name,
-            records=delivered.records,
-            refused_rows=delivered.refused_rows,
-            duplicate_rows=delivered.duplicate_rows,
-            size=delivered.size,
-            seconds=round((delivered.changed_at - delivered.claimed_at).total_seconds(), 3),
-        )
-        await threads.see_through(self._archive.put_away, delivered)
+        await self._finishes.call(source)
+
+    def _finish_all(self, sources: Sequence[Source]) -> list[Exception | None]:
+        """Note that sources are delivered, and put their originals away; blocking."""
+        outcomes = self._ledger.write_together([functools.partial(self._finish_one, source.id) for source in sources])
+        delivered = [outcome for outcome in outcomes if isinstance(outcome, Source)]
+        for source in delivered:
+            _LOG.info(
+                "source_delivered",
+                source=source.id,
+                feed=source.feed,
+                file=source.name,
+                records=source.records,
+                refused_rows=source.refused_rows,
+                duplicate_rows=source.duplicate_rows,
+                size=source.size,
+                seconds=round((source.changed_at - source.claimed_at).total_seconds(), 3),
+            )
+        self._archive.put_away(delivered)
+        return [None if isinstance(outcome, Source) else outcome for outcome in outcomes]
+
+    def _finish_one(self, source_id: str) -> Source:
+        self._ledger.sources.finish_delivery(source_id)
+        return self._ledger.sources.get(source_id)
 
 
 def _warn_of_profiles(event: Source, gate: order.Gate, replacements: order.Replacements) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,7 +18,20 @@ from sftp_orchestrator.ledger.records import Part, Source
 
 _LOG = structlog.get_logger()
 
+SMALL_AT_ONCE = 24
+"""Small parts on their way besides the others: each waits for the ledger and for the line most of the time."""
+PUBLISHED_AT_ONCE = 16
+"""Manifests whose intents are noted together."""
 SetAside = Callable[[Source, Failure], Awaitable[None]]
+
+
+class _NotYet(enum.Enum):
+    """What a part is that was not published with others."""
+
+    NOT_YET = enum.auto()
+
+
+_NOT_YET = _NotYet.NOT_YET
 
 
 @dataclass(kw_only=True)
@@ -32,12 +46,16 @@ class _Job:
 class Steps:
     """What a lane does with a part and a source; each step is idempotent and notes its outcome in the ledger."""
 
-    list_parts: Callable[[Source], Awaitable[list[Part]]]
-    """the parts of a source, in order"""
+    list_parts: Callable[[Sequence[Source]], Awaitable[Mapping[str, Sequence[Part]]]]
+    """the parts of sources, in order, by the id of each"""
+    is_small: Callable[[Source, Part], bool]
+    """whether a part takes no more than a blink to be made ready and sent"""
     upload: Callable[[Source, Part], Awaitable[Part]]
     """make ready what is not, and put the data at the receiver; the part is ``uploaded`` or further then"""
     publish: Callable[[Source, Part], Awaitable[None]]
     """publish its manifest; the part is ``delivered`` then"""
+    publish_several: Callable[[Sequence[tuple[Source, Part]]], Awaitable[Sequence[Failure | None]]]
+    """publish the first of several, as many as can be together: each is ``delivered`` then, or may not be"""
     finish: Callable[[Source], Awaitable[None]]
     """note that every part of a source is delivered"""
     set_aside: SetAside
@@ -47,75 +65,66 @@ class Steps:
 class Lane:
     """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, the ledger.
 
-    As many uploads go on as ``slots`` have room for, ``width`` at most.
+    As many uploads go on as ``slots`` have room for, ``width`` at most, and small ones beside them.
     """
 
     def __init__(self, steps: Steps, *, width: int, slots: Slots | None = None) -> None:
         self._steps = steps
-        self._width = width
+        self._workers = width + SMALL_AT_ONCE
         self._slots = slots or Slots(width)
-        self._has_all = False
+        """for parts that are not small"""
         self._dropped: dict[str, Failure] = {}
+        self._aside: set[str] = set()
         self._is_ending = False
         self._under_way: Counter[str] = Counter()
         self._passed_over: list[str] = []
         # One job waits beside those under way; more would only prepare pieces long before their turn.
         self._to_upload: asyncio.Queue[_Job | None] = asyncio.Queue(maxsize=1)
         self._to_publish: asyncio.Queue[_Job | Source | None] = asyncio.Queue()
+        self._next: list[_Job | Source | None] = []
+        """taken from there too early"""
+        self._group: asyncio.TaskGroup | None = None
 
-    async def run(self, sources: AsyncIterable[Source]) -> None:
-        """Deliver ``sources`` in the order in which they come.
+    async def run(self, sources: AsyncIterable[Sequence[Source]]) -> None:
+        """Deliver ``sources`` in the order in which they come, some at a time.
 
         Raises:
             ExceptionGroup: of ``Failure``; what was begun stands in the ledger, to be gone on with.
         """
         async with asyncio.TaskGroup() as group:
+            self._group = group
             group.create_task(self._feed(sources))
             group.create_task(self._publish_all())
-            for _ in range(self._width):
+            for _ in range(self._workers):
                 group.create_task(self._upload_all())
 
-    async def _feed(self, sources: AsyncIterable[Source]) -> None:
-        async for source in sources:
-            for part in await self._steps.list_parts(source):
-                job = _Job(source=source, part=part)
-                await self._to_publish.put(job)
-                await self._to_upload.put(job)
-            await self._to_publish.put(source)
-        self._has_all = True
+    async def _feed(self, sources: AsyncIterable[Sequence[Source]]) -> None:
+        async for some in sources:
+            parts = await self._steps.list_parts(some)
+            for source in some:
+                for part in parts[source.id]:
+                    job = _Job(source=source, part=part)
+                    await self._to_publish.put(job)
+                    await self._to_upload.put(job)
+                await self._to_publish.put(source)
         await self._to_publish.put(None)
-        for _ in range(self._width):
+        for _ in range(self._workers):
             await self._to_upload.put(None)
 
-    @property
-    def has_waiting(self) -> bool:
-        """Whether one more upload would begin if there were room for it."""
-        return not (self._has_all or self._to_upload.empty())
-
     async def _upload_all(self) -> None:
-        is_going_on = True
-        while is_going_on:
-            # The room comes first: a job is taken by whoever can begin with it.
-            async with self._slots:
-                is_going_on = await self._upload_next()
-
-    async def _upload_next(self) -> bool:
-        """Upload what is next in the order; return False where nothing is."""
-        job = await self._to_upload.get()
-        if job is None or self._is_ending:
-            return False
-        part: Part | None = None
-        try:
-            if job.source.id not in self._dropped:
-                async with self._working_on(job.source):
-                    part = await self._steps.upload(job.source, job.part)
-        except Failure as error:
-            if not may_be_of_one_file(error):
-                raise
-            self._end_at(job, error)
-        else:
-            job.uploaded.set_result(part)
-        return True
+        while (job := await self._to_upload.get()) is not None and not self._is_ending:
+            part: Part | None = None
+            try:
+                if job.source.id not in self._dropped:
+                    turn = contextlib.nullcontext() if self._steps.is_small(job.source, job.part) else self._slots
+                    async with turn, self._working_on(job.source):
+                        part = await self._steps.upload(job.source, job.part)
+            except Failure as error:
+                if not may_be_of_one_file(error):
+                    raise
+                self._end_at(job, error)
+            else:
+                job.uploaded.set_result(part)
 
     def _end_at(self, job: _Job, error: Failure) -> None:
         """Begin no further upload; what precedes ``job`` in the order is delivered before its turn raises ``error``."""
@@ -124,21 +133,75 @@ class Lane:
         job.uploaded.exception()  # The lane may end before its turn: asyncio need not complain that nobody asked.
 
     async def _publish_all(self) -> None:
-        while (item := await self._to_publish.get()) is not None:
-            if isinstance(item, Source):
-                await self._finish(item)
+        while (first := await self._take()) is not None:
+            if isinstance(first, Source):
+                self._finish(first)
                 continue
-            part = await item.uploaded
-            if part is None or item.source.id in self._dropped:
-                continue
-            self._tell_of_order(item.source)
-            async with self._working_on(item.source):
-                await self._steps.publish(item.source, part)
+            await asyncio.wait([first.uploaded])
+            items = [first, *self._take_ready()]
+            published = await self._publish_several([item for item in items if isinstance(item, _Job)])
+            for item in items:
+                if isinstance(item, Source):
+                    self._finish(item)
+                else:
+                    await self._publish(item, published.get(id(item), _NOT_YET))
 
-    async def _finish(self, source: Source) -> None:
+    async def _take(self) -> _Job | Source | None:
+        if self._next:
+            return self._next.pop()
+        return await self._to_publish.get()
+
+    def _take_ready(self) -> Iterator[_Job | Source]:
+        """Yield what follows in the order, as far as its data is there."""
+        jobs = 1
+        while jobs < PUBLISHED_AT_ONCE and not self._to_publish.empty():
+            item = self._to_publish.get_nowait()
+            if item is None or (isinstance(item, _Job) and not item.uploaded.done()):
+                self._next.append(item)
+                return
+            jobs += isinstance(item, _Job)
+            yield item
+
+    async def _publish_several(self, jobs: Sequence[_Job]) -> dict[int, Failure | None]:
+        """Publish the first of ``jobs`` together, as many as can be; return what became of these."""
+        asked: list[tuple[_Job, Part]] = []
+        for job in jobs:
+            part = job.uploaded.result() if job.uploaded.exception() is None else None
+            if part is None or job.source.id in self._dropped:
+                break
+            asked.append((job, part))
+        if len(asked) < 2:
+            return {}
+        # Held as long as any of it is under way: a failure of one part must not set aside what another publishes.
+        for job, _ in asked:
+            self._under_way[job.source.id] += 1
+        try:
+            outcomes = await self._steps.publish_several([(job.source, part) for job, part in asked])
+        finally:
+            for job, _ in asked:
+                self._under_way[job.source.id] -= 1
+        return {id(job): outcome for (job, _), outcome in zip(asked, outcomes, strict=False)}
+
+    async def _publish(self, job: _Job, outcome: Failure | _NotYet | None) -> None:
+        """Publish a job's manifest, or take in what became of it."""
+        part = await job.uploaded
+        if part is None or (job.source.id in self._dropped and outcome is _NOT_YET):
+            return
+        self._tell_of_order(job.source)
+        async with self._working_on(job.source):
+            if outcome is _NOT_YET:
+                await self._steps.publish(job.source, part)
+            elif isinstance(outcome, Failure):
+                raise outcome
+
+    def _finish(self, source: Source) -> None:
+        """Have a source noted as delivered, while those behind it go on."""
         if source.id in self._dropped:
             self._passed_over.append(source.id)
-            return
+        elif self._group is not None:
+            self._group.create_task(self._finish_one(source))
+
+    async def _finish_one(self, source: Source) -> None:
         async with self._working_on(source):
             await self._steps.finish(source)
 
@@ -160,5 +223,6 @@ class Lane:
             self._dropped.setdefault(source.id, error)
         finally:
             self._under_way[source.id] -= 1
-        if source.id in self._dropped and not self._under_way[source.id]:
+        if source.id in self._dropped and not self._under_way[source.id] and source.id not in self._aside:
+            self._aside.add(source.id)
             await self._steps.set_aside(source, self._dropped[source.id])

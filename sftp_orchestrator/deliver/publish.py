@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import functools
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -58,13 +60,21 @@ class Publisher:
     """Publishes the manifests of one destination. The caller keeps the order: one at a time."""
 
     def __init__(
-        self, destination: Destination, pool: ConnectionPool, ledger: Ledger, retrying: Retrying, hurry: asyncio.Event
+        self,
+        destination: Destination,
+        pool: ConnectionPool,
+        ledger: Ledger,
+        retrying: Retrying,
+        hurry: asyncio.Event,
+        write: Callable[[Callable[[], None]], Awaitable[None]],
     ) -> None:
+        """``write`` calls what changes the ledger, in a transaction that others may share."""
         self._destination = destination
         self._pool = pool
         self._ledger = ledger
         self._retrying = retrying
         self._hurry = hurry
+        self._write = write
 
     async def publish(self, part: Part) -> Part:
         """Publish the manifest of a part in ``uploaded`` or ``publishing``; return the part as it then stands.
@@ -77,6 +87,22 @@ class Publisher:
             Failure: the receiver could not be reached or refused; the part stands where a restart finds it.
         """
         return await self._retrying.call(lambda: self._advance(part), f"publish {part.manifest_name}")
+
+    async def publish_several(self, parts: Sequence[Part], require: Callable[[Part], None]) -> list[Failure | None]:
+        """Publish manifests of ``uploaded`` parts, one after the other, with their intents noted in one go.
+
+        Returns for each of the first so many, perhaps none, that it is ``delivered``, or why ``require``, which is
+        called in a thread before anything of it leaves, did not let it go. What follows is left to ``publish``: the
+        receiver did not show its data, or something came between. Where only the intent was noted it is taken back.
+        Several intents leave no more doubt after a crash than one: the data of each was just seen at the receiver, and
+        lies there without a manifest until its turn. Cancelled as ``publish``.
+        """
+        async with self._pool.lend() as remote:
+            shown = await self._list_shown(remote, parts)
+            if not shown:
+                return []
+            commit = asyncio.create_task(self._commit_several(remote, shown, require))
+            return await finish_even_when_cancelled(commit, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
 
     async def settle(self, part: Part) -> Part:
         """Find out what became of a part in ``publishing``; may be repeated. Part of every start."""
@@ -104,6 +130,66 @@ class Publisher:
         await threads.see_through(self._ledger.parts.begin_publishing, part)
         await self._put(remote, part)
         await threads.see_through(self._ledger.parts.finish_publishing, part)
+
+    async def _list_shown(self, remote: Remote, parts: Sequence[Part]) -> Sequence[Part]:
+        """Return the first parts whose data the receiver shows in full."""
+        verify = self._destination.verify
+        if verify is Verify.NEVER:
+            return ()
+        try:
+            sizes = await asyncio.gather(*(get_shown_size(remote, part.data_name, verify=verify) for part in parts))
+        except Failure:
+            return ()  # ``publish`` asks again, and tells.
+        differing = (place for place, part in enumerate(parts) if sizes[place] != part.size)
+        return parts[: next(differing, len(parts))]
+
+    async def _commit_several(
+        self, remote: Remote, parts: Sequence[Part], require: Callable[[Part], None]
+    ) -> list[Failure | None]:
+        """Intents, then act and outcome of each; an intent that no act follows is taken back."""
+        refusals = await self._begin_several(parts, require)
+        for place, part in enumerate(parts):
+            if refusals[place] is not None:
+                continue
+            try:
+                await self._put(remote, part)
+            except Failure:
+                rest = range(place + 1, len(parts))
+                await self._take_back([parts[later] for later in rest if refusals[later] is None])
+                return refusals[:place]
+            await self._write(functools.partial(self._ledger.parts.finish_publishing, part))
+        return refusals
+
+    async def _begin_several(self, parts: Sequence[Part], require: Callable[[Part], None]) -> list[Failure | None]:
+        """Note the intents of parts in one transaction; return for each why it may not leave.
+
+        Where one part of a source may not, none behind it does.
+        """
+        refused: dict[str, Failure] = {}
+
+        def begin(part: Part) -> None:
+            if part.source_id in refused:
+                raise refused[part.source_id]
+            try:
+                allow(part)
+            except Failure as refusal:
+                refused[part.source_id] = refusal
+                raise
+
+        def allow(part: Part) -> None:
+            require_fit(part, self._destination)
+            require(part)
+            self._ledger.parts.begin_publishing(part)
+
+        begun = await threads.see_through(
+            self._ledger.write_together, [functools.partial(begin, part) for part in parts]
+        )
+        return [_require_known(outcome) for outcome in begun]
+
+    async def _take_back(self, parts: Sequence[Part]) -> None:
+        again = self._ledger.parts.publish_again
+        writes = [functools.partial(again, part, "its turn did not come") for part in parts]
+        await threads.see_through(self._ledger.write_together, writes)
 
     async def _put(self, remote: Remote, part: Part) -> None:
         try:
@@ -136,6 +222,13 @@ class Publisher:
 
     async def _get(self, part: Part) -> Part:
         return await asyncio.to_thread(self._ledger.parts.get, part.source_id, part.number)
+
+
+def _require_known(outcome: Exception | None) -> Failure | None:
+    """Return why a part may not leave; raise what is no failure of ours: a defect."""
+    if outcome is not None and not isinstance(outcome, Failure):
+        raise outcome
+    return outcome
 
 
 async def finish_even_when_cancelled(task: asyncio.Task[T], *, grace_seconds: float, hurry: asyncio.Event) -> T:

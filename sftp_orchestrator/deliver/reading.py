@@ -6,17 +6,51 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, Protocol, Self, TypeVar
 
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.errors import LocalFault, SourceFault, Transient
+from sftp_orchestrator.prepare.part_content import BytesContent
 
 T = TypeVar("T")
 
 
 class LengthDiffers(Transient):
     """There are fewer or more bytes to send than there should be."""
+
+
+class Blocks(Protocol):
+    """The bytes of a file to send, block by block."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to come, once the first block was read."""
+        ...
+
+    async def next_block(self) -> bytes:
+        """Return the next block, empty at the end."""
+        ...
+
+
+def open_blocks(content: Content, name: str, *, block_bytes: int) -> AbstractAsyncContextManager[Blocks]:
+    """Return what reads ``content``, the bytes of the file ``name``; used once."""
+    if isinstance(content, BytesContent):
+        return contextlib.nullcontext(_OneBlock(content.content))
+    return BlockReader(content, name, block_bytes=block_bytes)
+
+
+class _OneBlock:
+    """Bytes in memory: there is nothing to wait for, and so no thread."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = content
+        self.size = len(content)
+
+    async def next_block(self) -> bytes:
+        block, self._rest = self._rest, b""
+        return block
 
 
 class BlockReader:

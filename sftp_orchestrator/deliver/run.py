@@ -150,7 +150,9 @@ class Runner:
             connector = functools.partial(connect, throttle=Throttle.of(self.configuration, name))
             tuner = self.tuners[name]
             # One more than data files go up at a time: a manifest must not wait behind gigabytes.
-            async with ConnectionPool(destination, name, tuner.most + 1, connector=connector) as pool:
+            async with ConnectionPool(
+                destination, name, tuner.most + 1, connector=connector, get_wanted=lambda: tuner.slots.size + 1
+            ) as pool:
                 await Delivery(name, destination, stations, pool, retrying, tuner).deliver(sources)
             if pool.was_reached:
                 with contextlib.suppress(LocalFault):  # as in _pause

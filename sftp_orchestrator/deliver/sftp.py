@@ -15,7 +15,7 @@ from sftp_orchestrator.deliver import internals
 from sftp_orchestrator.deliver.classify import FOREIGN_ERRORS, classify
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
 from sftp_orchestrator.deliver.login import LET_GO_SECONDS, let_go, open_session
-from sftp_orchestrator.deliver.reading import BlockReader
+from sftp_orchestrator.deliver.reading import open_blocks
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.deliver.remote import Content, Progress
 from sftp_orchestrator.deliver.throttle import Throttle
@@ -113,9 +113,9 @@ class SftpRemote:
         write_bytes = self.write_bytes
         # A whole number of writes, so that no block ends in a small one.
         block_bytes = max(BLOCK_BYTES // write_bytes, 1) * write_bytes
-        reader = BlockReader(content, name, block_bytes=block_bytes)
+        blocks = open_blocks(content, name, block_bytes=block_bytes)
         silence_seconds = self.receiver.timeout_seconds
-        async with self.asking("upload", name, deadline=False), reader:
+        async with self.asking("upload", name, deadline=False), blocks as reader:
             file = await self._open(name)
             writing = Writing(
                 file,

@@ -21,6 +21,11 @@ class Slots:
         """For how many there is room."""
         return self._size
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether one more would enter if there were room."""
+        return any(not turn.done() for turn in self._queue)
+
     def resize(self, size: int) -> None:
         """Make room for ``size`` from now on; whoever is inside already is not disturbed."""
         self._size = size

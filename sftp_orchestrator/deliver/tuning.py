@@ -78,20 +78,17 @@ class Tuner:
             self._sending -= 1
 
     @contextlib.asynccontextmanager
-    async def tuning(self, has_waiting: Callable[[], bool], get_most: Callable[[], int]) -> AsyncIterator[None]:
-        """Measure and adjust while the body runs.
-
-        ``has_waiting`` tells whether more would go up if more could, ``get_most`` how many the receiver lets us have.
-        """
+    async def tuning(self, get_most: Callable[[], int]) -> AsyncIterator[None]:
+        """Measure and adjust while the body runs; ``get_most`` tells how many the receiver lets us have."""
         if self._growth is None:
             yield
             return
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(self._tune(self._growth.resume(), has_waiting, get_most))
+            task = group.create_task(self._tune(self._growth.resume(), get_most))
             yield
             task.cancel()
 
-    async def _tune(self, growth: Growth, has_waiting: Callable[[], bool], get_most: Callable[[], int]) -> None:
+    async def _tune(self, growth: Growth, get_most: Callable[[], int]) -> None:
         loop = asyncio.get_running_loop()
         self._adopt(growth, loop.time())
         while True:
@@ -100,7 +97,7 @@ class Tuner:
             if growth.width > most or (growth.before is not None and self._is_out_of_reach(now)):
                 found, rate = growth.give_up(now, most), None
             else:
-                rate = self._measure(growth.width, now, has_waiting=has_waiting())
+                rate = self._measure(growth.width, now)
                 if rate is None:
                     continue
                 found = growth.judge(rate, now, most)
@@ -120,7 +117,7 @@ class Tuner:
     def _is_out_of_reach(self, now: float) -> bool:
         return self._counts_from is None and now - self._changed_at > REACH_SECONDS
 
-    def _measure(self, width: int, now: float, *, has_waiting: bool) -> float | None:
+    def _measure(self, width: int, now: float) -> float | None:
         """Return the rate of a window that is through and had ``width`` at work; None while there is none."""
         if self._counts_from is None and self._sending >= width:
             self._counts_from = now + SETTLE_SECONDS
@@ -131,7 +128,7 @@ class Tuner:
             self._window = _Window(began=now, bytes_before=self._sent)
             return None
         window.looks += 1
-        window.full += has_waiting and self.slots.taken >= width
+        window.full += self.slots.has_waiting and self.slots.taken >= width
         window.sending += self._sending
         sent, seconds = self._sent - window.bytes_before, now - window.began
         if seconds < WINDOW_SECONDS or (sent < WINDOW_BYTES and seconds < LONGEST_WINDOW_SECONDS):

@@ -7,7 +7,7 @@ from collections import deque
 
 import asyncssh
 
-from sftp_orchestrator.deliver.reading import BlockReader
+from sftp_orchestrator.deliver.reading import Blocks
 from sftp_orchestrator.deliver.remote import Progress
 from sftp_orchestrator.deliver.throttle import Throttle
 
@@ -51,7 +51,7 @@ class Writing:
         self.acknowledged_bytes = 0
         """bytes that the receiver said it wrote"""
 
-    async def send(self, reader: BlockReader) -> None:
+    async def send(self, reader: Blocks) -> None:
         """Write everything; return when every byte is acknowledged. Whatever happens, no write is under way afterwards.
 
         Raises:

@@ -13,13 +13,14 @@ from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger import moves, properties
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 
 class Discards:
     """The one way to the state ``discarded``; nothing leads out of it."""
 
-    def __init__(self, engine: sa.Engine, clock: moves.Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions, clock: moves.Clock) -> None:
+        self._database = database
         self._clock = clock
 
     def discard(self, source_id: str, *, by: str, reason: str | None = None) -> str:
@@ -30,7 +31,7 @@ class Discards:
         Raises:
             ConfigurationError: it is in another state, what became of a part is not known, or there is none of this id.
         """
-        with failpoints.around("ledger.discard"), self._engine.begin() as connection:
+        with failpoints.around("ledger.discard"), self._database.write() as connection:
             _require_aside(connection, source_id)
             said = ": ".join(["given up by a person", *([reason] if reason else [])])
             return _give_up(connection, source_id, now=self._clock(), reason=said, by=by)
@@ -40,7 +41,7 @@ class Discards:
 
         Return whether it was; False, too, where somebody decided about it meanwhile. May be repeated.
         """
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             query = sa.select(SOURCE.c.state, SOURCE.c.changed_at).where(SOURCE.c.id == source_id).with_for_update()
             found = connection.execute(query).one()
             if found.state != SourceState.QUARANTINED.value or found.changed_at >= before:
@@ -51,7 +52,7 @@ class Discards:
     def count(self) -> int:
         """Return how many there are: a number that rises says that one came to it."""
         query = sa.select(sa.func.count()).where(SOURCE.c.state == SourceState.DISCARDED.value)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, LEFTOVER, PART, PROPERTY, RUN, SOURCE, TICK
+from sftp_orchestrator.ledger.transactions import Transactions
 
 _AT_ONCE = 500
 """Sources forgotten in one transaction: nobody waits longer for the ledger than for a few hundred moves."""
@@ -28,8 +29,8 @@ _SUMS = ("sources", "refused_rows", "duplicate_rows")
 class Forgetting:
     """The one place where rows of sources, parts and history are removed. Each call may be repeated."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
 
     def forget_sources(
         self, *, before: datetime.datetime, besides: Collection[str], stopped: Callable[[], bool] = lambda: False
@@ -52,7 +53,7 @@ class Forgetting:
         """Forget runs and ticks of before then, but for the newest."""
         newest = sa.select(sa.func.max(RUN.c.number)).scalar_subquery()
         is_newest = ~sa.exists().where(_NEWER.c.schedule == TICK.c.schedule, _NEWER.c.due_at > TICK.c.due_at)
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(sa.delete(RUN).where(RUN.c.started_at < before, RUN.c.number != newest))
             connection.execute(sa.delete(TICK).where(TICK.c.due_at < before, ~is_newest))
 
@@ -71,7 +72,7 @@ class Forgetting:
                 _REPLACED.c.number < SOURCE.c.number,
             ),
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return connection.execute(query.order_by(SOURCE.c.number).limit(_AT_ONCE)).all()
 
     def _remove(self, source_ids: Sequence[str]) -> int:
@@ -80,7 +81,7 @@ class Forgetting:
             return 0
         removed = sa.delete(SOURCE).where(SOURCE.c.id.in_(source_ids))
         counted = removed.returning(SOURCE.c.feed, SOURCE.c.state, SOURCE.c.refused_rows, SOURCE.c.duplicate_rows)
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             for table in (PART, HISTORY):
                 connection.execute(sa.delete(table).where(table.c.source_id.in_(source_ids)))
             # Only what was removed by us counts: another host may be at it, too.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import sqlalchemy as sa
 
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger import forgetting
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
 from sftp_orchestrator.ledger.discards import Discards
 from sftp_orchestrator.ledger.forgetting import Forgetting
 from sftp_orchestrator.ledger.leftovers import Leftovers
-from sftp_orchestrator.ledger.moves import Clock
+from sftp_orchestrator.ledger.moves import Clock, IllegalMove
 from sftp_orchestrator.ledger.outcomes import Outcomes
 from sftp_orchestrator.ledger.parts import Parts
 from sftp_orchestrator.ledger.pauses import Pauses
@@ -22,6 +24,9 @@ from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.tables import HISTORY, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
+
+T = TypeVar("T")
 
 
 def _now() -> datetime.datetime:
@@ -36,15 +41,16 @@ class Ledger:
 
     def __init__(self, engine: sa.Engine, *, clock: Clock = _now) -> None:
         self._engine = engine
-        self.sources = Sources(engine, clock)
-        self.parts = Parts(engine, clock)
-        self.runs = Runs(engine, clock)
-        self.discards = Discards(engine, clock)
-        self.leftovers = Leftovers(engine)
-        self.pauses = Pauses(engine)
-        self.properties = Properties(engine)
-        self.outcomes = Outcomes(engine)
-        self.forgetting = Forgetting(engine)
+        self._database = Transactions(engine)
+        self.sources = Sources(self._database, clock)
+        self.parts = Parts(self._database, clock)
+        self.runs = Runs(self._database, clock)
+        self.discards = Discards(self._database, clock)
+        self.leftovers = Leftovers(self._database)
+        self.pauses = Pauses(self._database)
+        self.properties = Properties(self._database)
+        self.outcomes = Outcomes(self._database)
+        self.forgetting = Forgetting(self._database)
 
     @classmethod
     def open(cls, url: str, workspace: Path, *, clock: Clock = _now) -> Self:
@@ -63,15 +69,35 @@ class Ledger:
         if source_id is not None:
             query = query.where(HISTORY.c.source_id == source_id)
         query = query.order_by(HISTORY.c.number.desc()).limit(limit)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return [Move(**row) for row in reversed(connection.execute(query).mappings().all())]
 
     def count_sources(self) -> dict[str, int]:
         """Return how many sources are in each state, those at their end that the ledger remembers no more included."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             known = count_all(connection, SOURCE, SOURCE.c.state)
             forgotten = forgetting.count_sources(connection)
         return {state: known.get(state, 0) + forgotten.get(state, 0) for state in known | forgotten}
+
+    def write_together(self, writes: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Call what writes to this ledger in one transaction; return what each returned, or was refused with.
+
+        A refusal (``IllegalMove`` and others) undoes its own write alone.
+
+        Raises:
+            LocalFault: the database stands in the way: nothing was changed.
+        """
+        outcomes: list[T | Exception] = []
+        with self._database.write():
+            for write in writes:
+                try:
+                    with self._database.attempt():
+                        outcomes.append(write())
+                except Exception as error:
+                    if isinstance(error, LocalFault) and not isinstance(error, IllegalMove):
+                        raise
+                    outcomes.append(error)
+        return outcomes
 
     def close(self) -> None:
         """Close every connection; may be repeated."""

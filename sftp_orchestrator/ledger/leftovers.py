@@ -8,6 +8,7 @@ from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger.records import Leftover
 from sftp_orchestrator.ledger.states import PartState
 from sftp_orchestrator.ledger.tables import LEFTOVER, PART, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 _SENT = (PartState.READY.value, PartState.UPLOADED.value)
 """Bytes of such a part may be at the receiver; its manifest is not."""
@@ -16,18 +17,18 @@ _SENT = (PartState.READY.value, PartState.UPLOADED.value)
 class Leftovers:
     """What is to be removed at receivers, best effort: nobody acts on data without a manifest."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
 
     def list_of(self, destination: str) -> list[Leftover]:
         """Return what may lie at ``destination``, by name."""
         query = sa.select(LEFTOVER).where(LEFTOVER.c.destination == destination).order_by(LEFTOVER.c.data_name)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return [Leftover(**row) for row in connection.execute(query).mappings()]
 
     def forget(self, leftover: Leftover) -> None:
         """Note that it is gone, or will not be. May be repeated."""
-        with failpoints.around("ledger.forget_leftover"), self._engine.begin() as connection:
+        with failpoints.around("ledger.forget_leftover"), self._database.write() as connection:
             connection.execute(sa.delete(LEFTOVER).where(LEFTOVER.c.data_name == leftover.data_name))
 
 

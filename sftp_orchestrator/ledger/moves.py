@@ -22,6 +22,17 @@ class IllegalMove(LocalFault):
     """The row is not in a state from which this move exists: somebody else moved it, or we are wrong."""
 
 
+_SOURCE_IS = SOURCE.c.id == sa.bindparam("source")
+_PART_IS = sa.and_(PART.c.source_id == sa.bindparam("source"), PART.c.number == sa.bindparam("part"))
+# FOR UPDATE keeps PostgreSQL's row still until we commit; SQLite has its write lock already and ignores it.
+_STATE_OF_SOURCE = sa.select(SOURCE.c.state).where(_SOURCE_IS).with_for_update()
+_STATE_OF_PART = sa.select(PART.c.state).where(_PART_IS).with_for_update()
+_MOVE_SOURCE = sa.update(SOURCE).where(_SOURCE_IS, SOURCE.c.state == sa.bindparam("before"))
+_MOVE_PART = sa.update(PART).where(_PART_IS, PART.c.state == sa.bindparam("before"))
+_NOTE = sa.insert(HISTORY)
+"""Statements are made once: to make one takes as long as to run it, and a source takes dozens."""
+
+
 def move_source(
     connection: sa.Connection,
     source_id: str,
@@ -37,14 +48,10 @@ def move_source(
     Raises:
         IllegalMove: the source is in no state from which the move exists. Nothing was changed.
     """
-    before = _get_state(connection, sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
-    legal = [state.value for state in list_before(after) if state.value == before]
-    moved = connection.execute(
-        sa.update(SOURCE)
-        .where(SOURCE.c.id == source_id, SOURCE.c.state.in_(legal))
-        .values(state=after.value, changed_at=now, reason=reason, **values)
-    )
-    if moved.rowcount != 1:
+    before = connection.scalar(_STATE_OF_SOURCE, {"source": source_id})
+    changes = {"state": after.value, "changed_at": now, "reason": reason, **values}
+    here = {"source": source_id, "before": before}
+    if before not in list_before(after) or not _change(connection, _MOVE_SOURCE, here, changes):
         raise IllegalMove("move", f"source {source_id}", f"it is {before or 'unknown'}, so it cannot become {after}")
     note(connection, now=now, source_id=source_id, part=None, before=before, after=after, reason=reason, by=by)
 
@@ -65,13 +72,11 @@ def move_part(
     Raises:
         IllegalMove: the part is in no state from which the move exists. Nothing was changed.
     """
-    here = (PART.c.source_id == source_id, PART.c.number == number)
-    before = _get_state(connection, sa.select(PART.c.state).where(*here))
-    legal = [state.value for state in list_parts_before(after) if state.value == before]
-    moved = connection.execute(
-        sa.update(PART).where(*here, PART.c.state.in_(legal)).values(state=after.value, **values)
-    )
-    if moved.rowcount != 1:
+    before = connection.scalar(_STATE_OF_PART, {"source": source_id, "part": number})
+    here = {"source": source_id, "part": number, "before": before}
+    if before not in list_parts_before(after) or not _change(
+        connection, _MOVE_PART, here, {"state": after.value, **values}
+    ):
         raise IllegalMove(
             "move", f"part {source_id}/{number}", f"it is {before or 'unknown'}, so it cannot become {after}"
         )
@@ -93,7 +98,7 @@ def lock_source(connection: sa.Connection, source_id: str) -> SourceState:
     Raises:
         IllegalMove: there is none of this id.
     """
-    state = _get_state(connection, sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
+    state = connection.scalar(_STATE_OF_SOURCE, {"source": source_id})
     if state is None:
         raise IllegalMove("find", f"source {source_id}", "the ledger has no such id")
     return SourceState(state)
@@ -113,13 +118,23 @@ def note(
     """Add a line to the history."""
     with failpoints.around("ledger.history"):
         connection.execute(
-            sa.insert(HISTORY).values(
-                at=now, source_id=source_id, part=part, before=before, after=str(after), reason=reason, by=by
-            )
+            _NOTE,
+            {
+                "at": now,
+                "source_id": source_id,
+                "part": part,
+                "before": before,
+                "after": str(after),
+                "reason": reason,
+                "by": by,
+            },
         )
 
 
-def _get_state(connection: sa.Connection, query: sa.Select[Any]) -> str | None:
-    # FOR UPDATE keeps PostgreSQL's row still until we commit; SQLite has its write lock already and ignores it.
-    state: str | None = connection.scalar(query.with_for_update())
-    return state
+def _change(connection: sa.Connection, statement: sa.Update, here: dict[str, Any], changes: dict[str, Any]) -> bool:
+    """Change the one row that is ``here``; return whether it still was."""
+    computed = {name: value for name, value in changes.items() if isinstance(value, sa.ClauseElement)}
+    if computed:
+        statement = statement.values(computed)
+    given = {name: value for name, value in changes.items() if name not in computed}
+    return connection.execute(statement, {**here, **given}).rowcount == 1

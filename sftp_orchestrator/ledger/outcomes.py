@@ -12,6 +12,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, RowsLeftOut, Source, to_source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
 from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, ROWS_LEFT_OUT, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 _DONE = [state.value for state in SOURCE_DONE]
 
@@ -19,8 +20,8 @@ _DONE = [state.value for state in SOURCE_DONE]
 class Outcomes:
     """Every question costs no more than its answer: neither reads all that was ever delivered."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
 
     def list_with_refused_rows(self, *, since: datetime.datetime) -> list[Source]:
         """Return the archived sources of which rows were refused, put away ``since`` then, in that order."""
@@ -38,7 +39,7 @@ class Outcomes:
         known = sa.select(*columns, *sums).where(ROWS_LEFT_OUT).group_by(*columns)
         forgotten = sa.select(*(FORGOTTEN.c[name] for name in ("feed", "state", "refused_rows", "duplicate_rows")))
         counts: dict[str, RowsLeftOut] = {}
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             # States are told apart here: asked for one, the database would read every source in it.
             for feed, state, refused, duplicates in (*connection.execute(known), *connection.execute(forgotten)):
                 if state in _DONE and (refused or duplicates):
@@ -67,11 +68,11 @@ class Outcomes:
             .order_by(HISTORY.c.number.desc())
             .limit(1)
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             last = connection.execute(query).first()
         return (self._select(SOURCE.c.id == last.source_id)[0], last.at) if last is not None else None
 
     def _select(self, *where: sa.ColumnElement[bool], by: sa.Column[Any] = SOURCE.c.number) -> list[Source]:
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             rows = connection.execute(sa.select(SOURCE).where(*where).order_by(by)).mappings()
             return [to_source(dict(row)) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import itertools
 from collections.abc import Collection, Sequence
@@ -14,18 +15,26 @@ from sftp_orchestrator.ledger import decisions, moves
 from sftp_orchestrator.ledger.records import Part
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 
 class Parts:
     """Every change of a part's row goes through here."""
 
-    def __init__(self, engine: sa.Engine, clock: moves.Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions, clock: moves.Clock) -> None:
+        self._database = database
         self._clock = clock
 
     def list_of(self, source_id: str) -> list[Part]:
         """Return the parts of a source, in order."""
         return self._select(PART.c.source_id == source_id)
+
+    def list_of_all(self, source_ids: Collection[str]) -> dict[str, list[Part]]:
+        """Return the parts of several sources, each in order, by their ids."""
+        found: dict[str, list[Part]] = {source_id: [] for source_id in source_ids}
+        for part in self._select(PART.c.source_id.in_(found)):
+            found[part.source_id].append(part)
+        return found
 
     def list_by_source(self, states: Collection[SourceState]) -> dict[str, tuple[Part, ...]]:
         """Return the parts of every source in one of ``states``, in order, by its id; without sources of none."""
@@ -50,24 +59,29 @@ class Parts:
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Part]:
         query = sa.select(PART).where(*where).order_by(PART.c.source_id, PART.c.number)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             rows = connection.execute(query).mappings()
             return [Part(**{**row, "state": PartState(row["state"])}) for row in rows]
 
-    def finish_preparation(self, part: Part, *, size: int) -> None:
-        """Planned → ready: ``size`` bytes can be sent. With the last part its source becomes ready."""
+    def finish_preparation(self, part: Part, *, size: int) -> Part:
+        """Planned → ready: ``size`` bytes can be sent; return the part as it stands then.
+
+        With the last part its source becomes ready.
+        """
         now = self._clock()
-        with failpoints.around("ledger.part.ready"), self._engine.begin() as connection:
+        with failpoints.around("ledger.part.ready"), self._database.write() as connection:
             moves.move_part(connection, part.source_id, part.number, PartState.READY, now=now, size=size)
             left = sa.select(PART.c.number).where(
                 PART.c.source_id == part.source_id, PART.c.state == PartState.PLANNED.value
             )
             if connection.execute(left.limit(1)).first() is None:
                 moves.move_source(connection, part.source_id, SourceState.READY, now=now)
+        return dataclasses.replace(part, state=PartState.READY, size=size)
 
-    def finish_upload(self, part: Part) -> None:
-        """Ready → uploaded: the receiver has the data in full."""
+    def finish_upload(self, part: Part) -> Part:
+        """Ready → uploaded: the receiver has the data in full; return the part as it stands then."""
         self._move(part, PartState.UPLOADED)
+        return dataclasses.replace(part, state=PartState.UPLOADED)
 
     def begin_publishing(self, part: Part) -> None:
         """Uploaded → publishing: the intent, before the manifest's first byte."""
@@ -88,7 +102,7 @@ class Parts:
     def prepare_again(self, part: Part, reason: str) -> None:
         """ready, uploaded → planned: the encrypted piece is gone. A source that was ready is planned again."""
         now = self._clock()
-        with failpoints.around("ledger.part.planned"), self._engine.begin() as connection:
+        with failpoints.around("ledger.part.planned"), self._database.write() as connection:
             moves.move_part(
                 connection, part.source_id, part.number, PartState.PLANNED, now=now, reason=reason, size=None
             )
@@ -101,7 +115,7 @@ class Parts:
     def resolve_delivered(self, parts: Sequence[Part], *, by: str) -> None:
         """Uncertain → delivered by a person's word, in one transaction; their source goes on."""
         now = self._clock()
-        with failpoints.around("ledger.part.resolved"), self._engine.begin() as connection:
+        with failpoints.around("ledger.part.resolved"), self._database.write() as connection:
             for part in parts:
                 moves.move_part(
                     connection,
@@ -119,7 +133,7 @@ class Parts:
     def resend(self, part: Part, *, data_name: str, manifest_name: str, manifest: bytes, reason: str, by: str) -> None:
         """Uncertain → planned, under names never used before; its source goes on."""
         now = self._clock()
-        with failpoints.around("ledger.part.resent"), self._engine.begin() as connection:
+        with failpoints.around("ledger.part.resent"), self._database.write() as connection:
             moves.move_part(
                 connection,
                 part.source_id,
@@ -136,7 +150,7 @@ class Parts:
             _reopen_source(connection, part.source_id, now=now, reason=reason, by=by)
 
     def _move(self, part: Part, after: PartState, *, reason: str | None = None, **values: Any) -> None:
-        with failpoints.around(f"ledger.part.{after}"), self._engine.begin() as connection:
+        with failpoints.around(f"ledger.part.{after}"), self._database.write() as connection:
             moves.move_part(connection, part.source_id, part.number, after, now=self._clock(), reason=reason, **values)
 
 

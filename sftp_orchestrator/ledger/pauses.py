@@ -9,34 +9,35 @@ import sqlalchemy as sa
 from sftp_orchestrator.ledger.records import Pause
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.ledger.tables import PAUSE, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 
 class Pauses:
     """At most one pause a destination; none where its last run went through."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
 
     def list_all(self) -> list[Pause]:
         """Return every pause, also those that are over and wait for the next run, by destination."""
         query = sa.select(PAUSE).order_by(PAUSE.c.destination)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return [Pause(**row) for row in connection.execute(query).mappings()]
 
     def note(self, pause: Pause) -> None:
         """Note a pause in the place of the one before. May be repeated."""
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == pause.destination))
             connection.execute(sa.insert(PAUSE).values(vars(pause)))
 
     def forget(self, destination: str) -> None:
         """Note that the last run went through. May be repeated."""
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == destination))
 
     def cut_short(self, pause: Pause, now: datetime.datetime) -> None:
         """Have what waits for the end of ``pause`` tried ``now``, and forget the failures. May be repeated."""
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == pause.destination))
             connection.execute(
                 sa.update(SOURCE)

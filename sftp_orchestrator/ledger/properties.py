@@ -14,6 +14,7 @@ from sftp_orchestrator.destination.declared import Declared, read_declared
 from sftp_orchestrator.ledger.records import Property, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_SENT, SourceState
 from sftp_orchestrator.ledger.tables import PART, PROPERTY, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 _KEY = [column.name for column in PROPERTY.primary_key]
 _ON_THEIR_WAY = SOURCE_SENT - SOURCE_DONE
@@ -25,8 +26,8 @@ _FIRST_PART = sa.and_(PART.c.source_id == SOURCE.c.id, PART.c.number == 1)
 class Properties:
     """Reads the register. It is written by ``Sources`` alone, in the transaction of the move that it belongs to."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
 
     def list_all(self, *, destination: str | None = None, kind: FeedType | None = None) -> list[Property]:
         """Return what is registered, by destination, kind and name; of one destination or kind, or of all."""
@@ -39,7 +40,7 @@ class Properties:
             query = query.where(PROPERTY.c.destination == destination)
         if kind is not None:
             query = query.where(PROPERTY.c.kind == kind.value)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return [_to_property(row) for row in connection.execute(query).mappings()]
 
     def list_on_their_way(self, destination: str, kind: FeedType, *, besides: str | None = None) -> list[Property]:
@@ -60,7 +61,7 @@ class Properties:
             .where(SOURCE.c.number.in_(alike))
             .order_by(SOURCE.c.number)
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
         found: dict[str, Property] = {}
         for row in rows:

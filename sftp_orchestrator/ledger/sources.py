@@ -18,6 +18,7 @@ from sftp_orchestrator.ledger.claims import finish_claim
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source, to_source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions
 
 _HAS_LEFT = (
     sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(decisions.LEFT)).exists()
@@ -32,20 +33,20 @@ _NOT_AWAITED: dict[str, Any] = {"retry_at": None, "wanted_at": None}
 class Sources:
     """Every change of a source's row goes through here."""
 
-    def __init__(self, engine: sa.Engine, clock: moves.Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Transactions, clock: moves.Clock) -> None:
+        self._database = database
         self._clock = clock
 
     # Claims: the intent is written before the rename, the source's row after it.
 
     def begin_claims(self, claims: Sequence[Claim]) -> None:
         """Note the intent to claim files, in one transaction, before any is moved."""
-        with failpoints.around("ledger.begin_claims"), self._engine.begin() as connection:
+        with failpoints.around("ledger.begin_claims"), self._database.write() as connection:
             connection.execute(sa.insert(CLAIM), [vars(claim) for claim in claims])
 
     def list_claims(self) -> list[Claim]:
         """Return the intents whose outcome is not noted: after a crash, those to look at."""
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             return [
                 Claim(**{**row, "type": FeedType(row["type"])})
                 for row in connection.execute(sa.select(CLAIM)).mappings()
@@ -61,7 +62,7 @@ class Sources:
         Once for each claim; where one is not in the ledger, ``IllegalMove`` is raised and none is changed.
         """
         now = self._clock()
-        with failpoints.around("ledger.finish_claims"), self._engine.begin() as connection:
+        with failpoints.around("ledger.finish_claims"), self._database.write() as connection:
             for claim in claims:
                 finish_claim(connection, claim, now=now)
         return self._select(SOURCE.c.id.in_([claim.source_id for claim in claims]))
@@ -69,7 +70,7 @@ class Sources:
     def abandon_claims(self, claims: Sequence[Claim]) -> None:
         """Forget intents whose files never became ours, in one transaction. May be repeated."""
         if claims:
-            with failpoints.around("ledger.abandon_claims"), self._engine.begin() as connection:
+            with failpoints.around("ledger.abandon_claims"), self._database.write() as connection:
                 forget = sa.delete(CLAIM).where(CLAIM.c.source_id == sa.bindparam("id"))
                 connection.execute(forget, [{"id": claim.source_id} for claim in claims])
 
@@ -107,7 +108,7 @@ class Sources:
             SOURCE.c.destination == destination,
             SOURCE.c.type == FeedType.PROFILE.value,
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             rows = connection.execute(query.order_by(SOURCE.c.number)).mappings()
             return [PendingProfiles(**{**row, "state": SourceState(row["state"])}) for row in rows]
 
@@ -153,11 +154,11 @@ class Sources:
             .order_by(SOURCE.c.changed_at.desc(), SOURCE.c.number.desc())
             .limit(limit)
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return [to_source(dict(row)) for row in connection.execute(query).mappings()]
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Source]:
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             rows = connection.execute(sa.select(SOURCE).where(*where).order_by(SOURCE.c.number)).mappings()
             return [to_source(dict(row)) for row in rows]
 
@@ -170,7 +171,7 @@ class Sources:
     def finish_planning(self, source_id: str, parts: Iterable[PlannedPart], *, plan_key: str) -> None:
         """Inspected → planned: the parts, their names and manifests are fixed from here on."""
         planned = list(parts)
-        with failpoints.around("ledger.source.planned"), self._engine.begin() as connection:
+        with failpoints.around("ledger.source.planned"), self._database.write() as connection:
             moves.move_source(
                 connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0, failures=0, plan_key=plan_key
             )
@@ -190,14 +191,14 @@ class Sources:
 
     def take_sending(self, source_id: str) -> int:
         """Return the next generation of names of this source, counted from 1; each number is given once."""
-        with failpoints.around("ledger.take_sending"), self._engine.begin() as connection:
+        with failpoints.around("ledger.take_sending"), self._database.write() as connection:
             connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(sendings=SOURCE.c.sendings + 1))
             return int(connection.execute(sa.select(SOURCE.c.sendings).where(SOURCE.c.id == source_id)).scalar_one())
 
     def finish_delivery(self, source_id: str) -> None:
         """Ready → delivered: every part's manifest is published; the register learns its properties."""
         now = self._clock()
-        with failpoints.around("ledger.source.delivered"), self._engine.begin() as connection:
+        with failpoints.around("ledger.source.delivered"), self._database.write() as connection:
             left = connection.scalar(
                 sa.select(sa.func.count())
                 .select_from(PART)
@@ -228,14 +229,14 @@ class Sources:
     def reclaim(self, source_id: str, reason: str) -> None:
         """→ claimed: read it again. Only while no manifest of it has left; its parts are forgotten."""
         now = self._clock()
-        with failpoints.around("ledger.source.claimed"), self._engine.begin() as connection:
+        with failpoints.around("ledger.source.claimed"), self._database.write() as connection:
             decisions.require_nothing_left(connection, source_id)
             leftovers.forget_parts(connection, source_id)
             moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason)
 
     def reassign(self, source_id: str, *, type_: FeedType, destination: str) -> None:
         """Note what its feed is now, and where it goes. Only while no manifest of it has left."""
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             decisions.require_nothing_left(connection, source_id)
             connection.execute(
                 sa.update(SOURCE).where(SOURCE.c.id == source_id).values(type=type_.value, destination=destination)
@@ -243,14 +244,14 @@ class Sources:
 
     def has_left(self, source_id: str) -> bool:
         """Return whether a manifest of it has left, or may have."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.read() as connection:
             return decisions.has_left(connection, source_id)
 
     def note_change(
         self, source_id: str, reason: str, *, size: int, mtime_ns: int, retry_at: datetime.datetime
     ) -> None:
         """Note that its producer still writes to a claimed file: it is as given now, and read again at ``retry_at``."""
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
@@ -259,7 +260,7 @@ class Sources:
 
     def note_correction(self, source_id: str, *, size: int, mtime_ns: int) -> None:
         """Note what a claimed file is that a person may have put right; may be repeated."""
-        with failpoints.around("ledger.note_correction"), self._engine.begin() as connection:
+        with failpoints.around("ledger.note_correction"), self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
@@ -268,7 +269,7 @@ class Sources:
 
     def note_content(self, source_id: str, sha256: str) -> None:
         """Note what a claimed file holds that goes no further, for it was sent before; may be repeated."""
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source_id, SOURCE.c.state == SourceState.CLAIMED.value)
@@ -291,7 +292,7 @@ class Sources:
             .where(SOURCE.c.id == sa.bindparam("source_id"), _IS_ON_ITS_WAY)
             .values(reason=sa.bindparam("why"), **_wait_until(retry_at))
         )
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(statement, [{"source_id": source, "why": why} for source, why in reasons.items()])
 
     def note_failure(self, source: Source) -> None:
@@ -299,7 +300,7 @@ class Sources:
 
         A person's word meanwhile counts for more: then nothing is noted.
         """
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(
                 sa.update(SOURCE)
                 .where(SOURCE.c.id == source.id, SOURCE.c.failures == source.failures, _IS_ON_ITS_WAY)
@@ -329,7 +330,7 @@ class Sources:
         """
         now = self._clock()
         source = self.get(source_id)
-        with failpoints.around("ledger.accept_types"), self._engine.begin() as connection:
+        with failpoints.around("ledger.accept_types"), self._database.write() as connection:
             for other in properties.list_contradicting(connection, source, accepted):
                 decisions.take_back(
                     connection, other, now=now, reason=f"the types of source {source_id} were accepted", by=by
@@ -341,12 +342,12 @@ class Sources:
     def _decide(self, source_id: str, *, by: str, released: bool) -> Source:
         self.get(source_id)
         reason = "released by a person" if released else "tried again by a person"
-        with failpoints.around("ledger.go_on"), self._engine.begin() as connection:
+        with failpoints.around("ledger.go_on"), self._database.write() as connection:
             decisions.go_on(connection, source_id, now=self._clock(), reason=reason, by=by, released=released)
         return self.get(source_id)
 
     def _move(self, source_id: str, after: SourceState, *, reason: str | None = None, **values: Any) -> None:
-        with failpoints.around(f"ledger.source.{after}"), self._engine.begin() as connection:
+        with failpoints.around(f"ledger.source.{after}"), self._database.write() as connection:
             moves.move_source(connection, source_id, after, now=self._clock(), reason=reason, **values)
 
 

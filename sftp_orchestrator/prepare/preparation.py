@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -24,16 +25,19 @@ from sftp_orchestrator.prepare.changes import weigh_change
 from sftp_orchestrator.prepare.encrypt import Encryptor
 from sftp_orchestrator.prepare.fingerprints import Fingerprints
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
-from sftp_orchestrator.prepare.part_content import FileContent, PartContent
+from sftp_orchestrator.prepare.part_content import BytesContent, FileContent, PartContent
 from sftp_orchestrator.prepare.report import NothingNew, RowsRefused
-from sftp_orchestrator.prepare.split import get_encrypted_bound
-from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.split import ByteRange, get_encrypted_bound
+from sftp_orchestrator.prepare.stopping import Stopped, Watch
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.workspace import Workspace
 
 _LOG = structlog.get_logger()
 T = TypeVar("T")
 
+SMALL_BYTES = 256 * 1024
+"""Of a file that is inspected, planned and sent together with others: all of them are done in a blink."""
+BATCH_SOURCES = 32
 RETRY_SECONDS = 60.0
 """How long a source waits after this machine stood in its way (disk full, gpg died)."""
 
@@ -55,6 +59,8 @@ class Preparation:
         self._board = board
         self._encryptors = encryptors
         self._fingerprints = Fingerprints(workspace, ledger)
+        self._plan_keys: dict[tuple[str, str], str] = {}
+        """by feed and destination: neither changes while we run"""
         # One takes every core; a second inspection beside it would only double the memory.
         self._inspecting = asyncio.Semaphore(1)
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
@@ -70,6 +76,26 @@ class Preparation:
         encryptors = planning.open_encryptors(configuration, workspace)
         return cls(configuration, workspace, ledger, board, encryptors)
 
+    def make_batches(self, sources: Iterable[Source]) -> Iterator[list[Source]]:
+        """Yield sources in their order, small ones several at a time, for ``prepare_sources``. Pure.
+
+        What was sent before is asked of the ledger once a source is planned: where rows are compared with those of
+        earlier files, each goes alone.
+        """
+        batch: list[Source] = []
+        for source in sources:
+            feed = self._configuration.feeds.get(source.feed)
+            is_alone = source.size > SMALL_BYTES or feed is None or feed.deduplicate is not None
+            if batch and (is_alone or len(batch) == BATCH_SOURCES):
+                yield batch
+                batch = []
+            batch.append(source)
+            if is_alone:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
     async def prepare_source(self, source: Source) -> Source:
         """Inspect a claimed source and plan its parts; return it as ``planned``.
 
@@ -79,20 +105,19 @@ class Preparation:
             DecisionNeeded: its feed or file is gone, its content was sent before, or a property would change its type.
             LocalFault: this machine stood in the way.
         """
-        feed, _ = planning.require_feed(self._configuration, source)
-        path = await asyncio.to_thread(self._fetch, source)
-        # Read by other settings, rows that were refused may be sent now: what an earlier look kept is true no more.
-        await threads.see_through(quarantine.forget_findings, source, self._workspace)
-        if source.state is SourceState.INSPECTED:
-            await threads.see_through(self._ledger.sources.reclaim, source.id, "its parts were not planned yet")
+        outcome = (await self.prepare_sources([source]))[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def prepare_sources(self, sources: Sequence[Source]) -> list[Source | Exception]:
+        """Do as ``prepare_source`` for several, in their order; return each as ``planned``, or why it is not.
+
+        Raises:
+            LocalFault: none could be noted, for the ledger stood in the way.
+        """
         async with self._inspecting:
-            self._board.begin(source.name, Phase.INSPECT, path.stat().st_size)
-            try:
-                inspection = await _in_thread(lambda stop: self._inspect(source, feed, stop))
-            finally:
-                self._board.end(source.name)
-        await threads.see_through(self._plan, source, feed, inspection)
-        return await asyncio.to_thread(self._ledger.sources.get, source.id)
+            return await _in_thread(lambda stop: self._prepare_all(sources, stop))
 
     async def prepare_part(self, source: Source, part: Part) -> Part:
         """Make a part ready to go up: plain as it lies, encrypted into a piece of its own; return it as ``ready``.
@@ -157,6 +182,41 @@ class Preparation:
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
         return False
 
+    def is_small(self, source: Source, part: Part) -> bool:
+        """Return whether a part is made ready and sent together with others: short, and plain. Pure."""
+        return source.destination not in self._encryptors and part.end - part.start <= SMALL_BYTES
+
+    def prepare_small(self, asked: Sequence[tuple[Source, Part]]) -> list[tuple[Part, BytesContent] | Exception]:
+        """Read small parts, and make them ready in one transaction; return each with its bytes, or why not; blocking.
+
+        Raises:
+            LocalFault: none could be noted, for the ledger stood in the way.
+        """
+        read = [self._read_small(source, part) for source, part in asked]
+        writes = [
+            functools.partial(self._ledger.parts.finish_preparation, part, size=found.size)
+            for (_, part), found in zip(asked, read, strict=True)
+            if isinstance(found, BytesContent) and part.state is PartState.PLANNED
+        ]
+        noted = iter(self._ledger.write_together(writes))
+        outcomes: list[tuple[Part, BytesContent] | Exception] = []
+        for (_, part), found in zip(asked, read, strict=True):
+            if isinstance(found, Exception):
+                outcomes.append(found)
+                continue
+            ready = next(noted) if part.state is PartState.PLANNED else part
+            outcomes.append(ready if isinstance(ready, Exception) else (ready, found))
+        return outcomes
+
+    def _read_small(self, source: Source, part: Part) -> BytesContent | Exception:
+        try:
+            self._require_plan(source)
+            content = self._make_plain_content(source, part)
+            with content.open() as stream:
+                return BytesContent(stream.read())
+        except Exception as error:  # noqa: BLE001 - the outcome of this part; who asked tells whose fault it is
+            return error
+
     def get_content(self, source: Source, part: Part) -> PartContent | FileContent:
         """Return the bytes to send for a part that is ready."""
         if source.destination in self._encryptors:
@@ -185,14 +245,21 @@ class Preparation:
         """Raise ``DecisionNeeded`` where its parts were planned by other settings than those of today."""
         if source.plan_key is None:
             return
-        feed, destination = planning.require_feed(self._configuration, source)
-        if source.plan_key != planning.make_plan_key(feed, destination, self._encryptors.get(source.destination)):
+        if source.plan_key != self._get_plan_key(source):
             raise DecisionNeeded(
                 "send",
                 source.name,
                 "account, encryption, limits or columns are set otherwise than when it was planned",
                 hint=f"set them back until it is delivered, then `sftp-orchestrator retry {source.id}`",
             )
+
+    def _get_plan_key(self, source: Source) -> str:
+        feed, destination = planning.require_feed(self._configuration, source)
+        known = (source.feed, source.destination)
+        if known not in self._plan_keys:
+            encryptor = self._encryptors.get(source.destination)
+            self._plan_keys[known] = planning.make_plan_key(feed, destination, encryptor)
+        return self._plan_keys[known]
 
     def _set_aside(self, source_id: str, error: Failure) -> None:
         source = self._ledger.sources.get(source_id)
@@ -241,6 +308,35 @@ class Preparation:
             raise SourceChanged("read", source.name, "its producer wrote to it after it was claimed")
         return path
 
+    def _prepare_all(self, sources: Sequence[Source], stop: threading.Event) -> list[Source | Exception]:
+        looked = [self._look_at(source, stop) for source in sources]
+        writes = [
+            functools.partial(self._plan, source, *found)
+            for source, found in zip(sources, looked, strict=True)
+            if not isinstance(found, Exception)
+        ]
+        planned = iter(self._ledger.write_together(writes))
+        return [found if isinstance(found, Exception) else next(planned) for found in looked]
+
+    def _look_at(self, source: Source, stop: threading.Event) -> tuple[Inspection, Sequence[ByteRange]] | Exception:
+        try:
+            feed, destination = planning.require_feed(self._configuration, source)
+            path = self._fetch(source)
+            # Read by other settings, rows that were refused may be sent now: what an earlier look kept is true no more.
+            quarantine.forget_findings(source, self._workspace)
+            if source.state is SourceState.INSPECTED:
+                self._ledger.sources.reclaim(source.id, "its parts were not planned yet")
+            self._board.begin(source.name, Phase.INSPECT, path.stat().st_size)
+            try:
+                inspection = self._inspect(source, feed, stop)
+                return inspection, planning.split_for(inspection, destination)
+            finally:
+                self._board.end(source.name)
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - the outcome of this source; who asked tells whose fault it is
+            return error
+
     def _inspect(self, source: Source, feed: Feed, stop: threading.Event) -> Inspection:
         now = datetime.datetime.now(datetime.UTC)
         watch = Watch(cancelled=stop.is_set, progress=lambda count: self._board.advance(source.name, count))
@@ -271,28 +367,18 @@ class Preparation:
             watch=watch,
         )
 
-    def _plan(self, source: Source, feed: Feed, inspection: Inspection) -> None:
-        destination = self._configuration.destinations[source.destination]
-        if feed.holds_same_file:
-            copies.require_new(self._ledger, source, inspection.sha256)
-        ranges = planning.split_for(inspection, destination)
-        self._tell_of_rows(source, inspection)
-        self._ledger.sources.finish_inspection(
-            source.id,
-            InspectedFile(
-                size=inspection.fingerprint.size,
-                mtime_ns=inspection.fingerprint.mtime_ns,
-                sha256=inspection.sha256,
-                records=inspection.records,
-                refused_rows=inspection.refused_rows,
-                duplicate_rows=inspection.duplicate_rows,
-                is_rewritten=inspection.is_rewritten,
-                header_bytes=inspection.header.header_bytes,
-                earliest_ts=inspection.earliest_ts,
-            ),
-        )
-        header_bytes = inspection.header.header_bytes
-        types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
+    def _plan(self, source: Source, inspection: Inspection, ranges: Sequence[ByteRange]) -> Source | DecisionNeeded:
+        """Fix the parts of an inspected source, in the caller's transaction; what is noted before a hold stays."""
+        feed, destination = planning.require_feed(self._configuration, source)
+        try:
+            if feed.holds_same_file:
+                copies.require_new(self._ledger, source, inspection.sha256)
+            self._tell_of_rows(source, inspection)
+            self._ledger.sources.finish_inspection(source.id, _describe(inspection))
+            header_bytes = inspection.header.header_bytes
+            types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
+        except DecisionNeeded as refused:
+            return refused
         sending = self._ledger.sources.take_sending(source.id)
         parts = planning.plan_parts(
             source.feed,
@@ -303,10 +389,10 @@ class Preparation:
             short_id=planning.make_sending_id(source.id, sending),
             at=datetime.datetime.now(datetime.UTC),
         )
-        plan_key = planning.make_plan_key(feed, destination, self._encryptors.get(source.destination))
         self._fingerprints.keep(source)
-        self._ledger.sources.finish_planning(source.id, parts, plan_key=plan_key)
+        self._ledger.sources.finish_planning(source.id, parts, plan_key=self._get_plan_key(source))
         _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
+        return self._ledger.sources.get(source.id)
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:
         """Keep the refused rows with their report, and log what was found."""
@@ -382,6 +468,20 @@ class Preparation:
             return self._workspace.get_spool(part.source_id, part.number).stat().st_size == part.size
         except FileNotFoundError:
             return False
+
+
+def _describe(inspection: Inspection) -> InspectedFile:
+    return InspectedFile(
+        size=inspection.fingerprint.size,
+        mtime_ns=inspection.fingerprint.mtime_ns,
+        sha256=inspection.sha256,
+        records=inspection.records,
+        refused_rows=inspection.refused_rows,
+        duplicate_rows=inspection.duplicate_rows,
+        is_rewritten=inspection.is_rewritten,
+        header_bytes=inspection.header.header_bytes,
+        earliest_ts=inspection.earliest_ts,
+    )
 
 
 async def _in_thread(function: Callable[[threading.Event], T]) -> T:

@@ -7,6 +7,7 @@ file is what it is refused for.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -96,8 +97,11 @@ def scan(
         LocalFault: it cannot be read, or the stopped rows cannot be written.
         Stopped: ``watch`` said so.
     """
-    with _opened(path) as descriptor, _open_pool() as pool:
+    with contextlib.ExitStack() as stack:
+        descriptor = stack.enter_context(_opened(path))
         before = get_fingerprint(descriptor)
+        # What is one piece is looked at here: to start a thread takes longer.
+        pool = stack.enter_context(_open_pool()) if before.size > chunk_bytes else None
         header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
         found = _Pass(path, header, pool, screening or Screening(), stopped)
         try:
@@ -165,7 +169,7 @@ class _Pass:
         self,
         path: Path,
         header: Header,
-        pool: ThreadPoolExecutor,
+        pool: ThreadPoolExecutor | None,
         screening: Screening,
         stopped: StoppedRows | None,
     ) -> None:
@@ -260,7 +264,17 @@ class _Pass:
     def _submit(self, piece: Piece) -> None:
         while len(self._ahead) >= _THREADS + _PIECES_AHEAD:
             self._put_together()
-        self._ahead.append((piece, self._pool.submit(look, piece, self._reader, self._header)))
+        self._ahead.append((piece, self._begin_look(piece)))
+
+    def _begin_look(self, piece: Piece) -> Future[PieceFacts]:
+        if self._pool is not None:
+            return self._pool.submit(look, piece, self._reader, self._header)
+        done = Future[PieceFacts]()
+        try:
+            done.set_result(look(piece, self._reader, self._header))
+        except Broken as broken:
+            done.set_exception(broken)
+        return done
 
     def _drain(self) -> None:
         while self._ahead:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, LocalFault
 from sftp_orchestrator.ledger import database, tables
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
-from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, Part, PlannedPart, Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
 from tests.support.records import make_pause
 
@@ -64,7 +66,7 @@ def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
 
 
 def _take_to(ledger: Ledger, source_id: str, number: int, state: PartState) -> None:
-    steps = {
+    steps: dict[PartState, Callable[[Part], object]] = {
         PartState.READY: lambda part: ledger.parts.finish_preparation(part, size=9),
         PartState.UPLOADED: ledger.parts.finish_upload,
         PartState.PUBLISHING: ledger.parts.begin_publishing,
@@ -524,3 +526,55 @@ def test_a_pause_that_is_cut_short_frees_what_waited_for_its_end(ledger: Ledger)
     assert ledger.pauses.list_all() == []
     assert [ledger.sources.get(source_id).retry_at for source_id in ("paused", "own")] == [now, later]
     assert ledger.sources.get("held") == before
+
+
+# Several writes in one transaction.
+
+
+def test_writes_together_are_one_transaction_and_a_refusal_undoes_its_own_alone(ledger: Ledger) -> None:
+    """The second of three is no legal move: the others are done, and it left nothing behind."""
+    for source_id in "abc":
+        _claim(ledger, source_id)
+
+    def move(source_id: str, *, twice: bool) -> str:
+        ledger.sources.hold(source_id, "first")
+        if twice:
+            ledger.sources.hold(source_id, "second")
+        return source_id
+
+    outcomes = ledger.write_together(
+        [functools.partial(move, source_id, twice=source_id == "b") for source_id in "abc"]
+    )
+    assert [outcomes[0], type(outcomes[1]), outcomes[2]] == ["a", IllegalMove, "c"]
+    assert [ledger.sources.get(source_id).state for source_id in "abc"] == [
+        SourceState.HELD,
+        SourceState.CLAIMED,
+        SourceState.HELD,
+    ]
+    assert [line.after for line in ledger.list_history(source_id="b")] == ["claimed"]
+
+
+def test_a_write_sees_what_was_written_together_with_it(ledger: Ledger) -> None:
+    """Of two files of the same content that are planned in one transaction, the second finds the first."""
+    for source_id in "ab":
+        _claim(ledger, source_id)
+
+    def inspect(source_id: str) -> Source | None:
+        _plan(ledger, source_id)
+        return ledger.sources.find_same("purchases", "production", "0" * 64, besides=source_id)
+
+    first, second = ledger.write_together([functools.partial(inspect, source_id) for source_id in "ab"])
+    assert isinstance(second, Source)
+    assert (first, second.id) == (None, "a")
+
+
+def test_where_the_database_stands_in_the_way_nothing_of_them_is_changed(ledger: Ledger) -> None:
+    """The disk is full at the second of two: the first is as it was, too."""
+    _claim(ledger, "a")
+
+    def fail() -> None:
+        raise LocalFault("use", "the ledger", "disk full")
+
+    with pytest.raises(LocalFault, match="disk full"):
+        ledger.write_together([lambda: ledger.sources.hold("a", "why"), fail])
+    assert ledger.sources.get("a").state is SourceState.CLAIMED

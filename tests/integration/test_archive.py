@@ -74,7 +74,7 @@ def test_originals_are_removed_only_where_all_of_them_was_sent(
         if late:
             with workspace.get_source("s1").open("ab") as stream:
                 stream.write(b"b\n")
-        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=keep_days).put_away(source)
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=keep_days).put_away([source])
         assert ledger.sources.get("s1").state is SourceState.ARCHIVED
     found = list(workspace.archive.rglob("customers.csv"))
     assert [path.read_bytes() for path in found] == [CONTENT + (b"b\n" if late else b"")] * kept
@@ -92,7 +92,7 @@ def test_of_what_was_delivered_is_kept_what_the_policy_says(workspace: Workspace
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(archive_module, "remove_tree", die)
             with pytest.raises(KilledError):
-                archive.put_away(source)
+                archive.put_away([source])
         archive.put_away_all()
     found = {path.name: path.read_bytes() for path in workspace.archive.rglob("*") if path.is_file()}
     kept = {Keep.ORIGINAL: {"customers.csv": CONTENT}, Keep.ENCRYPTED: {"d.csv": b"encrypted"}, Keep.NOTHING: {}}
@@ -107,7 +107,7 @@ def test_late_rows_are_kept_whatever_the_policy(workspace: Workspace, keep: Keep
         source = _deliver(ledger, workspace)
         with workspace.get_source("s1").open("ab") as stream:
             stream.write(b"b\n")
-        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30, keep=keep).put_away(source)
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30, keep=keep).put_away([source])
     (found,) = workspace.archive.rglob("customers.csv")
     assert found.read_bytes() == CONTENT + b"b\n"
     assert [line["event"] for line in logs] == ["source_changed_late"]
@@ -136,7 +136,7 @@ def test_what_two_destinations_put_away_at_once_is_put_away_once(workspace: Work
     with Ledger.open("sqlite", workspace.root) as ledger:
         source = _deliver(ledger, workspace)
         archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
-        for put_away in (archive.put_away_all, lambda: archive.put_away(source)):
+        for put_away in (archive.put_away_all, lambda: archive.put_away([source])):
             put_away()
         assert ledger.sources.get("s1").state is SourceState.ARCHIVED
     assert len(list(workspace.archive.rglob("customers.csv"))) == 1
@@ -207,7 +207,7 @@ def test_an_archived_original_survives_a_power_cut(workspace: Workspace, monkeyp
     with Ledger.open("sqlite", workspace.root) as ledger:
         source = _deliver(ledger, workspace)
         monkeypatch.setattr(files, "fsync_directory", synced.append)
-        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away(source)
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away([source])
     (original,) = workspace.archive.rglob("customers.csv")
     folder = original.parent
     assert [synced.index(path) for path in (workspace.root, workspace.archive, folder.parent)] == [0, 1, 2]

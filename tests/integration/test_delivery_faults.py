@@ -19,7 +19,7 @@ import structlog
 import structlog.testing
 from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
 
-from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.deliver import retry
 from sftp_orchestrator.deliver.delivery import MOST_SENDINGS, STUBBORN_RUNS, Delivery
@@ -43,6 +43,9 @@ from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import LEFTOVER
+from sftp_orchestrator.prepare import inspect as inspecting
+from sftp_orchestrator.prepare import preparation
+from sftp_orchestrator.prepare.inspect import Inspection
 from sftp_orchestrator.prepare.part_content import BytesContent, PartContent
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
@@ -143,6 +146,7 @@ async def test_data_that_is_lost_again_and_again_is_sent_twice_a_run(tmp_path: P
 
 async def test_data_of_another_size_than_planned_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content and ledger disagree on the size: that source waits, and no byte of it leaves."""
+    monkeypatch.setattr(preparation, "SMALL_BYTES", 0)
     monkeypatch.setattr(Preparation, "get_content", lambda *_: BytesContent(b"too short"))
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
@@ -179,7 +183,7 @@ async def test_a_source_that_cannot_be_read_does_not_keep_back_what_is_behind_it
         verdict, sources = await _run(configuration)
     assert verdict.failures == ()
     assert sources[NEW].state is SourceState.ARCHIVED
-    assert sources[OLD].state is SourceState.READY
+    assert sources[OLD].state is SourceState.PLANNED
     assert sources[OLD].retry_at is not None
     assert "Input/output error" in (sources[OLD].reason or "")
 
@@ -388,14 +392,14 @@ async def test_leftovers_that_cannot_be_removed_are_told_and_are_no_failure(tmp_
 
 async def test_a_crash_in_preparing_one_source_holds_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect that one file brings to light: it is held with the reason, the log has the traceback, others arrive."""
-    intact = Preparation.prepare_source
+    intact = inspecting.inspect
 
-    async def prepare(self: Preparation, source: Source) -> Source:
-        if source.name == OLD:
+    def inspect(path: Path, feed: Feed, *, name: str, **more: Any) -> Inspection:
+        if name == OLD:
             raise RuntimeError("never thought of")
-        return await intact(self, source)
+        return intact(path, feed, name=name, **more)
 
-    monkeypatch.setattr(Preparation, "prepare_source", prepare)
+    monkeypatch.setattr(preparation, "inspect", inspect)
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
         _drop_two(configuration.staging)
@@ -441,13 +445,15 @@ async def test_a_manifest_that_cannot_be_looked_for_keeps_back_its_source_only(
 
 
 @pytest.mark.parametrize("values", ["manifest = x'7b7d'", "size = 5000000000"])
-async def test_what_does_not_fit_does_not_leave(tmp_path: Path, values: str) -> None:
+async def test_what_does_not_fit_does_not_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: str) -> None:
     """The ledger is damaged while data goes up: the last door keeps the manifest back, and a person is told."""
 
     def damage() -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "workspace" / "ledger.db")) as database, database:
             database.execute(f"UPDATE part SET {values}")  # noqa: S608 - our own words
 
+    # Of a small part the ledger learns the size only when its bytes are there.
+    monkeypatch.setattr(preparation, "SMALL_BYTES", 0)
     with run_paramiko(tmp_path / "receiver", files=_act_on_open(damage)) as receiver:
         configuration = _make(tmp_path, receiver)
         _drop_events(configuration.staging, OLD, at=1_700_000_000)

@@ -74,7 +74,7 @@ def _cut(configuration: Configuration) -> bytes:
 async def _stop_at(configuration: Configuration, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Run until ``step`` of the preparation, and die there."""
 
-    async def never(*_: Any, **__: Any) -> None:
+    def never(*_: Any, **__: Any) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch:
@@ -88,7 +88,7 @@ def _list_manifests(receiver: ParamikoServer) -> list[str]:
     return [name for step, name in receiver.record.steps if step == "open" and name.endswith(".manifest")]
 
 
-@pytest.mark.parametrize("step", ["prepare_source", "prepare_part"])
+@pytest.mark.parametrize("step", ["prepare_sources", "_read_small"])
 async def test_a_file_that_lost_its_end_is_held_and_nothing_of_it_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -118,7 +118,7 @@ async def test_a_held_file_goes_on_whole_or_by_a_persons_word(
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
         _drop(configuration)
-        await _stop_at(configuration, monkeypatch, "prepare_part")
+        await _stop_at(configuration, monkeypatch, "_read_small")
         whole = await asyncio.to_thread(_cut, configuration)
         await _run(configuration)
         if restores:
@@ -133,9 +133,9 @@ async def test_a_released_file_that_loses_more_is_held_again(tmp_path: Path, mon
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
         _drop(configuration)
-        await _stop_at(configuration, monkeypatch, "prepare_source")
+        await _stop_at(configuration, monkeypatch, "prepare_sources")
         await asyncio.to_thread(_decide, configuration, "release")
-        await _stop_at(configuration, monkeypatch, "prepare_part")
+        await _stop_at(configuration, monkeypatch, "_read_small")
         await asyncio.to_thread(_cut, configuration)
         _, source = await _run(configuration)
         assert source.state is SourceState.HELD
@@ -147,7 +147,7 @@ async def test_a_file_that_grew_goes_back_to_waiting_as_ever(tmp_path: Path, mon
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
         _drop(configuration)
-        await _stop_at(configuration, monkeypatch, "prepare_part")
+        await _stop_at(configuration, monkeypatch, "_read_small")
         with _get_path(configuration).open("ab") as file:
             file.write(b"Sold,1700009999,late\n")
         _, source = await _run(configuration)

@@ -112,10 +112,10 @@ class _Simulation:
         """Send for so long."""
         async with (
             asyncio.timeout(seconds),
-            self.tuner.tuning(lambda: True, lambda: self.most),
+            self.tuner.tuning(lambda: self.most),
             asyncio.TaskGroup() as group,
         ):
-            for _ in range(self.tuner.most):
+            for _ in range(self.tuner.most + 1):  # one more always waits
                 group.create_task(self._send())
 
     async def _send(self) -> None:

@@ -21,9 +21,12 @@ from sftp_orchestrator import cli, failpoints
 
 DEADLINE_SECONDS = 60
 """For a command to end; generous, for a machine that is shared."""
+_COMMANDS = "decide", "run", "schema", "status"
+_READ_LATE = *(f"{cli.__name__}.{command}" for command in _COMMANDS), "alembic.command", "sqlalchemy.dialects.sqlite"
+"""What a command imports when it is called for, which takes longer than all else that most of them do."""
 _SERVER = multiprocessing.get_context("forkserver")
 # Where it cannot be imported, as from another folder, each process imports it by itself: slower, and the same.
-_SERVER.set_forkserver_preload([__name__])
+_SERVER.set_forkserver_preload([__name__, *_READ_LATE])
 
 
 _ASKING = threading.Lock()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 import structlog.testing
 
+from sftp_orchestrator.deliver.faults import SOURCE_FAILURES
 from sftp_orchestrator.deliver.lane import Lane, Steps
 from sftp_orchestrator.errors import (
     DecisionNeeded,
@@ -30,6 +32,12 @@ async def _do_nothing(_source: Source, _part: Part) -> None:
     await asyncio.sleep(0)
 
 
+@pytest.fixture(autouse=True, params=[0, 2, 16], ids="together={}".format)
+def together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish manifests one by one, or several in one go: the order is the same."""
+    monkeypatch.setattr(_Journal, "together", request.param)
+
+
 @dataclass(kw_only=True)
 class _Journal:
     """The steps of a lane; what they did stands in ``lines``."""
@@ -38,26 +46,52 @@ class _Journal:
     upload: Step = _do_nothing
     publish: Step = _do_nothing
     lines: list[str] = field(default_factory=list)
+    together: ClassVar[int] = 0
+    """manifests that are published in one go, at most"""
 
     async def run(self, *names: str, width: int = 4) -> list[str]:
         """Run a lane over sources of these names."""
 
-        async def feed() -> AsyncIterator[Source]:
-            for number, name in enumerate(names, start=1):
-                yield make_source(number=number, id=name)
+        async def feed() -> AsyncIterator[list[Source]]:
+            sources = [make_source(number=number, id=name) for number, name in enumerate(names, start=1)]
+            yield sources[:1]
+            yield sources[1:]
 
         steps = Steps(
             list_parts=self._list_parts,
+            is_small=lambda _source, _part: False,
             upload=self._upload,
             publish=self._publish,
+            publish_several=self._publish_several,
             finish=self._finish,
             set_aside=self._set_aside,
         )
         await Lane(steps, width=width).run(feed())
         return self.lines
 
-    async def _list_parts(self, source: Source) -> list[Part]:
-        return [make_part(source_id=source.id, number=number) for number in range(1, self.parts + 1)]
+    async def _list_parts(self, sources: Sequence[Source]) -> dict[str, list[Part]]:
+        numbers = range(1, self.parts + 1)
+        return {source.id: [make_part(source_id=source.id, number=number) for number in numbers] for source in sources}
+
+    async def _publish_several(self, parts: Sequence[tuple[Source, Part]]) -> list[Failure | None]:
+        outcomes: list[Failure | None] = []
+        for source, part in parts[: self.together]:
+            before = [
+                error for (other, _), error in zip(parts, outcomes, strict=False) if other.id == source.id and error
+            ]
+            try:
+                if before:
+                    raise before[0]
+                await self.publish(source, part)
+            except SOURCE_FAILURES as error:
+                outcomes.append(error)
+                continue
+            except Failure:
+                break
+            else:
+                outcomes.append(None)
+            self.lines.append(f"out {source.id}{part.number}")
+        return outcomes
 
     async def _upload(self, source: Source, part: Part) -> Part:
         try:
@@ -98,10 +132,14 @@ async def test_manifests_go_in_order_whatever_the_order_of_uploads() -> None:
             late.set()
 
     lines = await _Journal(upload=upload).run("a", "b")
-    assert [line for line in lines if not line.startswith("up")] == [
-        *("out a1", "out a2", "out a3", "done a"),
-        *("out b1", "out b2", "out b3", "done b"),
+    assert [line for line in lines if line.startswith("out")] == [
+        "out a1",
+        "out a2",
+        "out a3",
+        *("out b1", "out b2", "out b3"),
     ]
+    assert lines.index("done a") > lines.index("out a3")
+    assert lines.index("done b") > lines.index("out b3")
 
 
 @pytest.mark.parametrize(

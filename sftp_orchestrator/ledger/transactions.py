@@ -1,0 +1,52 @@
+"""Transactions of the ledger: each write is one, unless it is a part of a larger one of the same thread."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+
+class Transactions:
+    """Reads and writes of one database, for any number of threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._here = threading.local()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection to read from: within a transaction of this thread its own, which sees what it wrote."""
+        if (inside := self._get_own()) is not None:
+            yield inside
+            return
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Give a connection to write to; what was written is durable once the context is left.
+
+        An exception undoes it. Within a transaction of this thread it is a part of that one, and as durable.
+        """
+        if (inside := self._get_own()) is not None:
+            yield inside
+            return
+        with self._engine.begin() as connection:
+            self._here.connection = connection
+            try:
+                yield connection
+            finally:
+                self._here.connection = None
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Let an exception undo what is written inside, and nothing else of the transaction around it."""
+        with self.write() as connection, connection.begin_nested():
+            yield
+
+    def _get_own(self) -> sa.Connection | None:
+        own: sa.Connection | None = getattr(self._here, "connection", None)
+        return own

@@ -13,6 +13,7 @@ from typing import Any
 
 from sftp_orchestrator import units
 from sftp_orchestrator.advice import advise, advise_on_rows
+from sftp_orchestrator.config.bandwidth import Timetable
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
@@ -55,6 +56,8 @@ class Overview:
     """on the workspace's disk, and whether the intake is paused for want of it"""
     rows_left_out: Mapping[str, RowsLeftOut] = field(default_factory=dict)
     """of everything that was delivered, by feed; 0 for every other feed of the configuration"""
+    limits: Mapping[str, float | None] = field(default_factory=dict)
+    """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented fields."""
@@ -88,6 +91,9 @@ class Overview:
                     "reason": pause.reason,
                 }
                 for pause in self.outlook.pauses.values()
+            ],
+            "bandwidth_limits": [
+                {"destination": name, "bytes_per_second": limit} for name, limit in self.limits.items()
             ],
             "space": {
                 "free_bytes": self.room.free_bytes,
@@ -131,6 +137,7 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
         last_delivery=ledger.outcomes.find_last_delivery(),
         room=pausing.look(configuration),
         receivers=tuple(f"{name} ({one.host}:{one.port})" for name, one in configuration.destinations.items()),
+        limits=_get_limits(configuration, now),
         # A feed without such rows counts 0: what first shows as 20 would look like no rise to a monitor.
         rows_left_out={**dict.fromkeys(configuration.feeds, NONE_LEFT_OUT), **ledger.outcomes.count_rows_left_out()},
     )
@@ -156,6 +163,24 @@ def list_discarded(ledger: Ledger, workspace: Workspace, *, limit: int) -> list[
 
 def _list_last(ledger: Ledger, workspace: Workspace, state: SourceState, limit: int) -> list[SourceView]:
     return [_look_at(source, ledger, workspace) for source in ledger.sources.list_last(state, limit)]
+
+
+def _get_limits(configuration: Configuration, now: datetime.datetime) -> dict[str, float | None]:
+    at = now.astimezone(configuration.zone).time()
+    return {
+        name: Timetable.of(one.bandwidth).get_limit(at)
+        for name, one in configuration.destinations.items()
+        if one.bandwidth is not None
+    }
+
+
+def list_limits(overview: Overview) -> list[str]:
+    """Return a sentence for each destination that is held to a limit now. Pure."""
+    return [
+        f"Sends at most {units.format_bytes(limit)}/s to {name} now (bandwidth)."
+        for name, limit in overview.limits.items()
+        if limit is not None
+    ]
 
 
 def describe_delivered(overview: Overview) -> str:

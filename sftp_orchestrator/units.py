@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import re
 
+RATE_PATTERN = r"^([0-9]+(?:\.[0-9]+)?) *((?:[kKMG]i?)?)(B|bit)/s$"
+"""A number and its unit, such as ``10 MB/s``, ``512 KiB/s`` or ``80 Mbit/s``; case counts, as Mb/s is said of both."""
+_PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
@@ -16,6 +20,16 @@ def format_bytes(count: float | None) -> str:
         if count >= size * 0.99995:
             return f"{count / size:.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def parse_rate(text: str) -> float:
+    """Return the bytes per second that ``text`` says; raises ``ValueError`` where it is no rate. Pure."""
+    found = re.fullmatch(RATE_PATTERN, text)
+    if found is None:
+        msg = f"not a rate: {text!r}"
+        raise ValueError(msg)
+    number, prefix, unit = found.groups()
+    return float(number) * _PREFIXES[prefix] / (8 if unit == "bit" else 1)
 
 
 def format_share(done: int, total: int) -> str:

@@ -15,7 +15,7 @@ from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, describe_start
-from sftp_orchestrator.overview import Overview, describe_delivered, get_overview
+from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 
 MOST_MOVING = 500
@@ -104,6 +104,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     lines += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
+    lines += list_limits(overview)
     if outlook.has_daemon and outlook.next_delivery_at is not None:
         lines.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")
     if overview.room.is_paused:

@@ -21,6 +21,13 @@ GROUPED_FROM = 1_000_000
 """Whole numbers from here on are written in groups of three, as 5_000_000_000."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """In a type's ``Annotated``: how its values are called where no plain type says it."""
+
+    said: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Key:
     """One key of the model. In ``path`` a name that people choose stands as ``<name>`` or ``<header>``."""
@@ -60,7 +67,11 @@ class Key:
         extra = self.field.json_schema_extra
         if isinstance(extra, dict) and isinstance(choices := extra.get("enum"), list):
             return " | ".join("null" if choice is None else str(choice) for choice in choices)
-        return _name_type(_strip_none(self.field.annotation)) + (" or null" if self.is_nullable else "")
+        inner = _strip_none(self.field.annotation)
+        named = [
+            one.said for one in (*self.field.metadata, *getattr(inner, "__metadata__", ())) if isinstance(one, Words)
+        ]
+        return (named[0] if named else _name_type(inner)) + (" or null" if self.is_nullable else "")
 
     @property
     def bounds(self) -> str | None:

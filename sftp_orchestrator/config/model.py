@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from sftp_orchestrator.config import cron, examples
+from sftp_orchestrator.config import bandwidth, cron, examples
+from sftp_orchestrator.config.bandwidth import Bandwidth
+from sftp_orchestrator.config.connections import AUTO, Connections
 from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
 from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
@@ -54,6 +56,7 @@ PATTERN_MEANINGS = {
     _FILLED: "must not be blank",
     _LISTEN: "must be HOST:PORT, such as 127.0.0.1:8765",
     CREDENTIAL_PATTERN: "must be a plain file name",
+    **bandwidth.PATTERN_MEANINGS,
 }
 """What each pattern of the model asks for, in words."""
 
@@ -156,8 +159,10 @@ class Destination(Section):
     """the folder to upload into; CleverTap: the login folder"""
     client_email: str = Field(pattern=_EMAIL, examples=[examples.DESTINATION["client_email"]])
     """CleverTap sends its notices about the import there; one address"""
-    connections: int = Field(default=4, ge=1, le=32)
-    """data files going up at the same time"""
+    connections: Connections = Field(default=AUTO, examples=[4])
+    """data files going up at the same time; auto, the default: 4, and up to 8 where the line gives more for it"""
+    bandwidth: Bandwidth | None = None
+    """null, or the most that all connections send together: 10 MB/s, or {"08:00": 5 MB/s, "19:00": off}"""
     verify: Verify = Verify.REQUIRED
     """remote size after each put: required | best_effort | never"""
     rename: bool = False
@@ -346,7 +351,7 @@ class Configuration(Section):
     workspace: ConfigPath = Field(examples=["/var/lib/sftp-orchestrator/workspace"])
     """ours alone, mode 0700: ledger, work, archive, quarantine"""
     timezone: str = "UTC"
-    """for schedules and for the folder names of the archive"""
+    """for schedules, for `bandwidth`, and for the folder names of the archive"""
     ledger: Ledger = Ledger()
     """the durable record of every file and every step"""
     intake: Intake = Intake()

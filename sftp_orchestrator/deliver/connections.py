@@ -43,6 +43,8 @@ class _Grant:
 class ConnectionPool:
     """At most ``size`` connections to ``destination``, which the configuration calls ``name``; a context manager.
 
+    With ``get_wanted`` none is opened beyond what it gives at that time.
+
     They are lent in the order of asking. The first login is alone: nobody knows yet whether we are let in. While a
     connection works, a few go on side by side, for each is a dozen round trips; where the receiver refuses one of
     these, which servers count (``MaxStartups``), they come one after the other from there on. A receiver that takes no
@@ -56,6 +58,7 @@ class ConnectionPool:
         size: int,
         *,
         connector: Connector = connect,
+        get_wanted: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._destination = destination
@@ -64,6 +67,7 @@ class ConnectionPool:
         self._limit = size
         self._regrow_at = 0.0
         self._connect = connector
+        self._get_wanted = get_wanted or (lambda: size)
         self._clock = clock
         self._connecting = 0
         """logins under way"""
@@ -77,6 +81,11 @@ class ConnectionPool:
         self._open: set[SftpRemote] = set()
         self._idle: list[_Grant] = []
         self._queue: deque[asyncio.Future[_Grant]] = deque()
+
+    @property
+    def limit(self) -> int:
+        """How many connections the receiver lets us have, as far as is known: ``size``, unless it refused one."""
+        return self._limit
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,7 +164,7 @@ class ConnectionPool:
             self._limit += 1
         if self._connecting >= (self._at_once if self._open else 1):
             return None
-        if len(self._open) + self._connecting >= self._limit:
+        if len(self._open) + self._connecting >= min(self._limit, self._get_wanted()):
             return None
         self._connecting += 1
         return _Grant()

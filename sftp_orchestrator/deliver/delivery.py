@@ -34,6 +34,7 @@ from sftp_orchestrator.deliver.publish import Publisher
 from sftp_orchestrator.deliver.reading import LengthDiffers
 from sftp_orchestrator.deliver.remote import Content
 from sftp_orchestrator.deliver.retry import Retrying
+from sftp_orchestrator.deliver.tuning import Tuner
 from sftp_orchestrator.deliver.upload import remove, upload
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import DecisionNeeded, Failure, ReceiverRefused, SessionRefused, SourceFault, Transient
@@ -76,7 +77,13 @@ class Delivery:
     """Delivers to one destination, once."""
 
     def __init__(
-        self, name: str, destination: Destination, stations: Stations, pool: ConnectionPool, retrying: Retrying
+        self,
+        name: str,
+        destination: Destination,
+        stations: Stations,
+        pool: ConnectionPool,
+        retrying: Retrying,
+        tuner: Tuner,
     ) -> None:
         self._name = name
         self._destination = destination
@@ -86,6 +93,7 @@ class Delivery:
         self._board = stations.board
         self._pool = pool
         self._retrying = retrying
+        self._tuner = tuner
         self._steps = Steps(
             list_parts=self._list_parts,
             is_small=self._preparation.is_small,
@@ -212,7 +220,9 @@ class Delivery:
                 yield ready
 
         if sources:
-            await Lane(self._steps, width=self._destination.connections).run(in_order())
+            lane = Lane(self._steps, width=self._tuner.most, slots=self._tuner.slots)
+            async with self._tuner.tuning(lambda: self._pool.limit):
+                await lane.run(in_order())
 
     # After the lanes.
 
@@ -275,15 +285,20 @@ class Delivery:
     async def _send(self, source: Source, part: Part, content: Content) -> None:
         label = _label(source, part)
         self._board.begin(label, Phase.UPLOAD, content.size)
+
+        def progress(count: int) -> None:
+            self._board.advance(label, count)
+            self._tuner.note(count)
+
         async with self._pool.lend() as remote:
-            with failpoints.around("upload.data"):
+            with self._tuner.sending(), failpoints.around("upload.data"):
                 await upload(
                     remote,
                     part.data_name,
                     content,
                     verify=self._destination.verify,
                     rename=self._destination.rename,
-                    progress=lambda count: self._board.advance(label, count),
+                    progress=progress,
                 )
 
     async def _publish(self, source: Source, part: Part) -> None:

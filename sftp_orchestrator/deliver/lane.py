@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from sftp_orchestrator.deliver.faults import SOURCE_FAILURES, may_be_of_one_file
+from sftp_orchestrator.deliver.slots import Slots
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import Part, Source
 
@@ -62,13 +63,16 @@ class Steps:
 
 
 class Lane:
-    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, the ledger."""
+    """Runs once. What ends it early is a failure that concerns them all: the line, the receiver, the ledger.
 
-    def __init__(self, steps: Steps, *, width: int) -> None:
+    As many uploads go on as ``slots`` have room for, ``width`` at most, and small ones beside them.
+    """
+
+    def __init__(self, steps: Steps, *, width: int, slots: Slots | None = None) -> None:
         self._steps = steps
         self._workers = width + SMALL_AT_ONCE
-        self._turns = asyncio.Semaphore(width)
-        """of parts that are not small"""
+        self._slots = slots or Slots(width)
+        """for parts that are not small"""
         self._dropped: dict[str, Failure] = {}
         self._aside: set[str] = set()
         self._is_ending = False
@@ -112,7 +116,7 @@ class Lane:
             part: Part | None = None
             try:
                 if job.source.id not in self._dropped:
-                    turn = contextlib.nullcontext() if self._steps.is_small(job.source, job.part) else self._turns
+                    turn = contextlib.nullcontext() if self._steps.is_small(job.source, job.part) else self._slots
                     async with turn, self._working_on(job.source):
                         part = await self._steps.upload(job.source, job.part)
             except Failure as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from sftp_orchestrator.deliver.delivery import Delivery, Stations
 from sftp_orchestrator.deliver.faults import note_drop
 from sftp_orchestrator.deliver.pauses import DestinationPauses
 from sftp_orchestrator.deliver.retry import LONGEST_WAIT_SECONDS, Retrying, is_over
+from sftp_orchestrator.deliver.sftp import connect
+from sftp_orchestrator.deliver.throttle import Throttle
+from sftp_orchestrator.deliver.tuning import Tuner
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN
@@ -62,10 +66,12 @@ class Runner:
     stations: Stations
     chance: Callable[[], float] = field(default=random.random)
     pauses: DestinationPauses = field(init=False)
+    tuners: dict[str, Tuner] = field(init=False)
 
     def __post_init__(self) -> None:
         """Learn which destinations failed in an earlier life; blocking, raises ``LocalFault``."""
         self.pauses = DestinationPauses(self.configuration, self.stations.ledger)
+        self.tuners = {name: Tuner.of(name, one) for name, one in self.configuration.destinations.items()}
 
     async def run(self, trigger: str, due: Sequence[Source] | None = None) -> Verdict:
         """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for."""
@@ -142,9 +148,13 @@ class Runner:
                     await note_drop(source, gone, stations.preparation, stations.ledger)
                 return []
             retrying = Retrying(attempts=destination.attempts, chance=self.chance)
+            connector = functools.partial(connect, throttle=Throttle.of(self.configuration, name))
+            tuner = self.tuners[name]
             # One more than data files go up at a time: a manifest must not wait behind gigabytes.
-            async with ConnectionPool(destination, name, destination.connections + 1) as pool:
-                await Delivery(name, destination, stations, pool, retrying).deliver(sources)
+            async with ConnectionPool(
+                destination, name, tuner.most + 1, connector=connector, get_wanted=lambda: tuner.slots.size + 1
+            ) as pool:
+                await Delivery(name, destination, stations, pool, retrying, tuner).deliver(sources)
             if pool.was_reached:
                 with contextlib.suppress(LocalFault):  # as in _pause
                     await self.pauses.end(name)

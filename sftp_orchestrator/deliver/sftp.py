@@ -18,6 +18,7 @@ from sftp_orchestrator.deliver.login import LET_GO_SECONDS, let_go, open_session
 from sftp_orchestrator.deliver.reading import open_blocks
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.deliver.remote import Content, Progress
+from sftp_orchestrator.deliver.throttle import Throttle
 from sftp_orchestrator.deliver.writing import SAFE_WRITE_BYTES, Writing
 
 MOST_WRITE_BYTES = 255 * 1024
@@ -28,8 +29,10 @@ BLOCK_BYTES = 1024 * 1024
 _LOG = structlog.get_logger()
 
 
-async def connect(destination: Destination, name: str) -> SftpRemote:
+async def connect(destination: Destination, name: str, throttle: Throttle | None = None) -> SftpRemote:
     """Log in to ``destination``, which the configuration calls ``name``, and open an SFTP session. May be repeated.
+
+    What is sent over it then is held to the limit of ``throttle``, together with all else that has the same one.
 
     Raises:
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
@@ -41,7 +44,7 @@ async def connect(destination: Destination, name: str) -> SftpRemote:
     asyncssh.set_log_level("WARNING")
     receiver = Receiver.of(destination, name)
     credentials = await asyncio.to_thread(load_credentials, destination, name)
-    remote = SftpRemote(*await open_session(receiver, credentials), receiver)
+    remote = SftpRemote(*await open_session(receiver, credentials), receiver, throttle)
     _LOG.info("connected", destination=name, host=receiver.host, server=remote.server_version, cipher=remote.cipher)
     return remote
 
@@ -53,11 +56,16 @@ class SftpRemote:
     """
 
     def __init__(
-        self, connection: asyncssh.SSHClientConnection, client: asyncssh.SFTPClient, receiver: Receiver
+        self,
+        connection: asyncssh.SSHClientConnection,
+        client: asyncssh.SFTPClient,
+        receiver: Receiver,
+        throttle: Throttle | None = None,
     ) -> None:
         self.receiver = receiver
         self.client = client
         self._connection = connection
+        self._throttle = throttle
         self._poisoned = False
         self._closed = False
 
@@ -109,7 +117,13 @@ class SftpRemote:
         silence_seconds = self.receiver.timeout_seconds
         async with self.asking("upload", name, deadline=False), blocks as reader:
             file = await self._open(name)
-            writing = Writing(file, write_bytes=write_bytes, silence_seconds=silence_seconds, progress=progress)
+            writing = Writing(
+                file,
+                write_bytes=write_bytes,
+                silence_seconds=silence_seconds,
+                progress=progress,
+                throttle=self._throttle,
+            )
             try:
                 with failpoints.around("remote.write"):
                     await writing.send(reader, lambda: self._close_file(file))
@@ -196,6 +210,8 @@ class SftpRemote:
     @contextlib.asynccontextmanager
     async def asking(self, operation: str, subject: str, *, deadline: bool = True) -> AsyncIterator[None]:
         """Hold the deadline over what runs inside, and turn foreign errors into failures of ``operation``."""
+        if self._throttle is not None:
+            self._throttle.note_request()
         try:
             async with asyncio.timeout(self.receiver.timeout_seconds if deadline else None):
                 yield

@@ -10,6 +10,7 @@ import asyncssh
 
 from sftp_orchestrator.deliver.reading import Blocks
 from sftp_orchestrator.deliver.remote import Progress
+from sftp_orchestrator.deliver.throttle import Throttle
 
 SAFE_WRITE_BYTES = 32 * 1024
 """What every server must take where it names no limit (draft-ietf-secsh-filexfer-02, section 3)."""
@@ -29,16 +30,25 @@ class Writing:
     """
 
     def __init__(
-        self, file: asyncssh.SFTPClientFile, *, write_bytes: int, silence_seconds: float, progress: Progress | None
+        self,
+        file: asyncssh.SFTPClientFile,
+        *,
+        write_bytes: int,
+        silence_seconds: float,
+        progress: Progress | None,
+        throttle: Throttle | None = None,
     ) -> None:
         self._file = file
         self._most_bytes = write_bytes
         self._write_bytes = min(write_bytes, SAFE_WRITE_BYTES)
         self._silence_seconds = silence_seconds
         self._progress = progress
+        self._throttle = throttle
         self._in_flight: deque[asyncio.Task[None]] = deque()
         self._deadline: asyncio.Timeout | None = None
         self._sent = 0
+        self._heard_at = 0.0
+        """when a write was last answered, or begun while nothing was in flight"""
         self.acknowledged_bytes = 0
         """bytes that the receiver said it wrote"""
 
@@ -60,7 +70,10 @@ class Writing:
                 while view:
                     while len(self._in_flight) >= get_most_in_flight(self._write_bytes):
                         await self._await_oldest()
-                    data, view = view[: self._write_bytes], view[self._write_bytes :]
+                    size = self._write_bytes
+                    if self._throttle is not None:
+                        size = await self._take_turn(self._throttle, min(size, len(view)))
+                    data, view = view[:size], view[size:]
                     self._begin(data)
             closing = asyncio.create_task(close())
             try:
@@ -76,6 +89,22 @@ class Writing:
                 task.cancel()
             await asyncio.gather(*self._in_flight, return_exceptions=True)
 
+    async def _take_turn(self, throttle: Throttle, most: int) -> int:
+        """Wait until bytes may be sent, and return how many.
+
+        What is in flight meanwhile is looked after as elsewhere: a failed write ends it, and so does silence. Waiting
+        for the turn itself is no silence.
+        """
+        size = await throttle.take(most)
+        while self._in_flight and self._in_flight[0].done():
+            await self._await_oldest()
+        now = asyncio.get_running_loop().time()
+        if not self._in_flight:
+            self._heard_at = now
+        elif now - self._heard_at > self._silence_seconds:
+            raise TimeoutError
+        return size
+
     def _begin(self, data: memoryview) -> None:
         # Tasks begin in the order of their creation, and each sends its request before it first waits: offsets rise.
         self._in_flight.append(asyncio.create_task(self._write(data, self._sent)))
@@ -86,6 +115,7 @@ class Writing:
         began = loop.time()
         await self._file.write(data, offset)  # type: ignore[type-var] # any buffer will do for a binary file
         self.acknowledged_bytes += len(data)
+        self._heard_at = loop.time()
         if may_grow(len(data), loop.time() - began, self._most_bytes, silence_seconds=self._silence_seconds):
             self._write_bytes = self._most_bytes
         if self._deadline is not None and not self._deadline.expired():

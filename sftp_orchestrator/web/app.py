@@ -24,7 +24,7 @@ from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.outlook import describe_pause, describe_run, describe_start
-from sftp_orchestrator.overview import Overview, describe_delivered
+from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import SourceView, summarize_parts
 from sftp_orchestrator.web.latest import Latest
@@ -126,7 +126,7 @@ def split_typed(text: str, command: str) -> list[tuple[bool, str]]:
 def _list_facts(overview: Overview) -> list[str]:
     """Return what to know where nothing waits, too: the last run, and the next. Pure."""
     outlook = overview.outlook
-    facts = [f"Delivers to {', '.join(overview.receivers)}."]
+    facts = [f"Delivers to {', '.join(overview.receivers)}.", *list_limits(overview)]
     facts += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)

@@ -136,6 +136,7 @@ class FaultProxy(Between):
             self._open.remove(writers)
             for side in writers:
                 side.transport.abort()
+            for side in writers:
                 with contextlib.suppress(OSError):
                     await side.wait_closed()
 

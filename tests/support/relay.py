@@ -40,8 +40,10 @@ class Relay(Between):
         except* OSError:
             pass  # a side hung up: so does the other, below
         finally:
+            # Both before either is waited for: whoever ends the lines may cancel us there.
             for side in (writer, there_writer):
                 side.transport.abort()
+            for side in (writer, there_writer):
                 with contextlib.suppress(OSError):
                     await side.wait_closed()
 

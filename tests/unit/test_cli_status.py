@@ -102,6 +102,20 @@ def test_status_tells_what_waits_why_and_what_to_type(
     assert not [line for line in lines if "--config" in line]
 
 
+def test_status_tells_the_limit_that_holds_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever wonders why it is slow reads that it is meant; a timetable without a limit now is told to programs."""
+    day = {"00:00": "5 MB/s"}
+    written = write_configuration(tmp_path, {"destinations": {"production": {"bandwidth": day}}})
+    Workspace(root=written.configuration.workspace).prepare()
+    assert "Sends at most 5.0 MB/s to production now (bandwidth).\n" in _call(written, capsys, "status")
+    told = json.loads(_call(written, capsys, "status", "--json"))["bandwidth_limits"]
+    assert told == [{"destination": "production", "bytes_per_second": 5_000_000}]
+    write_configuration(tmp_path, {"destinations": {"production": {"bandwidth": "off"}}})
+    assert "Sends at most" not in _call(written, capsys, "status")
+    told = json.loads(_call(written, capsys, "status", "--json"))["bandwidth_limits"]
+    assert told == [{"destination": "production", "bytes_per_second": None}]
+
+
 def test_commands_are_told_as_they_must_be_typed(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
     """Where an option named the configuration, what is to be typed next carries it, quoted for the shell."""
     config = written.path.with_name("my config.yml")

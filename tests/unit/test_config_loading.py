@@ -96,6 +96,13 @@ def test_byte_order_mark_and_grouped_numbers_are_read(write: Write) -> None:
     assert loading.load(write("\ufeff" + text)).get_destination("purchases").limits.plain_bytes == 4_000_000_000
 
 
+def test_a_timetable_needs_no_quotes(write: Write) -> None:
+    """Times and a bare off are what they look like, whatever YAML 1.1 would make of them."""
+    text = SMALL.replace("    host:", "    bandwidth: {8:00: 5 MB/s, 12:30: 80 Mbit/s, 19:00: off}\n    host:")
+    bandwidth = loading.load(write(text)).get_destination("purchases").bandwidth
+    assert bandwidth == {"8:00": "5 MB/s", "12:30": "80 Mbit/s", "19:00": "off"}
+
+
 def test_aliases_and_merges_are_read(write: Write) -> None:
     """Anchors save typing: '<<' merges, and what stands in the mapping itself wins."""
     text = SMALL.replace("    columns:", "    columns: &columns") + (
@@ -180,8 +187,42 @@ def test_findings_are_carried(write: Write) -> None:
         ("host: sftp.example.com", "host: no", "host: must be text (got no); put it in quotes"),
         ("host: sftp.example.com", "host: ''", 'host: must not be empty (got "")'),
         ("host: sftp.example.com", "host: [a]", "host: must be text (got a list); put it in quotes"),
-        ("host: sftp.example.com", "connections: 2.5", "connections: must be a whole number (got 2.5)"),
-        ("host: sftp.example.com", "connections: 010", "connections: must be a whole number (got 010)"),
+        (
+            "host: sftp.example.com",
+            "connections: 2.5",
+            "must be auto, or a whole number of 1 to 32 (got 2.5)",
+        ),
+        (
+            "host: sftp.example.com",
+            "connections: 010",
+            "must be auto, or a whole number of 1 to 32 (got 010)",
+        ),
+        (
+            "host: sftp.example.com",
+            "connections: 33",
+            "must be auto, or a whole number of 1 to 32 (got 33)",
+        ),
+        (
+            "host: sftp.example.com",
+            "connections: yes",
+            "must be auto, or a whole number of 1 to 32 (got yes)",
+        ),
+        (
+            "host: sftp.example.com",
+            "bandwidth: 10",
+            "bandwidth: must be a rate with its unit, such as 10 MB/s or 80 Mbit",
+        ),
+        ("host: sftp.example.com", "bandwidth: 10 Mb/s", "or 80 Mbit/s, or off (got 10 Mb/s)"),
+        ("host: sftp.example.com", "bandwidth: 10 B/s", "bandwidth: must be at least 1.0 kB/s (got 10 B/s)"),
+        ("host: sftp.example.com", "bandwidth: {}", "bandwidth: must be a rate, or name times of day, such as {"),
+        ("host: sftp.example.com", "bandwidth: {8: 5 MB/s}", "bandwidth.8: YAML does not read this key as text"),
+        ("host: sftp.example.com", "bandwidth: {'24:00': off}", "must name times of day as HH:MM, such as {"),
+        ("host: sftp.example.com", "bandwidth: {8:00: off, 08:00: off}", "must name each time of day once"),
+        (
+            "host: sftp.example.com",
+            "bandwidth: {8:00: fast}",
+            "bandwidth: from 8:00 on it must be a rate with its unit",
+        ),
         ("host: sftp.example.com", "rename: 'yes'", 'rename: must be true or false (got "yes"); leave the quotes out'),
         ("host: sftp.example.com", "verify: allways", "one of required, best_effort, never (got allways)"),
         ("host: sftp.example.com", "port: 1\n    port: 2", "config.yml:6 destinations.production.port: is given twice"),

@@ -317,7 +317,11 @@ def _fresh_log() -> Iterator[None]:
 @pytest.fixture
 def place(tmp_path: Path, _fresh_log: None) -> Place:
     """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, a run, a pause."""
-    place = Place(written=write_configuration(tmp_path, {"feeds": {"purchases": {"max_bad_rows": 0.5}}}))
+    changes = {
+        "feeds": {"purchases": {"max_bad_rows": 0.5}},
+        "destinations": {"production": {"bandwidth": "1 GB/s"}},
+    }
+    place = Place(written=write_configuration(tmp_path, changes))
     staging = place.configuration.staging
     workspace = Workspace(root=place.configuration.workspace)
     workspace.prepare()

@@ -44,7 +44,7 @@ from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import LEFTOVER
 from sftp_orchestrator.prepare import inspect as inspecting
-from sftp_orchestrator.prepare import preparation
+from sftp_orchestrator.prepare import planner
 from sftp_orchestrator.prepare.inspect import Inspection
 from sftp_orchestrator.prepare.parts.part_content import BytesContent, PartContent
 from sftp_orchestrator.prepare.preparation import Preparation
@@ -146,7 +146,7 @@ async def test_data_that_is_lost_again_and_again_is_sent_twice_a_run(tmp_path: P
 
 async def test_data_of_another_size_than_planned_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content and ledger disagree on the size: that source waits, and no byte of it leaves."""
-    monkeypatch.setattr(preparation, "SMALL_BYTES", 0)
+    monkeypatch.setattr(planner, "SMALL_BYTES", 0)
     monkeypatch.setattr(Preparation, "get_content", lambda *_: BytesContent(b"too short"))
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
@@ -399,7 +399,7 @@ async def test_a_crash_in_preparing_one_source_holds_it_alone(tmp_path: Path, mo
             raise RuntimeError("never thought of")
         return intact(path, feed, name=name, **more)
 
-    monkeypatch.setattr(preparation, "inspect", inspect)
+    monkeypatch.setattr(planner, "inspect", inspect)
     with run_paramiko(tmp_path / "receiver") as receiver:
         configuration = _make(tmp_path, receiver)
         _drop_two(configuration.staging)
@@ -453,7 +453,7 @@ async def test_what_does_not_fit_does_not_leave(tmp_path: Path, monkeypatch: pyt
             database.execute(f"UPDATE part SET {values}")  # noqa: S608 - our own words
 
     # Of a small part the ledger learns the size only when its bytes are there.
-    monkeypatch.setattr(preparation, "SMALL_BYTES", 0)
+    monkeypatch.setattr(planner, "SMALL_BYTES", 0)
     with run_paramiko(tmp_path / "receiver", files=_act_on_open(damage)) as receiver:
         configuration = _make(tmp_path, receiver)
         _drop_events(configuration.staging, OLD, at=1_700_000_000)

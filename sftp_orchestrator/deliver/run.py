@@ -7,7 +7,7 @@ import contextlib
 import datetime
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -156,7 +156,7 @@ class Runner:
             ) as pool:
                 await Delivery(name, destination, stations, pool, retrying, tuner).deliver(sources)
             if pool.was_reached:
-                with contextlib.suppress(LocalFault):  # as in _pause
+                with _told_of_ledger(name):
                     await self.pauses.end(name)
         except* Failure as group:
             failures = list(_flatten(group))
@@ -166,7 +166,7 @@ class Runner:
 
     async def _pause(self, name: str, failure: Failure, sources: Sequence[Source]) -> None:
         # Where the ledger itself is the trouble, the verdict asks it next, and says so to whoever started the run.
-        with contextlib.suppress(LocalFault):
+        with _told_of_ledger(name):
             until = await self.pauses.begin(name, failure, self.chance)
             reasons = dict.fromkeys((source.id for source in sources), str(failure))
             await asyncio.to_thread(self.stations.ledger.sources.note_waits, reasons, retry_at=until)
@@ -188,6 +188,15 @@ class Runner:
             refused_rows=sum(source.refused_rows for source in done),
             duplicate_rows=sum(source.duplicate_rows for source in done),
         )
+
+
+@contextlib.contextmanager
+def _told_of_ledger(destination: str) -> Iterator[None]:
+    """Tell of a pause, or of its end, that could not be noted, and go on: the next run notes it."""
+    try:
+        yield
+    except LocalFault as error:
+        _LOG.error("pause_not_noted", destination=destination, error=str(error))
 
 
 def _flatten(group: BaseExceptionGroup[Failure]) -> list[Failure]:

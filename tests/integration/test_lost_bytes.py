@@ -15,6 +15,7 @@ from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.prepare.planner import Planner
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from tests.support.configuration import write_configuration
@@ -170,7 +171,7 @@ async def test_a_quarantined_file_may_be_put_right_by_making_it_shorter(
         assert source.state is SourceState.QUARANTINED
         (configuration.workspace / "quarantine" / source.id / "purchases.csv").write_bytes(good)
         await asyncio.to_thread(_decide, configuration, "retry")
-        monkeypatch.setattr(Preparation, "_inspect", _die)
+        monkeypatch.setattr(Planner, "_inspect", _die)
         with pytest.raises((KilledError, BaseExceptionGroup)):
             await _run(configuration)
         monkeypatch.undo()

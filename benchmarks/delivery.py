@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks import data, measuring, peers
-from benchmarks.case import Bench, Case, Contender, Stage
+from benchmarks.case import QUICK_DIVISOR, Bench, Case, Contender, Stage
 from benchmarks.measuring import Facts, Measurement, Work
 from benchmarks.peers import Account
 from benchmarks.verdicts import OURS, Budget, Kind
@@ -197,7 +197,8 @@ def _set_up_encrypted(bench: Bench) -> Iterator[Stage]:
 
 @contextmanager
 def _set_up_small(bench: Bench) -> Iterator[Stage]:
-    with open_place(bench, make_small_files) as place:
+    count = SMALL_FILES // QUICK_DIVISOR if bench.is_quick else SMALL_FILES
+    with open_place(bench, lambda folder: make_small_files(folder, count)) as place:
         total = sum(path.stat().st_size for path in place.sources)
         # As many files as ours sends: a manifest for each.
         folder = place.folder / "small"
@@ -211,7 +212,7 @@ def _set_up_small(bench: Bench) -> Iterator[Stage]:
         yield make_stage(total, measures)
 
 
-def make_small_files(folder: Path, count: int = SMALL_FILES) -> list[Path]:
+def make_small_files(folder: Path, count: int) -> list[Path]:
     """Write so many files of events, no two alike, into ``folder``; return them."""
     (folder / "small").mkdir()
     model = data.make(folder, data.Recipe(size=SMALL_BYTES)).read_bytes()

@@ -133,7 +133,8 @@ def _set_up_question(work: Work) -> Callable[[Bench], AbstractContextManager[Sta
 @contextmanager
 def _open_grown(bench: Bench) -> Iterator[tuple[Place, Path]]:
     """Give a place with small files, and a ledger that has seen many parts of the same feed and destination."""
-    with open_place(bench, lambda folder: make_small_files(folder, SOURCES + 1)) as place:
+    count = (SOURCES // QUICK_DIVISOR if bench.is_quick else SOURCES) + 1
+    with open_place(bench, lambda folder: make_small_files(folder, count)) as place:
         later = place.sources[1:]
         place.sources = place.sources[:1]
         with place.open_ours() as (config, _):
@@ -178,6 +179,6 @@ CASES = (
         budgets=(Budget(kind=Kind.SECONDS, limit=2), _MEMORY),
         set_up=_set_up_question(start),
     ),
-    Case(name="ledger-status", rounds=3, budgets=(_MEMORY,), set_up=_set_up_question(look)),
+    Case(name="ledger-status", rounds=3, budgets=(_MEMORY,), is_quick=False, set_up=_set_up_question(look)),
     Case(name="staging-growth", rounds=3, budgets=(_MEMORY,), set_up=_set_up_staging),
 )

@@ -192,6 +192,6 @@ CASES = (
         is_quick=False,
         set_up=_set_up(data.Recipe(size=GIB), deduplicate={"columns": ["user_id"]}),
     ),
-    Case(name="scan", rounds=3, budgets=(), set_up=_set_up_scan),
+    Case(name="scan", rounds=3, budgets=(), is_quick=False, set_up=_set_up_scan),
     Case(name="split", rounds=3, budgets=(), set_up=_set_up_split),
 )

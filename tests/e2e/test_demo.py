@@ -6,7 +6,11 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.sandbox.activity import Event, read_activity
@@ -16,6 +20,13 @@ DEADLINE_SECONDS = 100
 PIPE = asyncio.subprocess.PIPE
 SIZE = "300kB"
 _NAMES = ("customers.csv", "purchases_old.csv", "purchases_new.csv", "purchases_broken.csv")
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder with a short path, for it becomes TMPDIR: where that is long, gpg-agent's socket fits nowhere."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
 
 
 async def _execute(folder: Path, *arguments: str) -> Answer:

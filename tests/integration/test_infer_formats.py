@@ -251,6 +251,7 @@ def test_few_strays_in_utf8_are_no_other_encoding(tmp_path: Path) -> None:
         ("a.jsonl", b'{"user_id": {"a": 1}}\n', "the value of 'user_id' is nested"),
         ("a.parquet", b"user_id\nu1\n", ""),
     ],
+    ids=["gzip as CSV", "CSV as gzip", "cut gzip", "UTF-16", "no object", "nested", "CSV as Parquet"],
 )
 def test_what_is_not_as_its_name_says_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     """One line with the file's own name and the cause; never a guess at what it might be."""

@@ -55,7 +55,7 @@ CASES = (
         rule=Rule.IDENTITY_REFUSED,
         property_name="identity",
         taken=("nulls", "00", "tester", "-2", "+inf", "xxxxx"),
-        refused=(*identity.REFUSED_VALUES, "NULL", " None ", "N/A", "Test", "-INF"),
+        refused=(*sorted(identity.REFUSED_VALUES), "NULL", " None ", "N/A", "Test", "-INF"),
     ),
     Case(rule=Rule.IDENTITY_REFUSED, property_name="gpId", taken=("", "1"), refused=("0", "undefined")),
     Case(
@@ -70,7 +70,7 @@ CASES = (
         rule=Rule.EVENT_NAME_RESTRICTED,
         property_name="evtName",
         taken=("App Installed", "Stayed Home", "Charged", "Session Concluded"),
-        refused=(*event_name.SYSTEM_EVENTS, "App Launched", "APP LAUNCHED", " stayed "),
+        refused=(*sorted(event_name.SYSTEM_EVENTS), "App Launched", "APP LAUNCHED", " stayed "),
     ),
     Case(
         rule=Rule.EVENT_NAME_CHARACTERS,
@@ -151,7 +151,7 @@ CASES = (
         rule=Rule.OPERATION_UNKNOWN,
         type="profile",
         property_name="hobby.operation",
-        taken=(*operation.OPERATIONS, ""),
+        taken=(*sorted(operation.OPERATIONS), ""),
         refused=("add", "$ADD", " $add", "$incr", " "),
     ),
 )

@@ -37,8 +37,10 @@ system-packages-bench:
 demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiver on this machine, and show what it saw
 	$(BIN)/sftp-orchestrator demo $(ARGS)
 
-test: $(BUILT) system-packages-test ## run every test, about twenty minutes (ARGS="-k name" narrows them)
-	$(BIN)/python -m pytest $(ARGS)
+# A file's tests stay in one process, in their order; the dear files are begun first. ARGS="-n 0" is one process for all.
+WORKERS := 2
+test: $(BUILT) system-packages-test ## run every test, about ten minutes (ARGS="-k name" narrows them)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(BUILT) system-packages ## kill the daemon at random moments, and check what arrived (ARGS="--rounds 200 --seed N")
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -68,6 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-tables", action="store_true", help="write what tests saw into the documentation's tables")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to write with several processes, which would take each other's cells away."""
+    if config.getoption("write_tables") and config.getoption("numprocesses"):
+        raise pytest.UsageError("--write-tables wants one process: `make tables`")
+
+
 @pytest.fixture
 def receivers_table(pytestconfig: pytest.Config) -> Table:
     """Receivers and what each of them does."""

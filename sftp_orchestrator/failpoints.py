@@ -142,6 +142,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.start_run", Fault.LEDGER, "the start of a run is noted"),
     Step("ledger.take_sending", Fault.LEDGER, "a source takes a number for new names"),
     Step("ledger.take_tick", Fault.LEDGER, "a tick of the schedule is noted as served"),
+    Step("ledger.write_together", Fault.LEDGER, "what several files came to is written in one transaction"),
     Step("publish.manifest", Fault.LOST, "a manifest goes up"),
     Step("quarantine.bring_back", Fault.SPACE, "an original comes back from quarantine"),
     Step("quarantine.rename", Fault.SPACE, "an original goes into quarantine"),

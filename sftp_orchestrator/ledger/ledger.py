@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 import sqlalchemy as sa
 
+from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger import forgetting
 from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
@@ -90,7 +91,9 @@ class Ledger:
             LocalFault: the database stands in the way: nothing was changed.
         """
         outcomes: list[T | Exception] = []
-        with self._database.write():
+        if not writes:
+            return outcomes
+        with failpoints.around("ledger.write_together"), self._database.write():
             for write in writes:
                 try:
                     with self._database.attempt():

@@ -36,11 +36,10 @@ ENCRYPTED = Scenario(name="encrypted", load=Load(rows=6, encrypts=True), begin=_
 FAR = Scenario(name="from another file system", load=Load(rows=6, is_far=True), begin=_DELIVER)
 _ONLY_IN = {
     "start after claims": ("ledger.abandon_claims",),
-    "start after a look": ("ledger.source.claimed",),
     "start after cut profiles": ("ledger.part.uncertain", "ledger.part.resent"),
     "start after cut events": ("ledger.source.held",),
     "start without a piece": ("ledger.part.planned",),
-    "start with other limits": ("ledger.forget_leftover",),
+    "start with other limits": ("ledger.forget_leftover", "ledger.source.claimed"),
     "resolve --delivered": ("ledger.part.resolved",),
     "release": ("ledger.go_on",),
     "delivery of what was released": ("ledger.note_correction", "quarantine.bring_back"),

@@ -64,7 +64,7 @@ def _list_transactions() -> Iterator[tuple[str, bool]]:
             if not isinstance(node, ast.With):
                 continue
             begun = [ast.unparse(item.context_expr) for item in node.items]
-            if any("engine.begin()" in expression for expression in begun):
+            if any("database.write()" in expression for expression in begun):
                 yield f"{path.name}:{node.lineno}", any("failpoints.around(" in expression for expression in begun)
 
 

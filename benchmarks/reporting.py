@@ -56,7 +56,7 @@ def list_rows(result: Result) -> list[tuple[str, ...]]:
         (
             result.case,
             contender,
-            _show(spread([found.seconds for found in measured]), 2),
+            f"{spread([found.seconds for found in measured]).median:,.2f}",
             f"{result.bytes / MB:,.0f}",
             _show(spread(result.get_speeds(contender)), 0),
             f"{spread(result.get_speeds_per_cpu(contender)).median:,.0f}",

@@ -38,7 +38,7 @@ async def _make_all(root: Path, troubles: Sequence[Trouble]) -> list[str]:
     return wrong
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_a_step_of_this_machine_that_fails_costs_nothing(tmp_path: Path) -> None:
     """Disk full, disk failing, ledger unusable, at each local step: one line tells, and the next pass delivers once."""
     seed = random.SystemRandom().randrange(2**32)

@@ -9,6 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,17 @@ def _check_history(activity: Path, inbox: Path, dropped: dict[str, bytes]) -> No
     _check_order_of_bytes(entries, set(names))
 
 
+def _check_doubt(left: list[dict[str, Any]], activity: Path) -> None:
+    """Check that what waits for a person is a manifest in half: the kill came when the next one had been opened."""
+    entries = read_activity(activity)
+    whole = {
+        str(entry.details["name"]) for entry in entries if entry.event is Event.CLOSED and entry.details["complete"]
+    }
+    opened = {str(entry.details["name"]) for entry in entries if entry.event is Event.OPENED}
+    (doubtful,) = [part for source in left for part in source["parts"] if part["state"] == "uncertain"]
+    assert doubtful["manifest_name"] in opened - whole
+
+
 def _check_order_of_bytes(entries: list[Entry], names: set[str]) -> None:
     complete: set[str] = set()
     for entry in entries:
@@ -142,10 +154,13 @@ async def test_a_stop_or_crash_while_delivering_loses_and_doubles_nothing(
             code = await service.wait()
             assert code == (0 if number is signal.SIGTERM else -signal.SIGKILL), service.lines
         async with run_service(written.path) as service:
-            await service.wait_for("run_finished", verdict="done")
+            verdict = (await service.wait_for("run_finished"))["verdict"]
             assert await service.stop() == 0
         await sandbox.wait_until_idle()
         left = await get_status(written.path)
+    if number is signal.SIGKILL and verdict != "done":
+        _check_doubt(list(left.values()), sandbox.paths.activity)
+        return
     assert left == {}
     _check_history(sandbox.paths.activity, sandbox.paths.inbox, dropped)
     archived = {path.name for path in (tmp_path / "workspace" / "archive").rglob("*.csv")}

@@ -39,7 +39,7 @@ demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiv
 
 # A file's tests stay in one process, in their order; the dear files are begun first. ARGS="-n 0" is one process for all.
 WORKERS := 2
-test: $(BUILT) system-packages-test ## run every test, about ten minutes (ARGS="-k name" narrows them)
+test: $(BUILT) system-packages-test ## run every test, ten to twenty-five minutes (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(BUILT) system-packages ## kill the daemon at random moments, and check what arrived (ARGS="--rounds 200 --seed N")
@@ -56,7 +56,7 @@ fuzz: $(BUILT) ## look for inputs that break what reads them, for ten minutes (A
 bench: $(BUILT) system-packages-bench ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: $(BUILT) system-packages-bench ## the same with small files, in less than two minutes
+bench-quick: $(BUILT) system-packages-bench ## the same with small files, in two or three minutes
 	$(BIN)/python -m benchmarks --quick --rounds 2 $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the house format

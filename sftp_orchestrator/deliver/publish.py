@@ -101,8 +101,11 @@ class Publisher:
             shown = await self._list_shown(remote, parts)
             if not shown:
                 return []
-            commit = asyncio.create_task(self._commit_several(remote, shown, require))
-            return await finish_even_when_cancelled(commit, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry)
+            stop = asyncio.Event()
+            commit = asyncio.create_task(self._commit_several(remote, shown, require, stop))
+            return await finish_even_when_cancelled(
+                commit, grace_seconds=PUBLISH_GRACE_SECONDS, hurry=self._hurry, stop=stop
+            )
 
     async def settle(self, part: Part) -> Part:
         """Find out what became of a part in ``publishing``; may be repeated. Part of every start."""
@@ -144,18 +147,21 @@ class Publisher:
         return parts[: next(differing, len(parts))]
 
     async def _commit_several(
-        self, remote: Remote, parts: Sequence[Part], require: Callable[[Part], None]
+        self, remote: Remote, parts: Sequence[Part], require: Callable[[Part], None], stop: asyncio.Event
     ) -> list[Failure | None]:
-        """Intents, then act and outcome of each; an intent that no act follows is taken back."""
+        """Intents, then act and outcome of each, until ``stop``; an intent that no act follows is taken back."""
         refusals = await self._begin_several(parts, require)
         for place, part in enumerate(parts):
             if refusals[place] is not None:
                 continue
+            unsent = [later for later, refusal in zip(parts[place:], refusals[place:], strict=True) if refusal is None]
+            if stop.is_set():
+                await self._take_back(unsent)
+                return refusals[:place]
             try:
                 await self._put(remote, part)
             except Failure:
-                rest = range(place + 1, len(parts))
-                await self._take_back([parts[later] for later in rest if refusals[later] is None])
+                await self._take_back(unsent[1:])
                 return refusals[:place]
             await self._write(functools.partial(self._ledger.parts.finish_publishing, part))
         return refusals
@@ -231,14 +237,19 @@ def _require_known(outcome: Exception | None) -> Failure | None:
     return outcome
 
 
-async def finish_even_when_cancelled(task: asyncio.Task[T], *, grace_seconds: float, hurry: asyncio.Event) -> T:
+async def finish_even_when_cancelled(
+    task: asyncio.Task[T], *, grace_seconds: float, hurry: asyncio.Event, stop: asyncio.Event | None = None
+) -> T:
     """Return what ``task`` returns; when we are cancelled meanwhile, give it ``grace_seconds`` to end first.
 
     A manifest on its way is better seen through than left for a restart to wonder about; ``hurry`` ends the grace.
+    ``stop`` is set when it begins.
     """
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
         # Not a second cancellation: a TaskGroup that is already ending passes none on to its tasks.
         hurried = asyncio.ensure_future(hurry.wait())
         await asyncio.wait([task, hurried], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)

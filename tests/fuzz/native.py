@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import subprocess
 import sys
-import sysconfig
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.native import MODULE, ROOT, compile_native, load_native
+
 FOLDER = ROOT / ".fuzz"
-MODULE = "sftp_orchestrator.prepare.rows._native"
 _LIBRARY = FOLDER / "_native.so"
 _SANITIZERS = ("asan", "ubsan")
 _IN_PLACE = "SFTP_ORCHESTRATOR_FUZZ"
@@ -33,15 +30,9 @@ _OPTIONS = {
 def build() -> None:
     """Compile the C anew; raises ``CalledProcessError`` where the compiler complains."""
     FOLDER.mkdir(exist_ok=True)
-    with (ROOT / "pyproject.toml").open("rb") as stream:
-        (extension,) = tomllib.load(stream)["tool"]["setuptools"]["ext-modules"]
-    include = f"-I{sysconfig.get_path('include')}"
     edges = FOLDER / "edges.o"
     subprocess.run(["gcc", *_FLAGS, "-c", str(Path(__file__).with_name("edges.c")), "-o", str(edges)], check=True)
-    macros = [f"-D{name}={value}" for name, value in extension["define-macros"]]
-    sources = [str(ROOT / source) for source in extension["sources"]]
-    compiled = ["gcc", *_FLAGS, *_SANITIZE, *macros, include, "-shared", *sources, str(edges), "-o", str(_LIBRARY)]
-    subprocess.run(compiled, check=True)
+    compile_native(_LIBRARY, *_FLAGS, *_SANITIZE, str(edges))
 
 
 def is_watched() -> bool:
@@ -65,11 +56,6 @@ def load() -> Callable[[], int]:
     To be called before anything of the package is imported.
     """
     assert MODULE not in sys.modules
-    spec = importlib.util.spec_from_file_location(MODULE, _LIBRARY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.modules[MODULE] = module
+    sys.modules[MODULE] = load_native(_LIBRARY)
     count: Callable[[], int] = ctypes.CDLL(str(_LIBRARY)).count_new_edges
     return count

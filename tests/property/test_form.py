@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
+from types import ModuleType
 
+import pytest
 from hypothesis import example, given, settings, strategies
 
 from sftp_orchestrator.prepare.checks.screens import Spec, Time
 from sftp_orchestrator.prepare.rows._native import PADDING_BYTES, Reader, find_cut, find_record_ends
 from sftp_orchestrator.prepare.text.pieces import PADDING, Cutter
+from tests.support.native import compile_native, load_native
 
 CHARACTERS = strategies.text(
     alphabet='a,"\né漢😀\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff', max_size=200
 )
 MARKS = strategies.text(alphabet='a,"\n', max_size=400).map(str.encode)
+PIECES = (b"a", b'"', b",", b"\n", b"\r", b"\r\n", b"\0", "é".encode(), "漢".encode(), b"\xe0", b"\xf0\x9f", b"a" * 60)
 LONGEST = 100
 
 
@@ -190,3 +195,25 @@ def test_what_is_behind_a_piece_is_never_part_of_it() -> None:
         content = b"a" * length + b"\n"
         seen = Reader(1, ord(","), False, 1000, (), None, False, None).look(content + PADDING, len(content), 0)  # noqa: FBT003 - as C has it
         assert seen[2:4] == ((length + 1, length + 1) if length else (0, 1))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The C as it is on a processor without AVX2."""
+    library: Path = tmp_path_factory.mktemp("plain") / "_native.so"
+    compile_native(library, "-std=c11", "-O1", "-fPIC", "-fvisibility=hidden", macros=["HAS_WALK_AVX2=0"])
+    return load_native(library)
+
+
+@settings(max_examples=1000)
+@given(
+    content=strategies.lists(strategies.sampled_from(PIECES), max_size=200).map(b"".join),
+    width=strategies.integers(1, 3),
+    is_crlf=strategies.booleans(),
+)
+def test_every_processor_sees_the_same(content: bytes, width: int, plain: ModuleType, *, is_crlf: bool) -> None:
+    """Without the instructions that only some processors have the same is found, and the same is wrong."""
+    content += b"\r\n" if is_crlf else b"\n"
+    arguments = (width, ord(","), is_crlf, LONGEST, (), None, False, None)
+    seen = [kind(*arguments).look(content + PADDING, len(content), 0) for kind in (Reader, plain.Reader)]
+    assert seen[0] == seen[1]

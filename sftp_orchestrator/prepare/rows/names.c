@@ -4,8 +4,14 @@
 
 static inline bool is_same(const Name *known, Cell name, uint64_t hash)
 {
-    return known->hash == hash && known->name.size == name.size
-           && memcmp(known->name.start, name.start, name.size) == 0;
+    if (known->hash != hash || known->name.size != name.size) {
+        return false;
+    }
+    uint64_t differing = 0;
+    for (uint32_t at = 0; at < name.size; at += WORD_BYTES) {
+        differing |= (load_word(known->name.start + at) ^ load_word(name.start + at)) & keep_bytes(name.size - at);
+    }
+    return differing == 0;
 }
 
 /* Judges a name; one that there is no place left for is judged each time that it is seen, and so is one that is too long

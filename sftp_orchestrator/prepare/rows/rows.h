@@ -89,7 +89,7 @@ size_t find_cut(const uint8_t *content, size_t size, bool *is_inside);
  * space for so many; returns how many there are. */
 size_t find_record_ends(const uint8_t *content, size_t size, int64_t offset, int64_t *ends, size_t capacity);
 
-/* Returns how many bytes the character at `p` has, or 0 where there is none in UTF-8; there is ASCII somewhere behind. */
-size_t measure_character(const uint8_t *p);
+/* Returns the place of the first byte that begins no character in UTF-8; there must be one. */
+size_t find_not_utf8(const uint8_t *content);
 
 #endif

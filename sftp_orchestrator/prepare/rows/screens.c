@@ -61,11 +61,9 @@ static bool has_letter_like_ascii(Cell cell)
     return false;
 }
 
-static inline bool equals(Cell cell, const Value *value, uint64_t word, bool ignores_case)
+/* Whether the cell is a value of as many bytes, of which the first eight are known to be the same. */
+static inline bool has_same_rest(Cell cell, const Value *value, bool ignores_case)
 {
-    if (cell.size != value->text.size || word != value->word) {
-        return false;
-    }
     for (uint32_t at = WORD_BYTES; at < cell.size; at += WORD_BYTES) {
         uint64_t next = load_word(cell.start + at) & keep_bytes(cell.size - at);
         if ((ignores_case ? lower_word(next) : next) != load_word(value->text.start + at)) {
@@ -82,12 +80,20 @@ static inline bool is_a_value(const Screen *screen, Cell cell, bool ignores_case
     }
     uint64_t word = load_word(cell.start) & keep_bytes(cell.size);
     word = ignores_case ? lower_word(word) : word;
-    for (uint32_t value = 0; value < screen->value_count; value++) {
-        if (equals(cell, &screen->values[value], word, ignores_case)) {
-            return true;
+    bool is_found = false;
+    if (cell.size <= WORD_BYTES) {
+        /* All are compared, whether it is found or not: which one it is the processor would guess wrongly. */
+        for (uint32_t number = 0; number < screen->value_count; number++) {
+            const Value *value = &screen->values[number];
+            is_found |= ((cell.size ^ value->text.size) | (word ^ value->word)) == 0;
         }
+        return is_found;
     }
-    return false;
+    for (uint32_t number = 0; number < screen->value_count && !is_found; number++) {
+        const Value *value = &screen->values[number];
+        is_found = cell.size == value->text.size && word == value->word && has_same_rest(cell, value, ignores_case);
+    }
+    return is_found;
 }
 
 /* Writes a `Stop` that calls `is_bad` for each cell of the screen's column that holds something. */
@@ -202,22 +208,29 @@ static inline bool is_not_whole(const Screen *screen, Cell cell)
            || value > screen->highest;
 }
 
+/* Marks, in the lowest bit of each byte, those of eight that are a point. */
+static inline uint64_t find_points(uint64_t word)
+{
+    uint64_t other = word ^ EIGHT('.');
+    return ~(((other & EIGHT(0x7F)) + EIGHT(0x7F)) | other) >> 7 & EIGHT(0x01);
+}
+
 static inline bool is_no_decimal(const Screen *screen, Cell cell)
 {
-    uint32_t at = cell.start[0] == '-', points = 0;
-    if (at == cell.size || cell.size - at > screen->max_bytes || cell.start[at] == '.'
-        || cell.start[cell.size - 1] == '.') {
+    uint32_t is_negative = cell.start[0] == '-', size = cell.size - is_negative;
+    const uint8_t *p = cell.start + is_negative;
+    if (size == 0 || size > screen->max_bytes || p[0] == '.' || p[size - 1] == '.') {
         return true;
     }
-    for (; at < cell.size; at++) {
-        uint8_t byte = cell.start[at];
-        if (byte == '.') {
-            points++;
-        } else if (byte < '0' || byte > '9') {
-            return true;
-        }
+    uint64_t points = 0;
+    bool are_all_digits = true;
+    for (uint32_t at = 0; at < size; at += WORD_BYTES) {
+        uint64_t kept = keep_bytes(size - at), word = (load_word(p + at) & kept) | (EIGHT('0') & ~kept);
+        uint64_t found = find_points(word);
+        are_all_digits &= are_digits(word ^ (found * ('.' ^ '0')));
+        points += found * EIGHT(0x01) >> (8 * (WORD_BYTES - 1));
     }
-    return points > 1;
+    return !are_all_digits || points > 1;
 }
 
 static inline bool is_no_phone(const Screen *screen, Cell cell)

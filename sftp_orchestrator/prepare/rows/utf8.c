@@ -7,7 +7,8 @@ static inline bool is_continuation(uint8_t byte)
     return (byte & 0xC0) == 0x80;
 }
 
-size_t measure_character(const uint8_t *p)
+/* Returns how many bytes the character at `p` has, or 0 where there is none; there is ASCII somewhere behind. */
+static size_t measure_character(const uint8_t *p)
 {
     uint8_t first = p[0];
     if (first < 0x80) {
@@ -31,4 +32,13 @@ size_t measure_character(const uint8_t *p)
         return 3;
     }
     return is_continuation(p[3]) ? 4 : 0;
+}
+
+size_t find_not_utf8(const uint8_t *content)
+{
+    size_t at = 0, size;
+    while ((size = measure_character(content + at)) > 0) {
+        at += size;
+    }
+    return at;
 }

@@ -1,15 +1,14 @@
 """One pass over a file: is it RFC 4180 text in UTF-8, where do its records end, which rows are looked at twice.
 
-One thread reads, hashes and cuts; others look at the pieces. All of that is done in C, without the interpreter's lock,
-so that they do so at the same time. What they find is put together in the file's order: the first thing wrong in the
-file is what it is refused for.
+One thread reads and cuts, one hashes, others look at the pieces. All of that is done in C, without the interpreter's
+lock, so that they do so at the same time. What they find is put together in the file's order: the first thing wrong in
+the file is what it is refused for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from sftp_orchestrator.prepare.checks.screens import Screen
 from sftp_orchestrator.prepare.report import SHOWN, Finding, Refused, refuse, tally
 from sftp_orchestrator.prepare.rows._native import number_rows
 from sftp_orchestrator.prepare.stopping import Watch
+from sftp_orchestrator.prepare.text.digest import Digest
 from sftp_orchestrator.prepare.text.header import MAX_HEADER_BYTES, MAX_RECORD_BYTES, Header, parse_header
 from sftp_orchestrator.prepare.text.lines import count_lines
 from sftp_orchestrator.prepare.text.pieces import (
@@ -101,9 +101,11 @@ def scan(
         descriptor = stack.enter_context(_opened(path))
         before = get_fingerprint(descriptor)
         # What is one piece is looked at here: to start a thread takes longer.
-        pool = stack.enter_context(_open_pool()) if before.size > chunk_bytes else None
+        is_large = before.size > chunk_bytes
+        pool = stack.enter_context(_open_pool()) if is_large else None
+        digest = Digest(stack.enter_context(_open_threads("hash", 1)) if is_large else None)
         header = parse_header(os.pread(descriptor, MAX_HEADER_BYTES, 0), delimiter)
-        found = _Pass(path, header, pool, screening or Screening(), stopped)
+        found = _Pass(path, header, digest, pool, screening or Screening(), stopped)
         try:
             offset = 0
             # A byte more than there should be is asked for, and no more: a file that grows as fast as it is read would
@@ -149,7 +151,13 @@ def _keep_freed_memory() -> None:
 @contextmanager
 def _open_pool() -> Iterator[ThreadPoolExecutor]:
     _keep_freed_memory()
-    pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="scan")
+    with _open_threads("scan", _THREADS) as pool:
+        yield pool
+
+
+@contextmanager
+def _open_threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
     try:
         yield pool
     finally:
@@ -169,6 +177,7 @@ class _Pass:
         self,
         path: Path,
         header: Header,
+        digest: Digest,
         pool: ThreadPoolExecutor | None,
         screening: Screening,
         stopped: StoppedRows | None,
@@ -179,7 +188,7 @@ class _Pass:
         self._screening = screening
         self._reader = screening.make_reader(header)
         self._stopped = stopped
-        self._digest = hashlib.sha256()
+        self._digest = digest
         self._cutter = Cutter(header.body_start)
         self._never_ended: Broken | None = None
         self._ahead: deque[tuple[Piece, Future[PieceFacts]]] = deque()

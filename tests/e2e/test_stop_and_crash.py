@@ -22,12 +22,14 @@ from sftp_orchestrator.schedule import Ticks
 from tests.support.backlogs import fill_ledger
 from tests.support.configuration import write_configuration
 from tests.support.ports import find_free_port
-from tests.support.relay import HeldRelay, SilentRelay
+from tests.support.relay import HeldRelay, PausedRelay, SilentRelay
 from tests.support.service import call, configure, get_status, run_service
 
 ROWS = 400
 LIMITS = {"destinations": {"production": {"limits": {"plain_bytes": 4_000}}}}
 """So small that each file becomes several parts."""
+SMALL_FILES, MANIFESTS = 40, 8
+"""More than are published together, and how many of them are published before the stop."""
 STOP_SECONDS = 30
 """What systemd and Docker are told to wait (deploy/)."""
 QUICK_STOP_SECONDS = 5
@@ -209,6 +211,40 @@ async def test_a_second_signal_hurries(tmp_path: Path) -> None:
         await sandbox.wait_until_idle()
     taken = [entry for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
     assert [entry.details["rows"] for entry in taken] == [1]
+
+
+async def test_of_several_manifests_a_stop_sees_one_through(tmp_path: Path) -> None:
+    """SIGTERM while one of many is on its way: no other one leaves, none is in doubt, and the rest goes later."""
+    trap = _Trap(Event.OPENED, ".manifest", MANIFESTS)
+    async with _make_sandbox(tmp_path / "receiver", trap) as sandbox:
+        async with PausedRelay(sandbox.port) as relay:
+            trap.spring = lambda: setattr(relay, "limit_bytes", 0)
+            line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+            written = await asyncio.to_thread(configure, tmp_path, sandbox, {"destinations": {"production": line}})
+            for number in range(SMALL_FILES):
+                (tmp_path / "staging" / f"customers_{number}.csv").write_text(f"user_id,Name\nuser{number},Ada\n")
+            async with run_service(written.path) as service:
+                await asyncio.wait_for(relay.struck.wait(), STOP_SECONDS)
+                service.process.send_signal(signal.SIGTERM)
+                await service.wait_for("stopping")
+                relay.released.set()
+                assert await service.wait() == 0
+            await sandbox.wait_until_idle()
+            taken = [entry for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
+            assert len(taken) == MANIFESTS
+            left = (await get_status(written.path)).values()
+            waiting = Counter(part["state"] for source in left for part in source["parts"])
+            assert waiting.pop("delivered", 0) <= MANIFESTS  # and not put away yet
+            assert "uploaded" in waiting
+            assert set(waiting) <= {"planned", "ready", "uploaded"}
+            with Ledger.open("sqlite", tmp_path / "workspace") as ledger:
+                assert [move for move in ledger.list_history() if move.reason == "its turn did not come"]
+        written = await asyncio.to_thread(configure, tmp_path, sandbox)
+        answer = await call(written.path, "run", "--once")
+        assert answer.code == 0, answer.errors
+        await sandbox.wait_until_idle()
+    taken = [entry for entry in read_activity(sandbox.paths.activity) if entry.event is Event.TAKEN]
+    assert len({entry.details["data"] for entry in taken}) == len(taken) == SMALL_FILES
 
 
 async def test_a_run_by_schedule_that_a_crash_cut_short_goes_on_at_the_next_start(tmp_path: Path) -> None:

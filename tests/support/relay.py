@@ -13,6 +13,9 @@ _CHUNK_BYTES = 65536
 class Relay(Between):
     """Passes every byte on to ``target_port``; cuts one line off when ``limit_bytes`` came from the clients."""
 
+    goes_on = False
+    """after it struck"""
+
     def __init__(self, target_port: int, *, limit_bytes: int | None = None) -> None:
         super().__init__()
         self._target_port = target_port
@@ -33,7 +36,8 @@ class Relay(Between):
                         self.limit_bytes = None
                         self.struck.set()
                         await self.strike()
-                        break
+                        if not self.goes_on:
+                            break
                     there_writer.write(chunk)
                     await there_writer.drain()
                 answers.cancel()
@@ -69,6 +73,12 @@ class HeldRelay(SilentRelay):
     async def strike(self) -> None:
         """Wait until somebody lets go."""
         await self.released.wait()
+
+
+class PausedRelay(HeldRelay):
+    """Nothing passes any more from the client until ``released`` is set; then everything does."""
+
+    goes_on = True
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -23,6 +23,7 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ExitCode, LocalFault
 from sftp_orchestrator.ledger.database import LEDGER_FILE
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.prepare.parts.split import get_encrypted_bound
 from sftp_orchestrator.progress import Board
 from tests.support.openpgp import KeyRing, open_keyring
 from tests.support.openssh import OpenSSH, run_openssh
@@ -30,6 +31,7 @@ from tests.support.openssh import OpenSSH, run_openssh
 GIB, MIB = 1024**3, 1024**2
 SMALL_FILES, SMALL_BYTES = 1000, 10_000
 LARGE_BYTES = 5_000_000_000
+ENCRYPTED_PARTS = 8
 KEY_ID = "ec491319-9823-48cd-b6a1-6bb0bc666d75"
 SFTP, RCLONE, LFTP = "sftp", "rclone", "lftp"
 SCRIPT, VENDOR = "csv module and paramiko", "gpg, then sftp"
@@ -187,6 +189,9 @@ def _set_up_encrypted(bench: Bench) -> Iterator[Stage]:
             raise ValueError("there is no keyring")
         copy = place.folder / path.name
         copy.hardlink_to(path)
+        place.settings = {
+            "limits": {"encrypted_bytes": get_encrypted_bound(path.stat().st_size // ENCRYPTED_PARTS) + MIB}
+        }
         vendor = {"path": str(copy), "home": str(ring.home), "recipient": place.recipient}
         measures: dict[str, Callable[[], Measurement]] = {
             OURS: place.measure_ours,

@@ -1,4 +1,7 @@
-"""How the log looks: JSON lines, or short coloured ones on a terminal; always on stderr, for stdout is for answers."""
+"""How the log looks: JSON lines, or short coloured ones on a terminal; always on stderr, for stdout is for answers.
+
+In systemd's journal each line has its priority, so that ``journalctl --priority warning`` finds what matters.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 
 import structlog
 
+from sftp_orchestrator import systemd
 from sftp_orchestrator.calling import spell_out
 
 _LOG = structlog.get_logger()
@@ -74,6 +78,7 @@ def _for_programs() -> list[structlog.typing.Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.dict_tracebacks,
         structlog.processors.JSONRenderer(ensure_ascii=not is_utf8),
+        *([systemd.add_priority] if systemd.is_journal(sys.stderr) else []),
     ]
 
 

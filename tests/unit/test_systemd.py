@@ -1,0 +1,119 @@
+"""What systemd is told, and what its unit says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sftp_orchestrator import systemd
+
+UNIT = Path(__file__).parents[2] / "deploy" / "sftp-orchestrator.service"
+MOST_EXPOSED = 1.5
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """What systemd listens with."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(path))
+        listening.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        yield listening
+
+
+def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started by hand there is nobody to listen, and nothing to feed."""
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    systemd.notify("READY=1")
+    assert systemd.get_watchdog_seconds({}) is None
+
+
+def test_a_reload_is_told_with_its_time(manager: socket.socket) -> None:
+    """systemd takes the answer to an older reload for none of this one."""
+    systemd.notify_reloading()
+    first, second = manager.recv(1000).decode().splitlines()
+    assert first == "RELOADING=1"
+    assert re.fullmatch(r"MONOTONIC_USEC=\d{7,}", second)
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({"WATCHDOG_USEC": "60000000"}, 60.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}, 60.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_the_watchdog_is_ours_where_it_is_meant_for_us(environment: dict[str, str], seconds: float | None) -> None:
+    """A child must not feed its parent's watchdog."""
+    assert systemd.get_watchdog_seconds(environment) == seconds
+
+
+async def test_a_stuck_daemon_lets_the_watchdog_starve(manager: socket.socket) -> None:
+    """It is fed while all stations move, and again once the one that was stuck does."""
+    stuck = iter([[], ["deliver production"], ["deliver production"], []])
+    asked = 0
+
+    def list_stuck() -> list[str]:
+        nonlocal asked
+        asked += 1
+        try:
+            return next(stuck)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+
+    with pytest.raises(asyncio.CancelledError):
+        await systemd.feed_watchdog(list_stuck, 0.001)
+    manager.setblocking(False)  # noqa: FBT003 - the standard library's
+    told = []
+    while True:
+        try:
+            told.append(manager.recv(1000))
+        except BlockingIOError:
+            break
+    assert told == [b"WATCHDOG=1", b"WATCHDOG=1"]
+    assert asked == 5
+
+
+def test_lines_for_the_journal_have_their_priority(tmp_path: Path) -> None:
+    """Where stderr is the journal's, and nowhere else: elsewhere the line would be no JSON."""
+    code = "from sftp_orchestrator import logs; import structlog; logs.configure(); structlog.get_logger().warning('low')"
+    outputs = []
+    for name in ("journal", "file"):
+        path = tmp_path / name
+        with path.open("wb") as stream:
+            status = os.fstat(stream.fileno())
+            other = "" if name == "journal" else "1"
+            environment = {**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}{other}"}
+            subprocess.run([sys.executable, "-c", code], stderr=stream, env=environment, check=True)
+        outputs.append(path.read_text(encoding="utf-8"))
+    assert outputs[0].startswith('<4>{"event": "low"')
+    assert outputs[1].startswith('{"event": "low"')
+
+
+def test_the_unit_is_understood_and_shut_tight(tmp_path: Path) -> None:
+    """``systemd-analyze`` finds nothing wrong with it but the program that is not there, and little exposed."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(encoding="utf-8")))
+    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr, verified.stdout) == (0, "", "")
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged.stdout)
+    assert exposure is not None
+    assert float(exposure[1]) <= MOST_EXPOSED

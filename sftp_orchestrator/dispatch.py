@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import datetime
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import structlog
 
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.scheduling import ON_ARRIVAL
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.errors import LocalFault
@@ -23,7 +25,7 @@ from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.progress import Phase
 from sftp_orchestrator.repeating import Repeating
-from sftp_orchestrator.schedule import Seen, Ticks
+from sftp_orchestrator.schedule import Admission, Plan, Plans, Seen
 from sftp_orchestrator.web.pulse import Pulse
 
 _LOG = structlog.get_logger()
@@ -70,29 +72,37 @@ class Scans:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tick:
+    """The newest tick of a schedule that is due, where that schedule is open."""
+
+    plan: Plan
+    at: datetime.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """A run to be started."""
 
     trigger: str
     sources: Sequence[Source]
-    tick: datetime.datetime | None = None
-    """the tick that it serves"""
+    ticks: Sequence[Tick] = ()
+    """what it serves"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
     """What is known when it is decided whether a run starts."""
 
-    is_scheduled: bool
-    """by cron; else on arrival"""
-    tick: datetime.datetime | None
-    """the newest one that is due"""
-    may_serve_tick: bool
-    """what lay in staging when it came due was looked at, and what was complete then is claimed"""
-    waiting: Sequence[Source]
-    """everything that is on its way"""
+    ticks: Sequence[Tick]
+    """those that are due; of several schedules they are one run"""
+    may_serve_ticks: bool
+    """what lay in staging when they came due was looked at, and what was complete then is claimed"""
+    scheduled: Sequence[Source]
+    """everything on its way that goes by one of these schedules"""
     due: Sequence[Source]
-    """what of it may go now: on arrival all that waits for nothing, else what is to be tried again"""
+    """what may go now without a tick: on arrival all that waits for nothing, else what is to be tried again"""
+    is_arrival: bool
+    """of these, some go on arrival"""
     has_news: bool
     """a run over ``due`` would change something"""
     must_wait: Callable[[Sequence[Source]], bool]
@@ -101,10 +111,10 @@ class Moment:
 
 def choose(moment: Moment) -> Start | None:
     """Return the run to be started now; None where none is. Pure."""
-    if moment.tick is not None and moment.may_serve_tick and not moment.must_wait(moment.waiting):
-        return Start(trigger="schedule", sources=moment.waiting, tick=moment.tick)
+    if moment.ticks and moment.may_serve_ticks and not moment.must_wait(moment.scheduled):
+        return Start(trigger="schedule", sources=moment.scheduled, ticks=moment.ticks)
     if moment.due and moment.has_news and not moment.must_wait(moment.due):
-        return Start(trigger="retry" if moment.is_scheduled else "arrival", sources=moment.due)
+        return Start(trigger="arrival" if moment.is_arrival else "retry", sources=moment.due)
     return None
 
 
@@ -132,7 +142,7 @@ class Dispatcher:
         self._ledger = stations.ledger
         self._board = stations.board
         self._runner = Runner(configuration=configuration, stations=stations)
-        self._ticks = Ticks.make(configuration, stations.ledger.runs, destination)
+        self._plans = Plans.make(configuration, stations.ledger.runs, destination)
         feeds = {
             name: feed
             for name, feed in configuration.feeds.items()
@@ -156,15 +166,16 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Start runs as they come due."""
-        has_told = self._ticks is None
+        has_told = False
         while True:
             self._wake.clear()
             self._beat()
             began = _get_seconds()
             try:
-                if self._ticks is not None and not has_told:
-                    await asyncio.to_thread(self._ticks.begin, _now())
-                    await self._tell_of_next(self._ticks)
+                if not has_told:
+                    for plan in self._plans.list_all():
+                        await asyncio.to_thread(plan.begin, _now())
+                        await self._tell_of_next(plan)
                     has_told = True
                 await self._heed_discards()
                 has_run = await self._run_if_due()
@@ -213,33 +224,43 @@ class Dispatcher:
         # What a scan claims meanwhile is only the beginning of what it will: a run over it would break the order.
         if start is None or self._scans.get_mark(now=_get_seconds()) != mark:
             return False
-        await self._with_pulse(self._runner.run(start.trigger, start.sources))
-        if self._ticks is not None and start.tick is not None:
-            await asyncio.to_thread(self._ticks.take, start.tick)
-        self._seen.note(start.sources, self._list_due(await self._list_waiting()), started=started)
-        if self._ticks is not None:
-            await self._tell_of_next(self._ticks)
+        admission = Admission(self._plans, _now)
+        await self._with_pulse(self._runner.run(start.trigger, start.sources, may_begin=admission.may_begin))
+        left = admission.refused
+        if left:
+            _LOG.info("run_ended_by_window", destination=self._destination, sources=len(left))
+        for tick in start.ticks:
+            # What it was cut short of it goes on with once its schedule is open: it is due till then.
+            if tick.plan.timing.feed not in left.values():
+                await asyncio.to_thread(tick.plan.take, tick.at)
+        tried = [source for source in start.sources if source.id not in left]
+        self._seen.note(tried, self._list_due(await self._list_waiting(), _now()), started=started)
+        for tick in start.ticks:
+            await self._tell_of_next(tick.plan)
         return True
 
-    async def _tell_of_next(self, ticks: Ticks) -> None:
-        at = await asyncio.to_thread(ticks.find_next, _now())
-        _LOG.info(
-            "delivery_scheduled",
-            destination=self._destination,
-            at=at.isoformat() if at is not None else None,
-            schedule=ticks.line,
-        )
+    async def _tell_of_next(self, plan: Plan) -> None:
+        at = await asyncio.to_thread(plan.find_next, _now())
+        if plan.timing.is_scheduled or at is not None:
+            _LOG.info(
+                "delivery_scheduled",
+                destination=self._destination,
+                feed=plan.timing.feed,
+                at=at.isoformat() if at is not None else None,
+                schedule=", ".join(plan.timing.lines) or ON_ARRIVAL,
+            )
 
     async def _look(self, now: datetime.datetime) -> Moment:
-        tick = await asyncio.to_thread(_find_tick, self._ticks, now) if self._ticks is not None else None
+        ticks = await asyncio.to_thread(_find_ticks, self._plans, now)
         waiting = await self._list_waiting()
-        due = self._list_due(waiting)
+        due = self._list_due(waiting, now)
+        feeds = {tick.plan.timing.feed for tick in ticks}
         return Moment(
-            is_scheduled=self._ticks is not None,
-            tick=tick,
-            may_serve_tick=tick is not None and self._may_serve(tick, now),
-            waiting=waiting,
+            ticks=ticks,
+            may_serve_ticks=bool(ticks) and self._may_serve(max(tick.at for tick in ticks), now),
+            scheduled=[source for source in waiting if self._plans.get(source).timing.feed in feeds],
             due=due,
+            is_arrival=any(not self._plans.get(source).timing.is_scheduled for source in due),
             has_news=self._seen.has_news(due),
             must_wait=lambda sources: self._gathering.must_wait(sources, now=_get_seconds()),
         )
@@ -255,12 +276,16 @@ class Dispatcher:
         found = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)
         return [source for source in found if source.destination == self._destination]
 
-    def _list_due(self, waiting: Sequence[Source]) -> list[Source]:
-        return [
-            source
-            for source in waiting
-            if self._runner.is_due(source) and (self._ticks is None or source.retry_at is not None)
-        ]
+    def _list_due(self, waiting: Sequence[Source], now: datetime.datetime) -> list[Source]:
+        opened = {plan.timing.feed for plan in self._plans.list_all() if plan.timing.opening.is_open(now)}
+        return [source for source in waiting if self._runner.is_due(source) and self._may_go(source, opened)]
+
+    def _may_go(self, source: Source, opened: AbstractSet[str | None]) -> bool:
+        """Whether its schedule, one of those that are ``opened`` now, lets it go without a tick."""
+        timing = self._plans.get(source).timing
+        if source.is_wanted:
+            return True
+        return timing.feed in opened and (source.retry_at is not None or not timing.is_scheduled)
 
     async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
         """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
@@ -284,10 +309,14 @@ class Dispatcher:
         self._pulse.beat(f"delivery to {self._destination}", within_seconds=STUCK_SECONDS)
 
 
-def _find_tick(ticks: Ticks, now: datetime.datetime) -> datetime.datetime | None:
-    # At every look: the clock may be set back while we run.
-    ticks.begin(now)
-    return ticks.find_due(now)
+def _find_ticks(plans: Plans, now: datetime.datetime) -> list[Tick]:
+    found = []
+    for plan in plans.list_all():
+        # At every look: the clock may be set back while we run.
+        plan.begin(now)
+        if plan.timing.opening.is_open(now) and (due := plan.find_due(now)) is not None:
+            found.append(Tick(plan=plan, at=due))
+    return found
 
 
 def _get_seconds() -> float:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from sftp_orchestrator import units
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacements, list_profiles
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Pause, Run, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
-from sftp_orchestrator.schedule import Ticks, get_next_due
+from sftp_orchestrator.schedule import Plan, Plans
 from sftp_orchestrator.workspace import Workspace
 
 NOBODY = "no daemon runs"
@@ -29,6 +30,21 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """When one schedule starts its next run."""
+
+    timing: Timing
+    tick_at: datetime.datetime | None = None
+    """of the newest tick that is due and not served yet"""
+    next_at: datetime.datetime | None = None
+    """in the past where that is overdue; None on arrival, while that is any time"""
+    following_at: datetime.datetime | None = None
+    """the first run for a tick that is still to come"""
+    opens_at: datetime.datetime | None = None
+    """no run begins before this; None where it is open"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """What can be expected at one moment."""
 
@@ -38,10 +54,8 @@ class Outlook:
     last_run: Run | None = None
     under_way: tuple[Run, ...] = ()
     """the runs of that process that have no end yet, the newest first"""
-    due: Mapping[str, datetime.datetime] = field(default_factory=dict)
-    """by destination, when the schedule starts its next run, in the past where that is overdue; empty on arrival"""
-    following_at: datetime.datetime | None = None
-    """the schedule's first tick that is still to come"""
+    prospects: tuple[Prospect, ...] = ()
+    """of every schedule"""
     replacements: Replacements = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     """by destination, those whose last run failed as a whole"""
@@ -58,38 +72,44 @@ class Outlook:
 
     @property
     def next_delivery_at(self) -> datetime.datetime | None:
-        """When the schedule starts a run after those under way; None on arrival."""
-        return min((self._get_next(due) for due in self.due.values()), default=None)
+        """When a schedule starts a run after those under way; None on arrival, while that is any time."""
+        return min((at for one in self.prospects if (at := self.get_next(one)) is not None), default=None)
+
+    def find_prospect(self, source: Source) -> Prospect | None:
+        """Return what the schedule promises that ``source`` goes by; None where its destination has none any more."""
+        found = {one.timing.feed: one for one in self.prospects if one.timing.destination == source.destination}
+        return found.get(source.feed) or found.get(None)
 
     def get_start(self, source: Source) -> datetime.datetime | None:
         """Return when the schedule lets ``source`` go; None where that is not what it waits for."""
-        due = self.due.get(source.destination)
-        if not self.has_daemon or due is None:
+        prospect = self.find_prospect(source)
+        if not self.has_daemon or prospect is None or source.state not in SOURCE_ON_ITS_WAY:
             return None
-        if source.state not in SOURCE_ON_ITS_WAY or source.retry_at is not None:
-            return None
-        run = self._find_run(due)
+        if source.retry_at is not None:
+            # Tried again by itself, but not while its schedule is closed; a person's word goes before.
+            return None if source.is_wanted else prospect.opens_at
+        run = self._find_run(prospect)
         if run is not None and source.claimed_at <= run.started_at:
             return None
-        return self._get_next(due)
+        return self.get_next(prospect)
 
-    def _find_run(self, due: datetime.datetime) -> Run | None:
+    def get_next(self, prospect: Prospect) -> datetime.datetime | None:
+        """Return when a schedule starts a run after those under way; None on arrival, while that is any time."""
+        if self._find_run(prospect) is None or prospect.following_at is None:
+            return prospect.next_at
+        return prospect.following_at
+
+    def _find_run(self, prospect: Prospect) -> Run | None:
         """Return the run that serves a tick that came due; it stays due until its run has ended."""
-        if due > self.at:
+        if prospect.tick_at is None:
             return None
         return next((run for run in self.under_way if run.trigger == "schedule"), None)
-
-    def _get_next(self, due: datetime.datetime) -> datetime.datetime:
-        return due if self._find_run(due) is None or self.following_at is None else self.following_at
 
 
 def look_out(
     configuration: Configuration, ledger: Ledger, sources: Sequence[Source], now: datetime.datetime
 ) -> Outlook:
     """Return what can be expected for ``sources``, all those that wait; raises ``LocalFault``."""
-    ticks = [Ticks.make(configuration, ledger.runs, name) for name in configuration.destinations]
-    due = {one.destination: at for one in ticks if one is not None and (at := one.find_next(now)) is not None}
-    line = configuration.schedule.deliver
     holder = find_holder(Workspace(root=configuration.workspace).lock)
     quarantined = [source for source in list_profiles(sources) if source.state is SourceState.QUARANTINED]
     return Outlook(
@@ -98,10 +118,24 @@ def look_out(
         last_run=next(iter(ledger.runs.list_last(1)), None),
         # What began before this process did was cut short, and never ends.
         under_way=tuple(ledger.runs.list_unfinished(since=holder.since or _EVER)) if holder is not None else (),
-        due=due,
-        following_at=get_next_due(line, configuration.zone, after=now) if due else None,
+        prospects=tuple(
+            _look_at(plan, now)
+            for name in configuration.destinations
+            for plan in Plans.make(configuration, ledger.runs, name).list_all()
+        ),
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
+    )
+
+
+def _look_at(plan: Plan, now: datetime.datetime) -> Prospect:
+    opening = plan.timing.opening
+    return Prospect(
+        timing=plan.timing,
+        tick_at=plan.find_due(now),
+        next_at=plan.find_next(now),
+        following_at=plan.find_following(now),
+        opens_at=None if opening.is_open(now) else opening.find_opening(now),
     )
 
 
@@ -130,6 +164,24 @@ def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:
     """Return when a run starts, for people. Pure."""
     said = units.format_moment(start, now)
     return f"next at {said}" if start > now else f"due since {said}"
+
+
+def list_schedules(outlook: Outlook) -> list[str]:
+    """Return a sentence for each schedule that does not start at any time; where there is but one, of no name. Pure."""
+    told = []
+    for one in outlook.prospects:
+        start, timing = outlook.get_next(one), one.timing
+        if start is None:
+            continue
+        named = timing.destination if timing.feed is None else f"{timing.destination}, feed {timing.feed}"
+        subject = "Schedule" if len(outlook.prospects) == 1 else f"Schedule of {named}"
+        said = describe_start(start, outlook.at)
+        if one.opens_at == start:
+            said = f"closed, {said}"
+        elif one.opens_at is not None:
+            said = f"closed until {units.format_moment(one.opens_at, outlook.at)}, {said}"
+        told.append(f"{subject}: {said}.")
+    return told
 
 
 def describe_pause(pause: Pause, outlook: Outlook) -> str:

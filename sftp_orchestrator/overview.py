@@ -15,6 +15,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.advice import advise, advise_on_rows
 from sftp_orchestrator.config.bandwidth import Timetable
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.scheduling import ON_ARRIVAL
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
@@ -26,7 +27,7 @@ from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Part, RowsLeftOut, Run, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
-from sftp_orchestrator.outlook import Outlook, explain_wait, look_out
+from sftp_orchestrator.outlook import Outlook, Prospect, explain_wait, look_out
 from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
 from sftp_orchestrator.prepare.checks.severities import get_severity
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
@@ -102,9 +103,21 @@ class Overview:
                 "pause_below_bytes": self.room.pause_below_bytes,
                 "resume_at_bytes": self.room.resume_at_bytes,
             },
+            "schedules": [self._schedule_to_json(one) for one in self.outlook.prospects],
             "next_delivery_at": to_text(self.outlook.next_delivery_at),
             "last_delivery_at": to_text(self.last_delivery[1] if self.last_delivery is not None else None),
             "last_run": run_to_json(run) if run is not None else None,
+        }
+
+    def _schedule_to_json(self, prospect: Prospect) -> dict[str, Any]:
+        timing = prospect.timing
+        return {
+            "destination": timing.destination,
+            "feed": timing.feed,
+            "deliver": list(timing.lines) or [ON_ARRIVAL],
+            "timezone": timing.zone.key,
+            "next_at": to_text(self.outlook.get_next(prospect)),
+            "closed_until": to_text(prospect.opens_at),
         }
 
 

@@ -1,54 +1,47 @@
-"""When runs start: cron ticks, each taken once and missed ones as one, arrivals, and what became due again."""
+"""When runs start: cron ticks, each taken once and missed ones as one, arrivals, and what became due again.
+
+And when they may: a tick that falls into a time that is closed is taken as soon as it opens, once.
+"""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from sftp_orchestrator.config.cron import get_trigger
-from sftp_orchestrator.config.model import ON_ARRIVAL, Configuration
+from sftp_orchestrator.config.cron import get_newest_due, get_next_due
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.timing import Timing, list_timings
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.tables import MAX_SCHEDULE_CHARACTERS
 
 _LOG = structlog.get_logger()
 
-_RECENT = datetime.timedelta(days=1)
-_MOMENT = datetime.timedelta(microseconds=1)
 _SET_BACK = datetime.timedelta(minutes=5)
 """A tick taken so far ahead of now was taken by a clock that was wrong; by less, clocks are put right every day."""
-_LONGEST_SHIFT = datetime.timedelta(hours=3)
-"""No zone's clock was ever set by more, but for those that crossed the date line."""
 
 Signature = tuple[str, bool, datetime.datetime | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticks:
-    """The cron ticks of one schedule line in one time zone, for one destination."""
+    """The ticks of one cron line in one time zone, for one destination, or for one feed of it."""
 
     line: str
     zone: ZoneInfo
     runs: Runs
     destination: str
-
-    @classmethod
-    def make(cls, configuration: Configuration, runs: Runs, destination: str) -> Self | None:
-        """Return the ticks of the configuration's schedule; None where files are delivered on arrival."""
-        line = configuration.schedule.deliver
-        if line == ON_ARRIVAL:
-            return None
-        return cls(line=line, zone=configuration.zone, runs=runs, destination=destination)
+    feed: str | None = None
 
     @property
     def _key(self) -> str:
-        key = f"{self._shared_key} {self.destination}"
+        key = " ".join([self._shared_key, self.destination, *([self.feed] if self.feed is not None else [])])
         return key if len(key) <= MAX_SCHEDULE_CHARACTERS else hashlib.sha256(key.encode()).hexdigest()
 
     @property
@@ -65,7 +58,11 @@ class Ticks:
         if last is not None and last - now > _SET_BACK:
             self.runs.forget_ticks(self._key, after=now)
             _LOG.warning(
-                "clock_set_back", destination=self.destination, last_tick=last.isoformat(), now=now.isoformat()
+                "clock_set_back",
+                destination=self.destination,
+                feed=self.feed,
+                last_tick=last.isoformat(),
+                now=now.isoformat(),
             )
         if self.runs.get_last_tick(self._key) is None:
             self.runs.take_tick(self._key, self.runs.get_last_tick(self._shared_key) or now)
@@ -86,55 +83,100 @@ class Ticks:
         self.runs.take_tick(self._key, due)
 
 
-def get_newest_due(
-    line: str, zone: ZoneInfo, *, last: datetime.datetime, now: datetime.datetime
-) -> datetime.datetime | None:
-    """Return the newest tick after ``last`` that is due at ``now``; None where none is. Pure."""
-    newest = None
-    # Begin near now: a daemon that was off for a year need not count every minute of it.
-    for start in (max(last, now - _RECENT), last):
-        tick = get_next_due(line, zone, after=start)
-        while tick is not None and tick <= now:
-            newest = tick
-            tick = get_next_due(line, zone, after=tick)
-        if newest is not None:
-            break
-    return newest
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One schedule at work: the ticks of all its lines as those of one, and when it is open."""
+
+    timing: Timing
+    ticks: tuple[Ticks, ...] = ()
+
+    @classmethod
+    def make(cls, timing: Timing, runs: Runs) -> Self:
+        """Return a schedule with its ticks in the ledger; without lines it starts runs on arrival."""
+        own = (timing.destination, timing.feed)
+        return cls(
+            timing=timing,
+            ticks=tuple(
+                Ticks(line=line, zone=timing.zone, runs=runs, destination=own[0], feed=own[1]) for line in timing.lines
+            ),
+        )
+
+    def begin(self, now: datetime.datetime) -> None:
+        """Do as ``Ticks.begin`` for each line."""
+        for ticks in self.ticks:
+            ticks.begin(now)
+
+    def find_due(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the newest tick of any line that is not taken was due; None where none is."""
+        return max((due for ticks in self.ticks if (due := ticks.find_due(now)) is not None), default=None)
+
+    def take(self, due: datetime.datetime) -> None:
+        """Note that the run of a tick, and of all before it, has ended."""
+        for ticks in self.ticks:
+            if (newest := ticks.find_due(due)) is not None:
+                ticks.take(newest)
+
+    def find_next(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the next run starts: in the past where a tick is due and may be served, else once it is open.
+
+        On arrival, None while that is any time.
+        """
+        opening = self.timing.opening
+        if not self.ticks:
+            return None if opening.is_open(now) else opening.find_opening(now)
+        due = self.find_due(now)
+        if due is None:
+            return self.find_following(now)
+        return due if opening.is_open(now) else opening.find_opening(now)
+
+    def find_following(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return when the first run starts for a tick that is still to come. Pure."""
+        timing = self.timing
+        ticks = [at for line in timing.lines if (at := get_next_due(line, timing.zone, after=now)) is not None]
+        return timing.opening.find_opening(min(ticks)) if ticks else None
 
 
-def get_next_due(line: str, zone: ZoneInfo, *, after: datetime.datetime) -> datetime.datetime | None:
-    """Return the first tick behind ``after``, in UTC; None where there is none any more. Pure.
+class Plans:
+    """The schedules of one destination: its own, and those of feeds that have another."""
 
-    As in cron(8), a job at a fixed hour runs once on every day, also where the clock is set forward over its time (then
-    as much later) or back over it (then the first time); one of every hour runs in each hour that there is.
-    """
-    if "*" in line.split()[1]:
-        return _get_next_of_every_hour(line, zone, after)
-    # Counted on a clock that is never set, and moved to the zone's own afterwards.
-    trigger = get_trigger(line, datetime.UTC)
-    clock = after.astimezone(zone).replace(tzinfo=datetime.UTC) - _LONGEST_SHIFT
-    while (found := trigger.get_next_fire_time(None, clock)) is not None:
-        # What the zone leaves out is counted by the time before the change: as much later as the clock was set forward.
-        tick: datetime.datetime = found.replace(tzinfo=zone, fold=0).astimezone(datetime.UTC)
-        if tick > after:
-            return tick
-        clock = found + _MOMENT
-    return None
+    def __init__(self, plans: Iterable[Plan]) -> None:
+        """One of ``plans`` is for no feed."""
+        self._by_feed = {plan.timing.feed: plan for plan in plans}
+
+    @classmethod
+    def make(cls, configuration: Configuration, runs: Runs, destination: str) -> Self:
+        """Return those of the configuration; raises ``ConfigurationError`` where a file of dates cannot be read."""
+        return cls(Plan.make(timing, runs) for timing in list_timings(configuration, destination))
+
+    def list_all(self) -> list[Plan]:
+        """Return all, the destination's own first."""
+        return list(self._by_feed.values())
+
+    def get(self, source: Source) -> Plan:
+        """Return the one that ``source`` goes by."""
+        return self._by_feed.get(source.feed) or self._by_feed[None]
 
 
-def _get_next_of_every_hour(line: str, zone: ZoneInfo, after: datetime.datetime) -> datetime.datetime | None:
-    trigger = get_trigger(line, zone)
-    start = after
-    while True:
-        # Added in UTC: arithmetic in local time forgets which of the two hours of the autumn change is meant.
-        start += _MOMENT
-        tick: datetime.datetime | None = trigger.get_next_fire_time(None, start.astimezone(zone))
-        if tick is None:
-            return None
-        in_utc = tick.astimezone(datetime.UTC)
-        if in_utc > after:
-            return in_utc
-        start = max(in_utc, start)
+class Admission:
+    """Says of each source, just before a run begins it, whether that may be; remembers which may not."""
+
+    def __init__(self, plans: Plans, clock: Callable[[], datetime.datetime]) -> None:
+        self._plans = plans
+        self._clock = clock
+        self._refused: dict[str, str | None] = {}
+
+    def may_begin(self, source: Source) -> bool:
+        """Return whether its schedule is open; what a person wants tried is begun at any time."""
+        plan = self._plans.get(source)
+        if source.is_wanted or plan.timing.opening.is_open(self._clock()):
+            return True
+        self._refused[source.id] = plan.timing.feed
+        return False
+
+    @property
+    def refused(self) -> Mapping[str, str | None]:
+        """The ids of the sources that were not begun, each with the feed of its schedule, whose ticks are due still."""
+        return self._refused
 
 
 class Seen:

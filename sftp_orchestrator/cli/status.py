@@ -14,7 +14,7 @@ from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
-from sftp_orchestrator.outlook import describe_pause, describe_start
+from sftp_orchestrator.outlook import describe_pause, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 
@@ -105,8 +105,8 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
     lines += list_limits(overview)
-    if outlook.has_daemon and outlook.next_delivery_at is not None:
-        lines.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")
+    if outlook.has_daemon:
+        lines += list_schedules(outlook)
     if overview.room.is_paused:
         lines.append(f"Make room: {overview.room.describe()}.")
     if outlook.holder is not None and outlook.holder.is_pass:

@@ -13,11 +13,11 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from sftp_orchestrator import units
 from sftp_orchestrator.config.keys import Words
+from sftp_orchestrator.config.times import TIME_OF_DAY, parse_time
 
 OFF = "off"
 SLOWEST_BYTES_PER_SECOND = 1000
 """Below this one manifest would take longer than a stop may last."""
-_TIME_OF_DAY = r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$"
 
 _EXAMPLE = '{"08:00": 5 MB/s, "19:00": off}'
 
@@ -30,10 +30,10 @@ def require_bandwidth(value: object) -> str | dict[str, str]:
         msg = f"must be a rate, or name times of day, such as {_EXAMPLE}"
         raise ValueError(msg)
     for moment in value:
-        if not re.fullmatch(_TIME_OF_DAY, moment):
+        if not re.fullmatch(TIME_OF_DAY, moment):
             msg = f"must name times of day as HH:MM, such as {_EXAMPLE} (got {moment})"
             raise ValueError(msg)
-    if len({_parse_time(moment) for moment in value}) < len(value):
+    if len({parse_time(moment) for moment in value}) < len(value):
         msg = "must name each time of day once"
         raise ValueError(msg)
     return {moment: _require_rate(rate, f"from {moment} on it ") for moment, rate in value.items()}
@@ -57,18 +57,13 @@ def _require_rate(value: object, subject: str) -> str:
     return text
 
 
-def _parse_time(moment: str) -> datetime.time:
-    hours, _, minutes = moment.partition(":")
-    return datetime.time(int(hours), int(minutes))
-
-
 _RATE_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "string", "pattern": units.RATE_PATTERN}, {"enum": [OFF, False]}]}
 _SCHEMA: dict[str, Any] = {
     "anyOf": [
         *_RATE_SCHEMA["anyOf"],
         {
             "type": "object",
-            "patternProperties": {_TIME_OF_DAY: _RATE_SCHEMA},
+            "patternProperties": {TIME_OF_DAY: _RATE_SCHEMA},
             "additionalProperties": False,
             "minProperties": 1,
         },
@@ -85,7 +80,6 @@ Bandwidth = Annotated[
 
 PATTERN_MEANINGS = {
     units.RATE_PATTERN: "must be a rate with its unit, such as 10 MB/s",
-    _TIME_OF_DAY: "must be a time of day as HH:MM",
 }
 """What each pattern asks for, in words."""
 
@@ -101,9 +95,7 @@ class Timetable:
     def of(cls, bandwidth: str | Mapping[str, str]) -> Self:
         """Return what ``bandwidth``, as the configuration has it, means."""
         rates = {"00:00": bandwidth} if isinstance(bandwidth, str) else bandwidth
-        limits = {
-            _parse_time(moment): None if rate == OFF else units.parse_rate(rate) for moment, rate in rates.items()
-        }
+        limits = {parse_time(moment): None if rate == OFF else units.parse_rate(rate) for moment, rate in rates.items()}
         return cls(limits=tuple((moment, limits[moment]) for moment in sorted(limits)))
 
     def get_limit(self, at: datetime.time) -> float | None:

@@ -9,6 +9,7 @@ from sftp_orchestrator.config import wording
 from sftp_orchestrator.config.findings import Finding, KeyPath
 from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
+from sftp_orchestrator.config.schedule_checks import check_schedules
 from sftp_orchestrator.destination.clevertap import (
     EVENT_NAME,
     IDENTITIES,
@@ -20,7 +21,10 @@ from sftp_orchestrator.destination.rules import RULES, Severity
 
 
 def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
-    """Yield what is wrong across keys, without lines; reads ``known_hosts`` files. May be repeated."""
+    """Yield what is wrong across keys, without lines; reads ``known_hosts`` files and files of dates.
+
+    May be repeated.
+    """
     yield from _check_folders(configuration)
     yield from _check_archive(configuration)
     for name, destination in configuration.destinations.items():
@@ -31,6 +35,7 @@ def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
         yield from _check_rules(name, feed)
         yield from _check_transforms(name, feed)
         yield from _check_memory(configuration, name, feed)
+    yield from check_schedules(configuration)
 
 
 def _check_folders(configuration: Configuration) -> Iterator[Finding]:

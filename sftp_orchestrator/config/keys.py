@@ -8,7 +8,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
 
 from sftp_orchestrator.config import findings
@@ -19,6 +19,10 @@ SECRET = "writeOnly"  # noqa: S105 - JSON Schema's word for a value that is neve
 
 GROUPED_FROM = 1_000_000
 """Whole numbers from here on are written in groups of three, as 5_000_000_000."""
+
+
+AS_WRITTEN = PlainSerializer(lambda value: value, return_type=Any)
+"""For a type whose validator keeps what was written: one value, or several."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import enum
 import re
-from datetime import UTC
 from pathlib import PurePosixPath
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from sftp_orchestrator.config import bandwidth, cron, examples
+from sftp_orchestrator.config import bandwidth, examples, scheduling
 from sftp_orchestrator.config.bandwidth import Bandwidth
 from sftp_orchestrator.config.connections import AUTO, Connections
 from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
 from sftp_orchestrator.config.paths import ConfigPath
+from sftp_orchestrator.config.scheduling import OwnSchedule, Schedule, Timezone
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 from sftp_orchestrator.config.section import Section
 from sftp_orchestrator.destination.clevertap import (
@@ -34,7 +34,6 @@ from sftp_orchestrator.destination.clevertap import (
 )
 from sftp_orchestrator.destination.rules import Severity
 
-ON_ARRIVAL = "on_arrival"
 DELIMITERS = (",", ";", "\t", "|")
 SMALLEST_ENCRYPTED_LIMIT_BYTES = 4096
 """Below this the OpenPGP envelope and armor alone (about 1 KiB) would leave no room for records."""
@@ -57,6 +56,7 @@ PATTERN_MEANINGS = {
     _LISTEN: "must be HOST:PORT, such as 127.0.0.1:8765",
     CREDENTIAL_PATTERN: "must be a plain file name",
     **bandwidth.PATTERN_MEANINGS,
+    **scheduling.PATTERN_MEANINGS,
 }
 """What each pattern of the model asks for, in words."""
 
@@ -163,6 +163,8 @@ class Destination(Section):
     """data files going up at the same time; auto, the default: 4, and up to 8 where the line gives more for it"""
     bandwidth: Bandwidth | None = None
     """null, or the most that all connections send together: 10 MB/s, or {"08:00": 5 MB/s, "19:00": off}"""
+    schedule: OwnSchedule | None = None
+    """null, or its own, such as {deliver: "0 4 * * *", only: "22:00-06:00"}; the rest of it is the outermost one's"""
     verify: Verify = Verify.REQUIRED
     """remote size after each put: required | best_effort | never"""
     rename: bool = False
@@ -186,25 +188,6 @@ class Destination(Section):
             msg = "needs known_hosts or host_keys: an unknown host is never trusted; ssh-keyscan shows its key"
             raise ValueError(msg)
         return self
-
-
-class Schedule(Section):
-    """When deliveries start."""
-
-    deliver: str = Field(default=ON_ARRIVAL, examples=["0 2 * * *"])
-    """cron, such as "0 2 * * *" (daily at 02:00); or "on_arrival", the default: as soon as a file is complete"""
-
-    @field_validator("deliver")
-    @classmethod
-    def _cron_or_arrival(cls, deliver: str) -> str:
-        if deliver == ON_ARRIVAL:
-            return deliver
-        try:
-            cron.get_trigger(deliver, UTC)
-        except ValueError as error:
-            msg = f"must be 'on_arrival' or a cron line: {error}"
-            raise ValueError(msg) from error
-        return deliver
 
 
 class Web(Section):
@@ -316,6 +299,8 @@ class Feed(Section):
     """true: the events of a file are sent by their ts, the oldest first"""
     deduplicate: Deduplicate | None = None
     """null, or such as {columns: [user_id, event_name, time_stamp], days: 30}: rows seen before are left out"""
+    schedule: OwnSchedule | None = None
+    """null, or its own, such as {deliver: ["0 4 * * *", "0 16 * * 1-5"]}; the rest of it is its destination's"""
     rules: dict[str, Severity] = Field(default_factory=dict, examples=[{"column.unmapped": "off"}])
     """rules to re-grade, each error | warning | off; docs/reference/rules.md lists them"""
 
@@ -350,8 +335,8 @@ class Configuration(Section):
     """producers drop files here (watched with its sub-folders)"""
     workspace: ConfigPath = Field(examples=["/var/lib/sftp-orchestrator/workspace"])
     """ours alone, mode 0700: ledger, work, archive, quarantine"""
-    timezone: str = "UTC"
-    """for schedules, for `bandwidth`, and for the folder names of the archive"""
+    timezone: Timezone = "UTC"
+    """for schedules that name none, for `bandwidth`, and for the folder names of the archive"""
     ledger: Ledger = Ledger()
     """the durable record of every file and every step"""
     intake: Intake = Intake()
@@ -370,16 +355,6 @@ class Configuration(Section):
     """what happens when the disk runs short"""
     feeds: dict[Name, Feed] = Field(min_length=1, examples=[examples.FEEDS])
     """which files go where, and how; each under a name of your own, which the remote file names begin with"""
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, timezone: str) -> str:
-        try:
-            ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            msg = "must be a name of the tz database, such as 'Europe/Berlin'"
-            raise ValueError(msg) from error
-        return timezone
 
     def get_destination_name(self, feed_name: str) -> str:
         """Return the name of the destination that ``feed_name`` delivers to (its own, or the only one)."""

@@ -11,8 +11,11 @@ FOLDER = "folder"
 """Key of the validation context under which ``loading`` hands over the configuration file's folder."""
 
 
-def _resolve(path: Path, info: ValidationInfo) -> Path:
-    """Return ``path`` below the configuration file's folder; as it is where no file is loaded (built in code)."""
+def resolve(path: Path, info: ValidationInfo) -> Path:
+    """Return ``path`` below the configuration file's folder; as it is where no file is loaded (built in code).
+
+    Raises ``ValueError``.
+    """
     if path == Path() or "\0" in str(path):
         msg = "must be a path"
         raise ValueError(msg)
@@ -23,5 +26,5 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
     return path if folder is None else Path(folder) / path
 
 
-ConfigPath = Annotated[Path, AfterValidator(_resolve)]
+ConfigPath = Annotated[Path, AfterValidator(resolve)]
 """A path that is resolved against the configuration file's folder; empty paths, NUL and ``~`` are refused."""

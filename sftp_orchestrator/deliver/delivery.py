@@ -29,7 +29,7 @@ from sftp_orchestrator.deliver.faults import (
     may_be_of_one_file,
     note_drop,
 )
-from sftp_orchestrator.deliver.lane import Lane, Steps
+from sftp_orchestrator.deliver.lane import Lane, MayBegin, Steps, begin_all
 from sftp_orchestrator.deliver.publish import Publisher
 from sftp_orchestrator.deliver.reading import LengthDiffers
 from sftp_orchestrator.deliver.remote import Content
@@ -84,6 +84,7 @@ class Delivery:
         pool: ConnectionPool,
         retrying: Retrying,
         tuner: Tuner,
+        may_begin: MayBegin = begin_all,
     ) -> None:
         self._name = name
         self._destination = destination
@@ -94,6 +95,7 @@ class Delivery:
         self._pool = pool
         self._retrying = retrying
         self._tuner = tuner
+        self._may_begin = may_begin
         self._steps = Steps(
             list_parts=self._list_parts,
             is_small=self._preparation.is_small,
@@ -102,6 +104,7 @@ class Delivery:
             publish_several=self._publish_several,
             finish=self._finish,
             set_aside=self._set_aside,
+            may_begin=may_begin,
         )
         self._small = Together(self._preparation.prepare_small)
         self._writes: Together[Callable[[], Any], Any] = Together(self._ledger.write_together)
@@ -125,7 +128,8 @@ class Delivery:
             group.create_task(self._prepare_all([*profiles, *events], prepared))
             await self._run_lane(profiles, prepared)
             outcomes = [await prepared[event.id] for event in events]
-            ready = [event for event in outcomes if event is not None]
+            # What may not be begun need not be told what else it would wait for.
+            ready = [event for event in outcomes if event is not None and self._may_begin(event)]
             await self._run_lane(await self._list_admitted(ready), prepared)
         await self._remove_leftovers()
 
@@ -151,10 +155,12 @@ class Delivery:
 
     async def _prepare_all(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
         for batch in self._preparation.make_batches(sources):
-            for source, outcome in zip(batch, await self._prepare(batch), strict=True):
+            begun = [source for source in batch if self._may_begin(source)]
+            outcomes = dict(zip((source.id for source in begun), await self._prepare(begun), strict=True))
+            for source in batch:
                 # A stop cancels what is waited for just before it cancels us.
                 if not prepared[source.id].cancelled():
-                    prepared[source.id].set_result(outcome)
+                    prepared[source.id].set_result(outcomes.get(source.id))
 
     async def _prepare(self, batch: Sequence[Source]) -> list[Source | None]:
         """Return each source once its parts are planned, None where it cannot go on in this run."""

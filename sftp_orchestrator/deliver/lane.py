@@ -23,6 +23,13 @@ SMALL_AT_ONCE = 24
 PUBLISHED_AT_ONCE = 16
 """Manifests whose intents are noted together."""
 SetAside = Callable[[Source, Failure], Awaitable[None]]
+MayBegin = Callable[[Source], bool]
+"""Asked just before a source is begun; what it refuses is left as it is, for a later run."""
+
+
+def begin_all(_: Source) -> bool:
+    """Let every source be begun. Pure."""
+    return True
 
 
 class _NotYet(enum.Enum):
@@ -60,6 +67,8 @@ class Steps:
     """note that every part of a source is delivered"""
     set_aside: SetAside
     """note why a source drops out; the lane goes on with the others"""
+    may_begin: MayBegin = begin_all
+    """whether a source is begun; with its first part, so that no source is left in its middle"""
 
 
 class Lane:
@@ -102,6 +111,8 @@ class Lane:
         async for some in sources:
             parts = await self._steps.list_parts(some)
             for source in some:
+                if not self._steps.may_begin(source):
+                    continue
                 for part in parts[source.id]:
                     job = _Job(source=source, part=part)
                     await self._to_publish.put(job)

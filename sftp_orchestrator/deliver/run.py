@@ -16,6 +16,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.delivery import Delivery, Stations
 from sftp_orchestrator.deliver.faults import note_drop
+from sftp_orchestrator.deliver.lane import MayBegin, begin_all
 from sftp_orchestrator.deliver.pauses import DestinationPauses
 from sftp_orchestrator.deliver.retry import LONGEST_WAIT_SECONDS, Retrying, is_over
 from sftp_orchestrator.deliver.sftp import connect
@@ -73,8 +74,19 @@ class Runner:
         self.pauses = DestinationPauses(self.configuration, self.stations.ledger)
         self.tuners = {name: Tuner.of(name, one) for name, one in self.configuration.destinations.items()}
 
-    async def run(self, trigger: str, due: Sequence[Source] | None = None) -> Verdict:
-        """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for."""
+    async def run(
+        self,
+        trigger: str,
+        due: Sequence[Source] | None = None,
+        *,
+        may_begin: MayBegin = begin_all,
+        is_insisted: bool = False,
+    ) -> Verdict:
+        """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for.
+
+        ``may_begin`` is asked just before each is begun, and what it refuses waits. ``is_insisted`` says that a person
+        wants it now: a destination that is left alone for a while is tried all the same.
+        """
         ledger = self.stations.ledger
         if due is None:
             due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
@@ -87,7 +99,14 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             # What fails is a value: one destination never ends another's share.
             shares = [
-                group.create_task(self._deliver_to(name, [s for s in due if s.destination == name]))
+                group.create_task(
+                    self._deliver_to(
+                        name,
+                        [s for s in due if s.destination == name],
+                        may_begin=may_begin,
+                        is_insisted=is_insisted,
+                    )
+                )
                 for name in destinations
             ]
         found = [share.result() for share in shares]
@@ -122,12 +141,15 @@ class Runner:
         longest = LONGEST_WAIT_SECONDS + self.configuration.intake.settle_seconds
         return source.retry_at is None or is_over(source.retry_at, now, longest_seconds=longest)
 
-    async def _deliver_to(self, name: str, sources: list[Source]) -> Failure | None:
+    async def _deliver_to(
+        self, name: str, sources: list[Source], *, may_begin: MayBegin, is_insisted: bool
+    ) -> Failure | None:
         """Deliver to one destination; return what ended its share early, None where nothing did."""
-        if not any(source.is_wanted for source in sources) and (refusal := self.pauses.find_refusal(name, _now())):
+        is_wanted = is_insisted or any(source.is_wanted for source in sources)
+        if not is_wanted and (refusal := self.pauses.find_refusal(name, _now())):
             return refusal
         try:
-            failures = await self._find_failures(name, sources)
+            failures = await self._find_failures(name, sources, may_begin)
         except Exception as error:  # noqa: BLE001 - logged with its traceback; a defect must not end the others' shares
             _LOG.error("destination_crashed", destination=name, exc_info=True)
             failures = [LocalFault("deliver", f"to {name}", _name_crash(error), hint="a defect: see the log")]
@@ -137,7 +159,7 @@ class Runner:
         await self._pause(name, worst, sources)
         return worst
 
-    async def _find_failures(self, name: str, sources: list[Source]) -> list[Failure]:
+    async def _find_failures(self, name: str, sources: list[Source], may_begin: MayBegin) -> list[Failure]:
         """Deliver to one destination; return what ended its share early."""
         stations = self.stations
         try:
@@ -154,7 +176,7 @@ class Runner:
             async with ConnectionPool(
                 destination, name, tuner.most + 1, connector=connector, get_wanted=lambda: tuner.slots.size + 1
             ) as pool:
-                await Delivery(name, destination, stations, pool, retrying, tuner).deliver(sources)
+                await Delivery(name, destination, stations, pool, retrying, tuner, may_begin).deliver(sources)
             if pool.was_reached:
                 with _told_of_ledger(name):
                     await self.pauses.end(name)

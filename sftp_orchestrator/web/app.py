@@ -23,7 +23,7 @@ from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.outlook import describe_pause, describe_run, describe_start
+from sftp_orchestrator.outlook import describe_pause, describe_run, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import SourceView, summarize_parts
@@ -131,9 +131,7 @@ def _list_facts(overview: Overview) -> list[str]:
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)
         facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")
-    if outlook.next_delivery_at is not None:
-        facts.append(f"Schedule: {describe_start(outlook.next_delivery_at, overview.at)}.")
-    return facts
+    return facts + list_schedules(outlook)
 
 
 def _group(overview: Overview) -> list[tuple[str, list[SourceView]]]:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sftp_orchestrator.config.model import Configuration, Schedule
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.scheduling import Schedule
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger

@@ -58,7 +58,8 @@ def test_sample_mentions_every_key_and_its_meaning() -> None:
     text = sample.render()
     comments = " ".join(" ".join(line.partition("# ")[2] for line in text.splitlines()).split())
     for key in keys.list_keys(model.Configuration):
-        if "deduplicate" in key.path[:-1]:
+        around = key.path[:-1]
+        if "deduplicate" in around or "expected" in around or "schedule" in around[1:]:
             continue
         assert re.search(rf"\b{key.path[-1]}:", text), key.path
         if "columns" not in key.path[:-1] and key.path[-1] not in {"file", "env", "credential"}:

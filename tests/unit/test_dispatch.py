@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from sftp_orchestrator.dispatch import Moment, Scans, Start, choose
+from sftp_orchestrator.config.timing import Timing
+from sftp_orchestrator.config.windows import Opening
+from sftp_orchestrator.dispatch import Moment, Scans, Start, Tick, choose
 from sftp_orchestrator.gathering import GATHER_SECONDS
 from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.schedule import Plan
 from tests.support.records import make_source
 
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 WAITING = (make_source(number=1), make_source(number=2))
 DUE = WAITING[:1]
+NIGHTLY = Plan(timing=Timing(destination="production", lines=("0 2 * * *",), opening=Opening(zone=ZoneInfo("UTC"))))
+TICKS = (Tick(plan=NIGHTLY, at=AT),)
 
 
 def _make_moment(**changes: Any) -> Moment:
     known: dict[str, Any] = {
-        "is_scheduled": True,
-        "tick": None,
-        "may_serve_tick": False,
-        "waiting": WAITING,
+        "ticks": (),
+        "may_serve_ticks": False,
+        "scheduled": WAITING,
         "due": (),
+        "is_arrival": False,
         "has_news": False,
         "must_wait": lambda _: False,
     }
@@ -35,23 +41,25 @@ def _make_moment(**changes: Any) -> Moment:
     [
         pytest.param({}, None, id="nothing is due"),
         pytest.param(
-            {"tick": AT, "may_serve_tick": True},
-            Start(trigger="schedule", sources=WAITING, tick=AT),
+            {"ticks": TICKS, "may_serve_ticks": True},
+            Start(trigger="schedule", sources=WAITING, ticks=TICKS),
             id="a tick takes everything",
         ),
-        pytest.param({"tick": AT}, None, id="not before staging was looked at"),
-        pytest.param({"tick": AT, "may_serve_tick": True, "must_wait": lambda _: True}, None, id="nor before profiles"),
+        pytest.param({"ticks": TICKS}, None, id="not before staging was looked at"),
         pytest.param(
-            {"tick": AT, "due": DUE, "has_news": True},
+            {"ticks": TICKS, "may_serve_ticks": True, "must_wait": lambda _: True}, None, id="nor before profiles"
+        ),
+        pytest.param(
+            {"ticks": TICKS, "due": DUE, "has_news": True},
             Start(trigger="retry", sources=DUE),
             id="what is tried again does not wait for the tick",
         ),
         pytest.param({"due": DUE}, None, id="a run that changed nothing is not repeated"),
         pytest.param(
-            {"is_scheduled": False, "due": DUE, "has_news": True}, Start(trigger="arrival", sources=DUE), id="arrival"
+            {"is_arrival": True, "due": DUE, "has_news": True}, Start(trigger="arrival", sources=DUE), id="arrival"
         ),
         pytest.param(
-            {"is_scheduled": False, "due": DUE, "has_news": True, "must_wait": lambda _: True},
+            {"is_arrival": True, "due": DUE, "has_news": True, "must_wait": lambda _: True},
             None,
             id="profiles first",
         ),
@@ -70,7 +78,7 @@ def test_profiles_are_asked_about_for_what_would_go() -> None:
         asked.append(sources)
         return True
 
-    assert choose(_make_moment(tick=AT, may_serve_tick=True, due=DUE, has_news=True, must_wait=must_wait)) is None
+    assert choose(_make_moment(ticks=TICKS, may_serve_ticks=True, due=DUE, has_news=True, must_wait=must_wait)) is None
     assert asked == [WAITING, DUE]
 
 

@@ -11,7 +11,7 @@ import pytest
 import structlog.testing
 
 from sftp_orchestrator.deliver.faults import SOURCE_FAILURES
-from sftp_orchestrator.deliver.lane import Lane, Steps
+from sftp_orchestrator.deliver.lane import Lane, MayBegin, Steps, begin_all
 from sftp_orchestrator.errors import (
     DecisionNeeded,
     Failure,
@@ -45,6 +45,7 @@ class _Journal:
     parts: int = 3
     upload: Step = _do_nothing
     publish: Step = _do_nothing
+    may_begin: MayBegin = begin_all
     lines: list[str] = field(default_factory=list)
     together: ClassVar[int] = 0
     """manifests that are published in one go, at most"""
@@ -65,6 +66,7 @@ class _Journal:
             publish_several=self._publish_several,
             finish=self._finish,
             set_aside=self._set_aside,
+            may_begin=self.may_begin,
         )
         await Lane(steps, width=width).run(feed())
         return self.lines
@@ -228,3 +230,17 @@ async def test_sources_that_overtake_are_told(name: str) -> None:
         await journal.run("a", "b")
     told = [(line["source"], line["passed_over"]) for line in logs if line["event"] == "order_broken"]
     assert told == ([("b", ["a"])] if name == "a" else [])
+
+
+async def test_a_source_that_may_not_begin_is_left_as_it_is_and_one_that_was_begun_is_seen_through() -> None:
+    """A window may close in the middle of a source: its other parts go, no further source does."""
+    begun: list[str] = []
+    journal = _Journal(may_begin=lambda _: not begun)
+
+    async def upload(source: Source, _part: Part) -> None:
+        begun.append(source.id)
+
+    journal.upload = upload
+    lines = await journal.run("a", "b", "c")
+    assert [line for line in lines if line.startswith(("out", "done"))] == ["out a1", "out a2", "out a3", "done a"]
+    assert set(begun) == {"a"}

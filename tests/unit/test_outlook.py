@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from sftp_orchestrator.config.model import BlockedProfiles
+from sftp_orchestrator.config.timing import Timing
+from sftp_orchestrator.config.windows import Opening
 from sftp_orchestrator.deliver.order import Backlog, decide_gate
 from sftp_orchestrator.intake.lock import Holder
 from sftp_orchestrator.ledger.records import Run
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
-from sftp_orchestrator.outlook import NOBODY, Outlook, describe_pause, describe_run, explain_wait
+from sftp_orchestrator.outlook import (
+    NOBODY,
+    Outlook,
+    Prospect,
+    describe_pause,
+    describe_run,
+    explain_wait,
+    list_schedules,
+)
 from tests.support.records import make_pause, make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, 22, 30, tzinfo=datetime.UTC)
@@ -37,9 +48,17 @@ def _make_run(**changes: Any) -> Run:
 
 def _make_outlook(**changes: Any) -> Outlook:
     """Return what a nightly schedule promises to ``production``, with ``changes``; ``due_at`` is its next tick."""
-    due_at = changes.pop("due_at", TICK)
-    due = {"production": due_at} if due_at is not None else {}
-    return Outlook(**{"at": NOW, "holder": DAEMON, "due": due, "following_at": TICK, **changes})
+    prospects = (_make_prospect(next_at=changes.pop("due_at", TICK)),)
+    return Outlook(**{"at": NOW, "holder": DAEMON, "prospects": prospects, **changes})
+
+
+def _make_prospect(destination: str = "production", feed: str | None = None, **changes: Any) -> Prospect:
+    """Return what a schedule promises; without ``next_at`` it starts runs on arrival."""
+    timing = Timing(destination=destination, feed=feed, opening=Opening(zone=ZoneInfo("UTC")))
+    next_at = changes.get("next_at")
+    tick_at = next_at if next_at is not None and next_at <= NOW else None
+    following_at = TICK if next_at is not None else None
+    return Prospect(**{"timing": timing, "tick_at": tick_at, "following_at": following_at, **changes})
 
 
 def test_what_came_since_the_last_run_waits_for_the_schedule() -> None:
@@ -67,7 +86,7 @@ def test_what_is_not_on_its_way_waits_for_no_schedule(state: SourceState) -> Non
 def test_what_is_tried_again_by_itself_waits_for_no_tick() -> None:
     """A time of its own comes before the schedule, as it does in the daemon; so does delivery on arrival."""
     assert explain_wait(make_source(retry_at=NOW), None, _make_outlook()) is None
-    assert explain_wait(make_source(), None, _make_outlook(due_at=None, following_at=None)) is None
+    assert explain_wait(make_source(), None, _make_outlook(due_at=None)) is None
 
 
 def test_what_the_run_under_way_takes_is_on_its_way() -> None:
@@ -85,7 +104,7 @@ def test_a_run_that_serves_no_tick_of_a_destination_takes_nothing_else_to_it() -
     others = _make_outlook(under_way=(_make_run(),))
     assert explain_wait(make_source(claimed_at=NOW - HOUR), None, others) == SOON
     assert explain_wait(make_source(destination="unknown"), None, others) is None
-    both = _make_outlook(due={"production": TICK, "other": NOW - HOUR})
+    both = _make_outlook(prospects=(_make_prospect(next_at=TICK), _make_prospect("other", next_at=NOW - HOUR)))
     assert both.next_delivery_at == NOW - HOUR
 
 
@@ -156,3 +175,49 @@ def test_a_destination_that_fails_says_since_when_and_when_it_is_tried_next() ->
     attended, alone = _make_outlook(), _make_outlook(holder=None)
     assert describe_pause(pause, attended) == f"{since}; tried again at 2026-01-02 23:30:00 UTC: {why}"
     assert describe_pause(pause, alone) == f"{since}; tried again with the next run: {why}"
+
+
+def test_a_source_goes_by_the_schedule_of_its_feed() -> None:
+    """Where that has none of its own, by its destination's."""
+    later = TICK + HOUR
+    outlook = _make_outlook(prospects=(_make_prospect(next_at=TICK), _make_prospect(feed="customers", next_at=later)))
+    assert outlook.get_start(make_source()) == TICK
+    assert outlook.get_start(make_source(feed="customers")) == later
+    assert outlook.next_delivery_at == TICK
+
+
+def test_closed_hours_are_waited_for_also_by_what_is_tried_again() -> None:
+    """A person's word is not kept back by them."""
+    opens = NOW + 2 * HOUR
+    outlook = _make_outlook(prospects=(_make_prospect(next_at=opens, opens_at=opens),))
+    said = "waits for the schedule, next at 00:30 UTC (in 2 h)"
+    assert explain_wait(make_source(), None, outlook) == said
+    assert explain_wait(make_source(retry_at=NOW), None, outlook) == said
+    assert explain_wait(make_source(retry_at=NOW, wanted_at=NOW), None, outlook) is None
+
+
+def test_what_a_run_under_way_takes_goes_on_when_its_window_closes() -> None:
+    """It does not wait for the schedule, though that says when the next run starts."""
+    opens = NOW + 2 * HOUR
+    closing = _make_prospect(next_at=opens, opens_at=opens, tick_at=NOW - HOUR, following_at=opens)
+    outlook = _make_outlook(under_way=(_make_run(),), prospects=(closing,))
+    assert explain_wait(make_source(claimed_at=NOW - HOUR), None, outlook) is None
+    assert outlook.next_delivery_at == opens
+
+
+def test_each_schedule_is_told_with_its_next_run_and_until_when_it_is_closed() -> None:
+    """One alone needs no name; one that starts runs at any time says nothing."""
+    opens = NOW + 2 * HOUR
+    one = _make_prospect(next_at=TICK)
+    assert list_schedules(_make_outlook(prospects=(one,))) == ["Schedule: next at 02:00 UTC (in 4 h)."]
+    several = (
+        one,
+        _make_prospect(feed="customers", next_at=opens, opens_at=opens),
+        _make_prospect(feed="purchases", next_at=TICK, opens_at=opens),
+        _make_prospect("other"),
+    )
+    assert list_schedules(_make_outlook(prospects=several)) == [
+        "Schedule of production: next at 02:00 UTC (in 4 h).",
+        "Schedule of production, feed customers: closed, next at 00:30 UTC (in 2 h).",
+        "Schedule of production, feed purchases: closed until 00:30 UTC (in 2 h), next at 02:00 UTC (in 4 h).",
+    ]

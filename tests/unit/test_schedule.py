@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from sftp_orchestrator.config.cron import get_newest_due, get_next_due
+from sftp_orchestrator.config.timing import Timing
+from sftp_orchestrator.config.windows import Opening, Window
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.schedule import Seen, Ticks, get_newest_due, get_next_due
+from sftp_orchestrator.schedule import Admission, Plan, Plans, Seen, Ticks
 from tests.support.records import make_source
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -81,6 +84,11 @@ def test_a_tick_that_was_not_served_is_next_until_it_is(tmp_path: Path) -> None:
         pytest.param("30 2 * * *", "Europe/Berlin", "2026-03-29", "2026-03-29 01:30", id="in the night"),
         pytest.param("30 1 * * *", "Australia/Lord_Howe", "2026-04-05", "2026-04-04 14:30", id="half an hour twice"),
         pytest.param("15 2 * * *", "Australia/Lord_Howe", "2026-10-04", "2026-10-03 15:45", id="half an hour never"),
+        pytest.param("30 2 * * *", "Europe/Berlin", "2026-10-25", "2026-10-25 00:30", id="the hour that is twice"),
+        pytest.param("30 2 * * *", "America/New_York", "2026-03-08", "2026-03-08 07:30", id="in New York's night"),
+        pytest.param("30 1 * * *", "America/New_York", "2026-11-01", "2026-11-01 05:30", id="and its other one"),
+        pytest.param("30 2 * * *", "Africa/Casablanca", "2026-02-15", "2026-02-15 01:30", id="Ramadan begins"),
+        pytest.param("30 2 * * *", "Africa/Casablanca", "2026-03-22", "2026-03-22 02:30", id="Ramadan ends"),
         pytest.param(
             "0 23 * * *", "Africa/Cairo", "2026-10-29", "2026-10-29 20:00", id="an hour before midnight twice"
         ),
@@ -127,6 +135,89 @@ def test_each_destination_has_ticks_of_its_own(tmp_path: Path) -> None:
         first.take(due)
         assert first.find_due(AT + 9 * day) is None
         assert second.find_due(AT + 9 * day) == due
+
+
+def _make_plan(
+    ledger: Ledger, *lines: str, zone: str = "UTC", only: str | None = None, feed: str | None = None
+) -> Plan:
+    windows = (Window.parse(only),) if only is not None else ()
+    opening = Opening(zone=ZoneInfo(zone), windows=windows)
+    return Plan.make(Timing(destination="production", feed=feed, lines=lines, opening=opening), ledger.runs)
+
+
+def test_the_lines_of_a_schedule_are_one(tmp_path: Path) -> None:
+    """Ticks that several lines missed are one; taken, none of them is due, and the next is that of any line."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        plan = _make_plan(ledger, "0 2 * * *", "30 14 * * mon-fri")
+        plan.begin(_utc("2026-01-02 00:00"))
+        now = _utc("2026-01-05 15:00")
+        assert plan.find_due(now) == _utc("2026-01-05 14:30")
+        assert plan.find_next(now) == _utc("2026-01-05 14:30")
+        plan.take(_utc("2026-01-05 14:30"))
+        assert plan.find_due(now) is None
+        assert plan.find_next(now) == plan.find_following(now) == _utc("2026-01-06 02:00")
+
+
+def test_a_line_that_is_added_forgets_nothing_of_the_others(tmp_path: Path) -> None:
+    """What the first line missed is due still; the new one counts from now on."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        _make_plan(ledger, "0 2 * * *").begin(_utc("2026-01-01 00:00"))
+        now = _utc("2026-01-02 10:00")
+        plan = _make_plan(ledger, "0 2 * * *", "0 9 * * *")
+        plan.begin(now)
+        assert plan.find_due(now) == _utc("2026-01-02 02:00")
+
+
+def test_a_feed_has_ticks_of_its_own(tmp_path: Path) -> None:
+    """The same line for a feed and for the others of its destination are two ticks."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        plans = _make_plan(ledger, "0 2 * * *"), _make_plan(ledger, "0 2 * * *", feed="customers")
+        for plan in plans:
+            plan.begin(AT)
+        now = _utc("2026-01-02 02:00")
+        plans[0].take(now)
+        assert [plan.find_due(now) for plan in plans] == [None, now]
+
+
+def test_a_tick_that_falls_into_closed_hours_is_taken_once_it_opens(tmp_path: Path) -> None:
+    """However many there were: one run, when the window opens; on the day of a change of the clock, too."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        plan = _make_plan(ledger, "*/10 * * * *", zone="Europe/Berlin", only="02:00-03:00")
+        plan.begin(_utc("2026-03-28 03:00"))
+        for now in ("2026-03-28 12:00", "2026-03-29 00:59"):
+            assert plan.find_next(_utc(now)) == _utc("2026-03-29 01:00")
+        opened = _utc("2026-03-29 01:00")
+        due = plan.find_due(opened)
+        assert due == opened
+        plan.take(due)
+        assert plan.find_due(opened) is None
+        assert plan.find_next(_utc("2026-03-29 01:55")) == _utc("2026-03-29 01:50")
+        plan.take(_utc("2026-03-29 01:50"))
+        assert plan.find_next(_utc("2026-03-29 01:55")) == _utc("2026-03-30 00:00")
+
+
+def test_on_arrival_has_a_next_run_only_while_it_is_closed(tmp_path: Path) -> None:
+    """Open it starts at any time; closed, when it opens."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        plan = _make_plan(ledger, only="22:00-06:00")
+        assert plan.find_next(_utc("2026-01-01 05:59")) is None
+        assert plan.find_next(_utc("2026-01-01 06:00")) == _utc("2026-01-01 22:00")
+        assert plan.find_due(_utc("2026-01-01 23:00")) is plan.find_following(AT) is None
+
+
+def test_a_source_is_begun_only_while_its_schedule_is_open_unless_a_person_wants_it(tmp_path: Path) -> None:
+    """Each goes by the schedule of its feed; which were refused, and whose ticks are due still, is remembered."""
+    now = [_utc("2026-01-01 05:59")]
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        plans = Plans([_make_plan(ledger, only="22:00-06:00"), _make_plan(ledger, feed="customers")])
+        admission = Admission(plans, lambda: now[0])
+        first, second = make_source(number=1), make_source(number=2)
+        assert admission.may_begin(first)
+        now[0] = _utc("2026-01-01 06:00")
+        assert not admission.may_begin(second)
+        assert admission.may_begin(make_source(number=3, feed="customers"))
+        assert admission.may_begin(make_source(number=4, retry_at=AT, wanted_at=AT))
+        assert admission.refused == {second.id: None}
 
 
 def test_a_run_over_the_same_sources_is_news_once() -> None:

@@ -29,6 +29,7 @@ from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
 from sftp_orchestrator.errors import ExitCode, LocalFault
+from sftp_orchestrator.expecting import Expecting
 from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.intake.supervision import Supervision
@@ -123,6 +124,7 @@ class Daemon:
         self._believing = Believing(workspace.clock)
         self._pulse = Pulse()
         self._scans = Scans()
+        self._expecting = Expecting(configuration, stations.ledger)
         self._scan_trouble = Repeating()
         self._tidying = asyncio.Lock()
         self._tidied_on: datetime.date | None = None
@@ -152,6 +154,7 @@ class Daemon:
         if scan.waiting and scan.wait_seconds is not None:
             await asyncio.sleep(scan.wait_seconds)
             scan = await self._scan()
+        await self._judge_deadlines(scan)
         verdict = await self._runner.run("once")
         await self._tidy()
         await self._forget()
@@ -217,6 +220,7 @@ class Daemon:
             began = asyncio.get_running_loop().time()
             try:
                 scan = await self._scan()
+                await self._judge_deadlines(scan)
             except LocalFault as error:
                 self._tell_of_failed_scan(error)
             else:
@@ -259,6 +263,12 @@ class Daemon:
         finally:
             self._scans.end(is_whole=is_whole)
         return scan
+
+    async def _judge_deadlines(self, scan: Scan) -> None:
+        """Tell of files that did not come by when they are expected, as far as this scan knows."""
+        looked_at, arriving = self._scans.looked_at, {feed for _, feed in scan.waiting}
+        if looked_at is not None:
+            await asyncio.to_thread(self._expecting.judge, _now(), looked_at=looked_at, arriving=arriving)
 
     async def _tidy_daily(self) -> None:
         """Tidy on a day without runs, too: where the intake is paused none may come, and this is what makes room."""

@@ -113,6 +113,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.go_on", Fault.LEDGER, "a person lets a source go on: `retry`, `release`"),
     Step("ledger.history", Fault.LEDGER, "a move gets its line of history, in the transaction of the move"),
     Step("ledger.migrate", Fault.LEDGER, "the ledger's tables are made or changed, in one transaction"),
+    Step("ledger.note_arrival", Fault.LEDGER, "a file that was missing came after all: that is noted"),
     Step(
         "ledger.note_change",
         Fault.LEDGER,
@@ -121,6 +122,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.note_content", Fault.LEDGER, "what a file holds that was sent before is noted"),
     Step("ledger.note_correction", Fault.LEDGER, "a file that a person may have put right is noted as it is"),
     Step("ledger.note_failure", Fault.LEDGER, "the receiver did not take a file of a source: that is counted"),
+    Step("ledger.note_missing_file", Fault.LEDGER, "no file of a feed came by its deadline: that is noted"),
     Step("ledger.note_pause", Fault.LEDGER, "a destination is left alone after a run that failed"),
     Step("ledger.note_waits", Fault.LEDGER, "why sources wait is noted, and when they are tried again"),
     Step("ledger.part.delivered", Fault.LEDGER, "a part becomes `delivered`"),

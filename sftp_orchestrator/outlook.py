@@ -11,6 +11,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacements, list_profiles
 from sftp_orchestrator.errors import ExitCode
+from sftp_orchestrator.expecting import list_expectations
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Pause, Run, Source
@@ -45,6 +46,19 @@ class Prospect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpectedFile:
+    """What is expected of one feed, and whether it is missing."""
+
+    feed: str
+    next_by: datetime.datetime | None
+    """the next deadline"""
+    missing_since: datetime.datetime | None = None
+    """the deadline since which none came; None where none is missing"""
+    missed: int = 0
+    """deadlines by which none had come, ever"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """What can be expected at one moment."""
 
@@ -56,6 +70,8 @@ class Outlook:
     """the runs of that process that have no end yet, the newest first"""
     prospects: tuple[Prospect, ...] = ()
     """of every schedule"""
+    expected: tuple[ExpectedFile, ...] = ()
+    """of each feed that has such a deadline"""
     replacements: Replacements = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     """by destination, those whose last run failed as a whole"""
@@ -123,6 +139,7 @@ def look_out(
             for name in configuration.destinations
             for plan in Plans.make(configuration, ledger.runs, name).list_all()
         ),
+        expected=_list_expected(configuration, ledger, now),
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
     )
@@ -136,6 +153,21 @@ def _look_at(plan: Plan, now: datetime.datetime) -> Prospect:
         next_at=plan.find_next(now),
         following_at=plan.find_following(now),
         opens_at=None if opening.is_open(now) else opening.find_opening(now),
+    )
+
+
+def _list_expected(configuration: Configuration, ledger: Ledger, now: datetime.datetime) -> tuple[ExpectedFile, ...]:
+    missed, since = ledger.missing.count(), dict[str, datetime.datetime]()
+    for missing in ledger.missing.list_open():
+        since.setdefault(missing.feed, missing.due_at)
+    return tuple(
+        ExpectedFile(
+            feed=one.feed,
+            next_by=one.find_next(now),
+            missing_since=since.get(one.feed),
+            missed=missed.get(one.feed, 0),
+        )
+        for one in list_expectations(configuration, ledger)
     )
 
 
@@ -182,6 +214,15 @@ def list_schedules(outlook: Outlook) -> list[str]:
             said = f"closed until {units.format_moment(one.opens_at, outlook.at)}, {said}"
         told.append(f"{subject}: {said}.")
     return told
+
+
+def list_missing(outlook: Outlook) -> list[str]:
+    """Return a sentence for each feed of which an expected file is missing. Pure."""
+    return [
+        f"Missing: a file of {one.feed}, expected by {units.format_moment(one.missing_since, outlook.at)}."
+        for one in outlook.expected
+        if one.missing_since is not None
+    ]
 
 
 def describe_pause(pause: Pause, outlook: Outlook) -> str:

@@ -104,6 +104,15 @@ class Overview:
                 "resume_at_bytes": self.room.resume_at_bytes,
             },
             "schedules": [self._schedule_to_json(one) for one in self.outlook.prospects],
+            "expected_files": [
+                {
+                    "feed": one.feed,
+                    "next_by": to_text(one.next_by),
+                    "missing_since": to_text(one.missing_since),
+                    "missed": one.missed,
+                }
+                for one in self.outlook.expected
+            ],
             "next_delivery_at": to_text(self.outlook.next_delivery_at),
             "last_delivery_at": to_text(self.last_delivery[1] if self.last_delivery is not None else None),
             "last_run": run_to_json(run) if run is not None else None,

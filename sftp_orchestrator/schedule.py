@@ -38,10 +38,12 @@ class Ticks:
     runs: Runs
     destination: str
     feed: str | None = None
+    purpose: str | None = None
+    """where they start no runs"""
 
     @property
     def _key(self) -> str:
-        key = " ".join([self._shared_key, self.destination, *([self.feed] if self.feed is not None else [])])
+        key = " ".join(filter(None, (self._shared_key, self.destination, self.feed, self.purpose)))
         return key if len(key) <= MAX_SCHEDULE_CHARACTERS else hashlib.sha256(key.encode()).hexdigest()
 
     @property
@@ -65,7 +67,8 @@ class Ticks:
                 now=now.isoformat(),
             )
         if self.runs.get_last_tick(self._key) is None:
-            self.runs.take_tick(self._key, self.runs.get_last_tick(self._shared_key) or now)
+            earlier = self.runs.get_last_tick(self._shared_key) if self.feed is None else None
+            self.runs.take_tick(self._key, earlier or now)
 
     def find_due(self, now: datetime.datetime) -> datetime.datetime | None:
         """Return when the newest tick since the last one taken was due; None where none is. Missed ones count as one.

@@ -14,7 +14,7 @@ from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
-from sftp_orchestrator.outlook import describe_pause, list_schedules
+from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 
@@ -107,6 +107,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     lines += list_limits(overview)
     if outlook.has_daemon:
         lines += list_schedules(outlook)
+    lines += list_missing(outlook)
     if overview.room.is_paused:
         lines.append(f"Make room: {overview.room.describe()}.")
     if outlook.holder is not None and outlook.holder.is_pass:

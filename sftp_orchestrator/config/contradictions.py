@@ -10,6 +10,7 @@ from sftp_orchestrator.config.findings import Finding, KeyPath
 from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.config.schedule_checks import check_schedules
+from sftp_orchestrator.config.timing import get_longest_gap_days
 from sftp_orchestrator.destination.clevertap import (
     EVENT_NAME,
     IDENTITIES,
@@ -164,6 +165,14 @@ def _check_memory(configuration: Configuration, name: str, feed: Feed) -> Iterat
             said=f"must not be more than ledger.keep_days, {keep_days} (got {days})",
             hint="rows of files that the ledger has forgotten are not known any more",
         )
+    if keep_days is not None and feed.expected is not None:
+        days = get_longest_gap_days(feed.expected)
+        if keep_days <= days:
+            yield Finding(
+                path=("feeds", name, "expected"),
+                said=f"ledger.keep_days must be more than the {days} days between its deadlines (got {keep_days})",
+                hint="a file that the ledger has forgotten by then would count as missing",
+            )
 
 
 def _check_event_name(path: KeyPath, feed: Feed, event_name: str) -> Iterator[Finding]:

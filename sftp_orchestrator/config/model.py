@@ -21,7 +21,7 @@ from sftp_orchestrator.config.bandwidth import Bandwidth
 from sftp_orchestrator.config.connections import AUTO, Connections
 from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
 from sftp_orchestrator.config.paths import ConfigPath
-from sftp_orchestrator.config.scheduling import OwnSchedule, Schedule, Timezone
+from sftp_orchestrator.config.scheduling import Expected, OwnSchedule, Schedule, Timezone
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 from sftp_orchestrator.config.section import Section
 from sftp_orchestrator.destination.clevertap import (
@@ -301,6 +301,8 @@ class Feed(Section):
     """null, or such as {columns: [user_id, event_name, time_stamp], days: 30}: rows seen before are left out"""
     schedule: OwnSchedule | None = None
     """null, or its own, such as {deliver: ["0 4 * * *", "0 16 * * 1-5"]}; the rest of it is its destination's"""
+    expected: Expected | None = None
+    """null, or by when a file has to be there, such as {by: "03:00", days: mon-fri}; where none is, it is told"""
     rules: dict[str, Severity] = Field(default_factory=dict, examples=[{"column.unmapped": "off"}])
     """rules to re-grade, each error | warning | off; docs/reference/rules.md lists them"""
 

@@ -97,3 +97,12 @@ class OwnSchedule(Section):
     """null, or when a run may begin; [] = always"""
     except_dates: Dates | None = None
     """null, or days on which none begins; [] = none"""
+
+
+class Expected(Section):
+    """By when a file of the feed has to be there; where none is, it is told."""
+
+    by: str = Field(pattern=times.TIME_OF_DAY, examples=["03:00"])
+    """the time of day, in the zone of the feed's schedule; a file counts from the deadline before on"""
+    days: str | None = Field(default=None, pattern=times.DAYS_PATTERN, examples=["mon-fri"])
+    """null = every day; or the days that have this deadline, such as mon-fri or mon,thu"""

@@ -14,6 +14,7 @@ EVERY_DAY = frozenset(range(7))
 
 PATTERN_MEANINGS = {
     TIME_OF_DAY: "must be a time of day as HH:MM",
+    DAYS_PATTERN: "must be days of the week, such as mon-fri or mon,thu",
 }
 """What each pattern asks for, in words."""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from sftp_orchestrator.config import dates
+from sftp_orchestrator.config import dates, times
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.config.scheduling import ON_ARRIVAL, OwnSchedule, Schedule
+from sftp_orchestrator.config.scheduling import ON_ARRIVAL, Expected, OwnSchedule, Schedule
 from sftp_orchestrator.config.windows import Opening, Window
 
 
@@ -73,6 +73,23 @@ def get_schedule(configuration: Configuration, destination: str, feed: str | Non
         if (value := getattr(level, name)) is not None
     }
     return configuration.schedule.model_copy(update=given)
+
+
+def get_deadline_line(expected: Expected) -> str:
+    """Return the deadlines of a feed as a cron line, so that on days of a clock change they are as its ticks. Pure."""
+    by, days = times.parse_time(expected.by), _get_days(expected)
+    named = "*" if days == times.EVERY_DAY else ",".join(times.WEEK[day] for day in sorted(days))
+    return f"{by.minute} {by.hour} * * {named}"
+
+
+def get_longest_gap_days(expected: Expected) -> int:
+    """Return how many days lie between two deadlines of a feed at most. Pure."""
+    days = sorted(_get_days(expected))
+    return max((after - before - 1) % 7 + 1 for before, after in zip(days, [*days[1:], days[0]], strict=True))
+
+
+def _get_days(expected: Expected) -> frozenset[int]:
+    return times.parse_days(expected.days) if expected.days is not None else times.EVERY_DAY
 
 
 def to_list(given: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from sftp_orchestrator.ledger.database import count_all, open_database, open_for
 from sftp_orchestrator.ledger.discards import Discards
 from sftp_orchestrator.ledger.forgetting import Forgetting
 from sftp_orchestrator.ledger.leftovers import Leftovers
+from sftp_orchestrator.ledger.missing import MissingFiles
 from sftp_orchestrator.ledger.moves import Clock, IllegalMove
 from sftp_orchestrator.ledger.outcomes import Outcomes
 from sftp_orchestrator.ledger.ownership import Ownership
@@ -50,6 +51,7 @@ class Ledger:
         self.discards = Discards(self._database, clock)
         self.leftovers = Leftovers(self._database)
         self.pauses = Pauses(self._database)
+        self.missing = MissingFiles(self._database, clock)
         self.properties = Properties(self._database)
         self.outcomes = Outcomes(self._database)
         self.forgetting = Forgetting(self._database)

@@ -206,6 +206,19 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MissingFile:
+    """A deadline by which no file of a feed had come."""
+
+    feed: str
+    due_at: datetime.datetime
+    noticed_at: datetime.datetime
+    arrived_at: datetime.datetime | None = None
+    """when one was claimed after all"""
+    source_id: str | None = None
+    """that one; it counts for no later deadline"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """One line of the history."""
 

@@ -206,6 +206,17 @@ TICK = sa.Table(
     comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",
 )
 
+MISSING_FILE = sa.Table(
+    "missing_file",
+    METADATA,
+    sa.Column("feed", sa.String(40), primary_key=True),
+    sa.Column("due_at", UtcDateTime, primary_key=True),
+    sa.Column("noticed_at", UtcDateTime, nullable=False),
+    sa.Column("arrived_at", UtcDateTime),
+    sa.Column("source_id", sa.String(20)),
+    comment="deadlines by which no file of a feed had come; its key is what keeps one from being told of twice",
+)
+
 FORGOTTEN = sa.Table(
     "forgotten",
     METADATA,

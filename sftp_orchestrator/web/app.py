@@ -23,7 +23,7 @@ from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.outlook import describe_pause, describe_run, list_schedules
+from sftp_orchestrator.outlook import Outlook, describe_pause, describe_run, list_missing, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import SourceView, summarize_parts
@@ -131,7 +131,7 @@ def _list_facts(overview: Overview) -> list[str]:
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)
         facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")
-    return facts + list_schedules(outlook)
+    return facts + list_schedules(outlook) + list_missing(outlook)
 
 
 def _group(overview: Overview) -> list[tuple[str, list[SourceView]]]:
@@ -195,6 +195,12 @@ def _render_metrics(overview: Overview, board: Board) -> bytes:
     ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
     oldest.set(max(ages, default=0.0))
     _add_space(registry, overview.room)
+    registry.register(_MissedDeadlines(overview.outlook))
+    missing = Gauge(
+        "sftp_orchestrator_expected_file_missing", "1 while a file of the feed is missing.", ["feed"], registry=registry
+    )
+    for one in overview.outlook.expected:
+        missing.labels(feed=one.feed).set(one.missing_since is not None)
     return generate_latest(registry)
 
 
@@ -227,3 +233,18 @@ class _RowsLeftOut(Collector):
             duplicates.add_metric([feed], count.duplicates)
         yield refused
         yield duplicates
+
+
+class _MissedDeadlines(Collector):
+    """A counter that is read from the ledger, as above."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self._expected = outlook.expected
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        missed = CounterMetricFamily(
+            "sftp_orchestrator_missed_deadlines", "Deadlines by which no file of the feed had come.", labels=["feed"]
+        )
+        for one in self._expected:
+            missed.add_metric([one.feed], one.missed)
+        yield missed

@@ -17,6 +17,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, RowsLeftOut
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+DAY = datetime.timedelta(days=1)
 CLAIM = Claim(
     source_id="s1",
     feed="purchases",
@@ -160,3 +161,30 @@ def test_what_lacks_rows_is_found_without_reading_all(tmp_path: Path) -> None:
     engine.dispose()
     assert len(plans) == 2
     assert all(re.search("USING (COVERING )?INDEX ix_source_rows_left_out", plan) for plan in plans), plans
+
+
+# Files that are expected.
+
+
+def test_a_deadline_is_noted_once_and_closed_by_the_first_file(ledger: Ledger) -> None:
+    """Noting it again changes nothing; one file closes all that are open for its feed, and counts for none after."""
+    missing = ledger.missing
+    first = missing.note("purchases", START)
+    assert missing.note("purchases", START) == first
+    missing.note("purchases", START + DAY)
+    missing.note("customers", START)
+    _claim(ledger, "s1")
+    late = missing.find_file("purchases", ["production", "other"], after=START)
+    assert late is not None
+    assert late.id == "s1"
+    missing.note_arrival(late)
+    assert [(one.feed, one.due_at) for one in missing.list_open()] == [("customers", START)]
+    assert missing.count() == {"purchases": 2, "customers": 1}
+    assert missing.find_file("purchases", ["production"], after=START) is None
+    _claim(ledger, "s2")
+    found = missing.find_file("purchases", ["production"], after=START)
+    assert found is not None
+    assert found.id == "s2"
+    assert missing.find_file("purchases", ["production"], after=START, until=late.claimed_at) is None
+    assert missing.find_file("purchases", ["elsewhere"], after=START) is None
+    assert missing.find_file("customers", ["production"], after=START) is None

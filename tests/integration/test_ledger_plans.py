@@ -59,6 +59,11 @@ QUESTIONS: dict[str, Question] = {
     "leftovers": lambda ledger, source: ledger.leftovers.list_of(source.destination),
     "pauses": lambda ledger, _: ledger.pauses.list_all(),
     "pause_cut_short": lambda ledger, source: ledger.pauses.cut_short(make_pause(destination=source.destination), NOW),
+    "missing_files": lambda ledger, _: (ledger.missing.list_open(), ledger.missing.count()),
+    "expected_file": lambda ledger, source: ledger.missing.find_file(source.feed, [source.destination], after=NOW),
+    "file_until": lambda ledger, source: ledger.missing.find_file(
+        source.feed, [source.destination, "other"], after=NOW, until=NOW
+    ),
     "properties": lambda ledger, _: ledger.properties.list_all(),
     "properties_on_their_way": lambda ledger, source: ledger.properties.list_on_their_way(
         source.destination, FeedType.EVENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.config.scheduling import Schedule
+from sftp_orchestrator.config.scheduling import Expected, Schedule
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -155,6 +156,30 @@ async def test_where_nothing_waits_the_page_tells_of_runs_and_receivers(tmp_path
         {"running": False, "pid": None, "host": None},
         False,
     )
+
+
+async def test_a_file_that_is_missing_is_told_and_counted(tmp_path: Path) -> None:
+    """On the page, for programs and for monitors; a feed of which none is missing counts 0."""
+    configuration = await _fill(tmp_path)
+    feeds = {
+        name: feed.model_copy(update={"expected": Expected(by="03:00")}) for name, feed in configuration.feeds.items()
+    }
+    due_at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=3)
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        ledger.missing.note("purchases", due_at)
+    async with _serve(configuration.model_copy(update={"feeds": feeds}), Board(), Pulse()) as page:
+        text = _Reader((await page.get("/")).body).text
+        expected = json.loads((await page.get("/status.json")).body)["expected_files"]
+        metrics = (await page.get("/metrics")).body
+    assert f"Missing: a file of purchases, expected by {due_at:%H:%M} UTC (3 h ago)." in text
+    assert {one["feed"]: (one["missing_since"], one["missed"]) for one in expected} == {
+        "customers": (None, 0),
+        "purchases": (due_at.isoformat(timespec="microseconds"), 1),
+    }
+    assert 'sftp_orchestrator_missed_deadlines_total{feed="purchases"} 1.0' in metrics
+    assert 'sftp_orchestrator_missed_deadlines_total{feed="customers"} 0.0' in metrics
+    assert 'sftp_orchestrator_expected_file_missing{feed="purchases"} 1.0' in metrics
+    assert 'sftp_orchestrator_expected_file_missing{feed="customers"} 0.0' in metrics
 
 
 async def test_an_upload_that_stands_still_has_no_rate(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ _ONLY_IN = {
     "short of space": ("intake.pause",),
     "with space again": ("intake.resume",),
     "start of a daemon with the clock set back": ("ledger.forget_ticks", "ledger.take_tick"),
+    "later than expected": ("ledger.note_missing_file", "ledger.note_arrival"),
     "swapped for a link": ("claim.give_back",),
 }
 """Scenarios for the sake of steps that the two above do not come to."""

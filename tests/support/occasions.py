@@ -16,6 +16,7 @@ from tests.support.drops import Drop
 
 DEAD_PORT = 1
 SELDOM = "0 0 1 1 *"
+EXPECTED = {"by": "03:00"}
 _DAYS = datetime.timedelta(days=365)
 
 
@@ -35,6 +36,16 @@ def take_tick_ahead(ledger_url: str, workspace: Path) -> None:
     engine = open_database(ledger_url, workspace)
     with engine.begin() as connection:
         connection.execute(sa.insert(TICK).values(schedule=f"{SELDOM} UTC production", due_at=at, taken_at=at))
+    engine.dispose()
+
+
+def miss_deadline(ledger_url: str, workspace: Path) -> None:
+    """Let the deadlines of ``EXPECTED`` have been judged for the last time a year ago."""
+    engine = open_database(ledger_url, workspace)
+    with engine.begin() as connection:
+        at = datetime.datetime.now(datetime.UTC) - _DAYS
+        key = "0 3 * * * UTC production purchases expected"
+        connection.execute(sa.insert(TICK).values(schedule=key, due_at=at, taken_at=at))
     engine.dispose()
 
 

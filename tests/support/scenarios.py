@@ -235,6 +235,16 @@ async def _set_clock_back(case: Case) -> tuple[str, ...]:
     return ("run",)
 
 
+async def _come_late(case: Case) -> tuple[str, ...]:
+    """Drop a file after the deadline by which it was expected, at which nobody was at work."""
+    case.drop([_get_events()])
+    await case.call(*PASS)
+    case.drop([drop for drop in make_batch(2, rows=6) if drop.name.endswith("b_old.csv")])
+    case.configure({"feeds": {"purchases": {"expected": occasions.EXPECTED}}})
+    occasions.miss_deadline(case.ledger_url, case.workspace)
+    return PASS
+
+
 async def _swap(case: Case) -> tuple[str, ...]:
     """Have somebody put a link into a file's place between our look at it and the rename."""
     case.drop([_get_events()])
@@ -278,5 +288,6 @@ SCENARIOS = (
     Scenario(name="short of space", load=Load(), begin=_pause, mend=_configure_well),
     Scenario(name="with space again", load=Load(), begin=_resume),
     Scenario(name="start of a daemon with the clock set back", load=Load(), begin=_set_clock_back),
+    Scenario(name="later than expected", load=Load(), begin=_come_late),
     Scenario(name="swapped for a link", load=Load(), begin=_swap, mend=_swap_back),
 )

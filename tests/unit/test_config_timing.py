@@ -137,3 +137,28 @@ def test_the_level_that_brought_a_contradiction_about_is_named(tmp_path: Path) -
         "feeds.customers.schedule.except_dates",
     ]
     assert f"read {tmp_path / 'gone.txt'}: No such file or directory" in found[2]
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"by": "3"}, "feeds.customers.expected.by: must be a time of day as HH:MM (got"),
+        ({"by": "24:00"}, "feeds.customers.expected.by: must be a time of day as HH:MM (got"),
+        ({"by": "03:00", "days": "monday"}, "feeds.customers.expected.days: must be days of the week, such as mon-fri"),
+        ({"days": "mon"}, "feeds.customers.expected.by: is required"),
+    ],
+)
+def test_what_is_wrong_in_a_deadline_is_told(tmp_path: Path, expected: Mapping[str, Any], said: str) -> None:
+    """One line for each, with what is wanted instead."""
+    (found,) = _get_findings(tmp_path, {"feeds": {"customers": {"expected": expected}}})
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize(("days", "gap"), [(None, 1), ("mon-fri", 3), ("mon,thu", 4), ("sun", 7)])
+def test_the_ledger_must_remember_from_one_deadline_to_the_next(tmp_path: Path, days: str | None, gap: int) -> None:
+    """Else a file that came, and is forgotten, would be missing."""
+    values = {"feeds": {"customers": {"expected": {"by": "03:00", "days": days}}}}
+    (found,) = _get_findings(tmp_path, {**values, "ledger": {"keep_days": gap}})
+    said = f"ledger.keep_days must be more than the {gap} days between its deadlines (got {gap})"
+    assert found.startswith(f"feeds.customers.expected: {said}")
+    assert _load(tmp_path, {**values, "ledger": {"keep_days": gap + 1}}).ledger.keep_days == gap + 1

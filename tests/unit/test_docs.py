@@ -318,7 +318,7 @@ def _fresh_log() -> Iterator[None]:
 def place(tmp_path: Path, _fresh_log: None) -> Place:
     """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, a run, a pause."""
     changes = {
-        "feeds": {"purchases": {"max_bad_rows": 0.5}},
+        "feeds": {"purchases": {"max_bad_rows": 0.5, "expected": {"by": "03:00"}}},
         "destinations": {"production": {"bandwidth": "1 GB/s"}},
     }
     place = Place(written=write_configuration(tmp_path, changes))

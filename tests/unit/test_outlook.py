@@ -17,11 +17,13 @@ from sftp_orchestrator.ledger.records import Run
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.outlook import (
     NOBODY,
+    ExpectedFile,
     Outlook,
     Prospect,
     describe_pause,
     describe_run,
     explain_wait,
+    list_missing,
     list_schedules,
 )
 from tests.support.records import make_pause, make_pending, make_source
@@ -221,3 +223,13 @@ def test_each_schedule_is_told_with_its_next_run_and_until_when_it_is_closed() -
         "Schedule of production, feed customers: closed, next at 00:30 UTC (in 2 h).",
         "Schedule of production, feed purchases: closed until 00:30 UTC (in 2 h), next at 02:00 UTC (in 4 h).",
     ]
+
+
+def test_a_file_that_is_missing_is_told_with_its_deadline() -> None:
+    """One that is only expected says nothing."""
+    expected = (
+        ExpectedFile(feed="customers", next_by=TICK),
+        ExpectedFile(feed="purchases", next_by=TICK, missing_since=NOW - HOUR, missed=3),
+    )
+    said = "Missing: a file of purchases, expected by 21:30 UTC (1 h ago)."
+    assert list_missing(_make_outlook(expected=expected)) == [said]

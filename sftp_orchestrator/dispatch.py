@@ -17,11 +17,12 @@ import structlog
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL
 from sftp_orchestrator.deliver.delivery import Stations
+from sftp_orchestrator.deliver.lane import begin_all
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
 from sftp_orchestrator.intake.intake import Scan
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import RunRequest, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.progress import Phase
 from sftp_orchestrator.repeating import Repeating
@@ -38,6 +39,10 @@ _LOOK_SHARE = 0.1
 """Of the time, at most, goes into looks: with 100,000 sources that wait each takes two seconds of a core."""
 FAULT_PAUSE_SECONDS = 10.0
 """After a fault of this machine, before the ledger is asked again."""
+STALE_REQUEST = datetime.timedelta(hours=1)
+"""What a person asked for so long before this process began is not wanted any more: nobody expects a run of it."""
+_SLACK = datetime.timedelta(seconds=5)
+"""Until it is noticed that a run is wanted, and looked at staging for it."""
 STUCK_SECONDS = 300.0
 """A station without progress for this long is stuck: longer than any single remote operation may take."""
 
@@ -87,12 +92,20 @@ class Start:
     sources: Sequence[Source]
     ticks: Sequence[Tick] = ()
     """what it serves"""
+    asked: Sequence[RunRequest] = ()
+    """what it answers"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
     """What is known when it is decided whether a run starts."""
 
+    asked: Sequence[RunRequest] = ()
+    """what persons want run now, whatever is closed"""
+    may_answer: bool = False
+    """what lay in staging when they asked is claimed, as far as it came to rest"""
+    wanted: Sequence[Source] = ()
+    """everything on its way that they want"""
     ticks: Sequence[Tick]
     """those that are due; of several schedules they are one run"""
     may_serve_ticks: bool
@@ -111,6 +124,8 @@ class Moment:
 
 def choose(moment: Moment) -> Start | None:
     """Return the run to be started now; None where none is. Pure."""
+    if moment.asked and moment.may_answer and not moment.must_wait(moment.wanted):
+        return Start(trigger="now", sources=moment.wanted, asked=moment.asked)
     if moment.ticks and moment.may_serve_ticks and not moment.must_wait(moment.scheduled):
         return Start(trigger="schedule", sources=moment.scheduled, ticks=moment.ticks)
     if moment.due and moment.has_news and not moment.must_wait(moment.due):
@@ -158,6 +173,8 @@ class Dispatcher:
         self._pulse = pulse
         self._tidy = tidy
         self._wake = asyncio.Event()
+        self._settle_time = datetime.timedelta(seconds=configuration.intake.settle_seconds) + _SLACK
+        self._asked_since = _now() - STALE_REQUEST
 
     def note(self, scan: Scan) -> None:
         """Take in what a scan found."""
@@ -225,7 +242,14 @@ class Dispatcher:
         if start is None or self._scans.get_mark(now=_get_seconds()) != mark:
             return False
         admission = Admission(self._plans, _now)
-        await self._with_pulse(self._runner.run(start.trigger, start.sources, may_begin=admission.may_begin))
+        may_begin = begin_all if start.asked else admission.may_begin
+        for request in start.asked:
+            _LOG.info("run_wanted", destination=self._destination, feed=request.feed, by=request.by)
+        await self._with_pulse(
+            self._runner.run(start.trigger, start.sources, may_begin=may_begin, is_insisted=bool(start.asked))
+        )
+        if start.asked:
+            await asyncio.to_thread(self._ledger.requests.answer, self._destination, start.asked[-1].number)
         left = admission.refused
         if left:
             _LOG.info("run_ended_by_window", destination=self._destination, sources=len(left))
@@ -255,7 +279,14 @@ class Dispatcher:
         waiting = await self._list_waiting()
         due = self._list_due(waiting, now)
         feeds = {tick.plan.timing.feed for tick in ticks}
+        # Where the clock was set back, what is asked for now seems to be older.
+        since = min(self._asked_since, now - STALE_REQUEST)
+        asked = await asyncio.to_thread(self._ledger.requests.list_open, self._destination, since=since)
+        named = {request.feed for request in asked}
         return Moment(
+            asked=asked,
+            may_answer=bool(asked) and self._may_answer(asked[-1].asked_at, now),
+            wanted=[source for source in waiting if None in named or source.feed in named],
             ticks=ticks,
             may_serve_ticks=bool(ticks) and self._may_serve(max(tick.at for tick in ticks), now),
             scheduled=[source for source in waiting if self._plans.get(source).timing.feed in feeds],
@@ -271,6 +302,17 @@ class Dispatcher:
             self._rescan.set()
             return False
         return self._gathering.has_taken_stock(now=_get_seconds())
+
+    def _may_answer(self, asked_at: datetime.datetime, now: datetime.datetime) -> bool:
+        """Whether what lay in staging when a run was asked for is claimed, or had the time to come to rest."""
+        if not self._may_serve(asked_at, now):
+            return False
+        looked_at, settled_at = self._scans.looked_at, asked_at + self._settle_time
+        if not self._gathering.is_settling or looked_at is None or looked_at >= settled_at:
+            return True
+        if now >= settled_at:
+            self._rescan.set()
+        return False
 
     async def _list_waiting(self) -> list[Source]:
         found = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_ON_ITS_WAY)

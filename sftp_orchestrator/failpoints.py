@@ -95,6 +95,8 @@ STEPS: tuple[Step, ...] = (
     Step("intake.resume", Fault.DEVICE, "the marker of a paused intake is removed"),
     Step("ledger.abandon_claims", Fault.LEDGER, "files that did not become ours are forgotten"),
     Step("ledger.accept_types", Fault.LEDGER, "a person accepts the types that a source brings"),
+    Step("ledger.answer_run", Fault.LEDGER, "a run that a person asked for has ended: that is noted"),
+    Step("ledger.ask_run", Fault.LEDGER, "a person asks the daemon for a run: `run-now`"),
     Step("ledger.begin_claims", Fault.LEDGER, "the intent to claim files is noted"),
     Step(
         "ledger.cut_pause_short", Fault.LEDGER, "what waits for a destination is tried now: its address or keys changed"

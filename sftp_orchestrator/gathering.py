@@ -23,12 +23,15 @@ class Gathering:
         self._started: float = 0.0
         self._settling_since: float | None = None
         """since when profiles have been arriving without a pause"""
+        self.is_settling = False
+        """files lie in staging that time alone will make complete"""
 
     def note(self, scan: Scan, *, now: float) -> None:
         """Take in what a scan found."""
         # Without a time to wait, a file waits for its marker: nobody knows how long.
         found = scan.waiting if scan.wait_seconds is not None else ()
         waiting = [(candidate, feed) for candidate, feed in found if feed in self._feeds]
+        self.is_settling = bool(waiting)
         paths = {candidate.relative_path for candidate, _ in waiting}
         if self._at_start is None:
             self._at_start, self._started = paths, now

@@ -101,6 +101,8 @@ class Outlook:
         prospect = self.find_prospect(source)
         if not self.has_daemon or prospect is None or source.state not in SOURCE_ON_ITS_WAY:
             return None
+        if self._is_taken_now(source):
+            return None
         if source.retry_at is not None:
             # Tried again by itself, but not while its schedule is closed; a person's word goes before.
             return None if source.is_wanted else prospect.opens_at
@@ -120,6 +122,10 @@ class Outlook:
         if prospect.tick_at is None:
             return None
         return next((run for run in self.under_way if run.trigger == "schedule"), None)
+
+    def _is_taken_now(self, source: Source) -> bool:
+        """Whether a person asked for a run that is under way and, as far as can be told, takes ``source``."""
+        return any(run.trigger == "now" and source.claimed_at <= run.started_at for run in self.under_way)
 
 
 def look_out(

@@ -38,6 +38,11 @@ class _Root(LazyGroup):
             module="run",
             attribute="run",
         ),
+        "run-now": _list(
+            "Ask the running daemon to deliver now, whatever schedule, window or dates say.",
+            module="run_now",
+            attribute="run_now",
+        ),
         "plan": _list(
             "Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent.",
             module="plan",

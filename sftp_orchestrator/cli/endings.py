@@ -32,6 +32,11 @@ BY_COMMAND = {
         ExitCode.RECEIVER: "with --once, a receiver could not be reached or refused us",
         ExitCode.INTERRUPTED: "stopped by SIGINT; with --once, also by SIGTERM",
     },
+    "run-now": {
+        ExitCode.DONE: "the daemon is asked, and begins within seconds",
+        ExitCode.NOT_ALL_DELIVERED: f"no daemon runs, and nothing was asked; or {_LEDGER}",
+        ExitCode.USAGE: f"there is no such destination or feed, or the feed does not go there; {_USAGE}",
+    },
     "plan": {
         ExitCode.DONE: "every file would be delivered, in full or but for rows that its feed bears",
         ExitCode.NOT_ALL_DELIVERED: "a file would be quarantined or held, or cannot be read",

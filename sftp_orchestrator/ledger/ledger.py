@@ -24,6 +24,7 @@ from sftp_orchestrator.ledger.parts import Parts
 from sftp_orchestrator.ledger.pauses import Pauses
 from sftp_orchestrator.ledger.properties import Properties
 from sftp_orchestrator.ledger.records import Move
+from sftp_orchestrator.ledger.requests import RunRequests
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.tables import HISTORY, SOURCE
@@ -48,6 +49,7 @@ class Ledger:
         self.sources = Sources(self._database, clock)
         self.parts = Parts(self._database, clock)
         self.runs = Runs(self._database, clock)
+        self.requests = RunRequests(self._database, clock)
         self.discards = Discards(self._database, clock)
         self.leftovers = Leftovers(self._database)
         self.pauses = Pauses(self._database)

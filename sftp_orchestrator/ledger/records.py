@@ -245,6 +245,18 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """A run that a person asked for."""
+
+    number: int
+    destination: str
+    feed: str | None
+    """None: for everything that waits for the destination"""
+    asked_at: datetime.datetime
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Property:
     """One property at a destination, and where the type that it has comes from."""
 

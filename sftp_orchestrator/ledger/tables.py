@@ -206,6 +206,18 @@ TICK = sa.Table(
     comment="one row a cron tick that was taken; its key is what keeps a tick from being taken twice",
 )
 
+RUN_REQUEST = sa.Table(
+    "run_request",
+    METADATA,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("destination", sa.String(40), nullable=False),
+    sa.Column("feed", sa.String(40)),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("by", sa.String(80), nullable=False),
+    comment="runs that a person asked for and that have not ended yet",
+    sqlite_autoincrement=True,
+)
+
 MISSING_FILE = sa.Table(
     "missing_file",
     METADATA,

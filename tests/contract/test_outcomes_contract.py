@@ -188,3 +188,24 @@ def test_a_deadline_is_noted_once_and_closed_by_the_first_file(ledger: Ledger) -
     assert missing.find_file("purchases", ["production"], after=START, until=late.claimed_at) is None
     assert missing.find_file("purchases", ["elsewhere"], after=START) is None
     assert missing.find_file("customers", ["production"], after=START) is None
+
+
+# Runs that a person asks for.
+
+
+def test_a_run_that_is_asked_for_is_open_until_it_is_answered(ledger: Ledger) -> None:
+    """Each destination has its own; what is asked meanwhile stays, and what is too old is not listed."""
+    for destination, feed in (("one", None), ("two", None), ("one", "customers")):
+        ledger.requests.ask(destination, feed, by="anna")
+    first, second = ledger.requests.list_open("one", since=START)
+    assert [(asked.destination, asked.feed, asked.by) for asked in (first, second)] == [
+        ("one", None, "anna"),
+        ("one", "customers", "anna"),
+    ]
+    assert ledger.requests.list_open("one", since=second.asked_at) == [second]
+    ledger.requests.answer("one", first.number)
+    assert ledger.requests.list_open("one", since=START) == [second]
+    ledger.requests.answer("one", second.number)
+    ledger.requests.answer("one", second.number)
+    assert ledger.requests.list_open("one", since=START) == []
+    assert len(ledger.requests.list_open("two", since=START)) == 1

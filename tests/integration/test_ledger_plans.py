@@ -59,6 +59,7 @@ QUESTIONS: dict[str, Question] = {
     "leftovers": lambda ledger, source: ledger.leftovers.list_of(source.destination),
     "pauses": lambda ledger, _: ledger.pauses.list_all(),
     "pause_cut_short": lambda ledger, source: ledger.pauses.cut_short(make_pause(destination=source.destination), NOW),
+    "run_requests": lambda ledger, source: ledger.requests.list_open(source.destination, since=NOW),
     "missing_files": lambda ledger, _: (ledger.missing.list_open(), ledger.missing.count()),
     "expected_file": lambda ledger, source: ledger.missing.find_file(source.feed, [source.destination], after=NOW),
     "file_until": lambda ledger, source: ledger.missing.find_file(

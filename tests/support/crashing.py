@@ -126,6 +126,8 @@ class Case:
     """parts that a person decided about"""
     after: int = 0
     """the receiver's log up to here is of others"""
+    others: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """who else is at work beside the commands"""
     meddling: forked.Meddling | None = None
     """who comes in between in the next command"""
 

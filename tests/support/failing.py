@@ -55,6 +55,8 @@ _ONLY_IN = {
     "short of space": ("intake.pause",),
     "with space again": ("intake.resume",),
     "start of a daemon with the clock set back": ("ledger.forget_ticks", "ledger.take_tick"),
+    "run-now": ("ledger.ask_run",),
+    "start of a daemon that was asked for a run": ("ledger.answer_run",),
     "later than expected": ("ledger.note_missing_file", "ledger.note_arrival"),
     "swapped for a link": ("claim.give_back",),
 }

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.database import open_database
+from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.tables import HISTORY, RUN, SOURCE, TICK
+from sftp_orchestrator.workspace import Workspace
 from tests.support.drops import Drop
 
 DEAD_PORT = 1
@@ -47,6 +50,18 @@ def miss_deadline(ledger_url: str, workspace: Path) -> None:
         key = "0 3 * * * UTC production purchases expected"
         connection.execute(sa.insert(TICK).values(schedule=key, due_at=at, taken_at=at))
     engine.dispose()
+
+
+def ask_for_run(ledger_url: str, workspace: Path) -> None:
+    """Note that a person wants a run, as beside a daemon that was stopped before it had noticed."""
+    engine = open_database(ledger_url, workspace)
+    Ledger(engine).requests.ask("production", None, by="anna")
+    engine.dispose()
+
+
+def stand_in_for_daemon(workspace: Path) -> WorkspaceLock:
+    """Return the lock that a daemon holds for as long as it runs."""
+    return WorkspaceLock(Workspace(root=workspace).lock)
 
 
 def stop_this_process() -> None:

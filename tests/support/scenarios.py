@@ -235,6 +235,28 @@ async def _set_clock_back(case: Case) -> tuple[str, ...]:
     return ("run",)
 
 
+async def _ask_for_run(case: Case) -> tuple[str, ...]:
+    """Ask a daemon for a run, which does not get to it."""
+    case.drop([_get_events()])
+    await case.call(*PASS)
+    case.others.enter_context(occasions.stand_in_for_daemon(case.workspace))
+    return ("run-now",)
+
+
+async def _let_daemon_go(case: Case) -> None:
+    case.others.close()
+
+
+async def _answer_run(case: Case) -> tuple[str, ...]:
+    """Start a daemon that was asked for a run before it was stopped, and stop it once it has answered."""
+    case.drop([_get_events()])
+    case.configure({"schedule": {"deliver": occasions.SELDOM}})
+    await case.call("status")
+    occasions.ask_for_run(case.ledger_url, case.workspace)
+    case.meddling = Meddling(place="ledger.answer_run.after", act=occasions.stop_this_process)
+    return ("run",)
+
+
 async def _come_late(case: Case) -> tuple[str, ...]:
     """Drop a file after the deadline by which it was expected, at which nobody was at work."""
     case.drop([_get_events()])
@@ -289,5 +311,7 @@ SCENARIOS = (
     Scenario(name="with space again", load=Load(), begin=_resume),
     Scenario(name="start of a daemon with the clock set back", load=Load(), begin=_set_clock_back),
     Scenario(name="later than expected", load=Load(), begin=_come_late),
+    Scenario(name="run-now", load=Load(), begin=_ask_for_run, mend=_let_daemon_go),
+    Scenario(name="start of a daemon that was asked for a run", load=Load(), begin=_answer_run),
     Scenario(name="swapped for a link", load=Load(), begin=_swap, mend=_swap_back),
 )

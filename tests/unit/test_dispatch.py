@@ -12,7 +12,7 @@ from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.config.windows import Opening
 from sftp_orchestrator.dispatch import Moment, Scans, Start, Tick, choose
 from sftp_orchestrator.gathering import GATHER_SECONDS
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import RunRequest, Source
 from sftp_orchestrator.schedule import Plan
 from tests.support.records import make_source
 
@@ -21,6 +21,8 @@ WAITING = (make_source(number=1), make_source(number=2))
 DUE = WAITING[:1]
 NIGHTLY = Plan(timing=Timing(destination="production", lines=("0 2 * * *",), opening=Opening(zone=ZoneInfo("UTC"))))
 TICKS = (Tick(plan=NIGHTLY, at=AT),)
+
+ASKED = (RunRequest(number=1, destination="production", feed=None, asked_at=AT, by="anna"),)
 
 
 def _make_moment(**changes: Any) -> Moment:
@@ -53,6 +55,15 @@ def _make_moment(**changes: Any) -> Moment:
             {"ticks": TICKS, "due": DUE, "has_news": True},
             Start(trigger="retry", sources=DUE),
             id="what is tried again does not wait for the tick",
+        ),
+        pytest.param(
+            {"asked": ASKED, "may_answer": True, "wanted": DUE, "ticks": TICKS, "may_serve_ticks": True},
+            Start(trigger="now", sources=DUE, asked=ASKED),
+            id="a person comes before a tick",
+        ),
+        pytest.param({"asked": ASKED, "wanted": DUE}, None, id="once what was just dropped is claimed"),
+        pytest.param(
+            {"asked": ASKED, "may_answer": True, "wanted": DUE, "must_wait": lambda _: True}, None, id="profiles, too"
         ),
         pytest.param({"due": DUE}, None, id="a run that changed nothing is not repeated"),
         pytest.param(

@@ -68,7 +68,7 @@ class Steps:
     set_aside: SetAside
     """note why a source drops out; the lane goes on with the others"""
     may_begin: MayBegin = begin_all
-    """whether a source is begun; with its first part, so that no source is left in its middle"""
+    """whether a source is begun, with the first part of it whose turn comes: none is left in its middle"""
 
 
 class Lane:
@@ -84,6 +84,9 @@ class Lane:
         """for parts that are not small"""
         self._dropped: dict[str, Failure] = {}
         self._aside: set[str] = set()
+        self._begun: set[str] = set()
+        self._left: set[str] = set()
+        """not begun, as that may not be any more"""
         self._is_ending = False
         self._under_way: Counter[str] = Counter()
         self._passed_over: list[str] = []
@@ -112,6 +115,7 @@ class Lane:
             parts = await self._steps.list_parts(some)
             for source in some:
                 if not self._steps.may_begin(source):
+                    self._left.add(source.id)
                     continue
                 for part in parts[source.id]:
                     job = _Job(source=source, part=part)
@@ -129,13 +133,21 @@ class Lane:
                 if job.source.id not in self._dropped:
                     turn = contextlib.nullcontext() if self._steps.is_small(job.source, job.part) else self._slots
                     async with turn, self._working_on(job.source):
-                        part = await self._steps.upload(job.source, job.part)
+                        # Once more: its turn may have come much later than it was taken up.
+                        if self._begin(job.source):
+                            part = await self._steps.upload(job.source, job.part)
             except Failure as error:
                 if not may_be_of_one_file(error):
                     raise
                 self._end_at(job, error)
             else:
                 job.uploaded.set_result(part)
+
+    def _begin(self, source: Source) -> bool:
+        """Return whether ``source`` is begun, or may be; once it is, it is seen through."""
+        if source.id not in self._begun and source.id not in self._left:
+            (self._begun if self._steps.may_begin(source) else self._left).add(source.id)
+        return source.id in self._begun
 
     def _end_at(self, job: _Job, error: Failure) -> None:
         """Begin no further upload; what precedes ``job`` in the order is delivered before its turn raises ``error``."""
@@ -207,6 +219,8 @@ class Lane:
 
     def _finish(self, source: Source) -> None:
         """Have a source noted as delivered, while those behind it go on."""
+        if source.id in self._left:
+            return
         if source.id in self._dropped:
             self._passed_over.append(source.id)
         elif self._group is not None:

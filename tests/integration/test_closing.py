@@ -46,16 +46,14 @@ async def test_what_was_not_begun_when_the_window_closes_waits_as_it_is(tmp_path
             await daemon._scan()
             await daemon._scan()
             waiting = ledger.sources.list_in({SourceState.CLAIMED})
-            asked: list[Source] = []
-            plans = Plans.make(written.configuration, ledger.runs, "production")
-            admission = Admission(plans, lambda: AFTER if asked else BEFORE)
+            now = [BEFORE]
+            admission = Admission(Plans.make(written.configuration, ledger.runs, "production"), lambda: now[0])
 
             def may_begin(source: Source) -> bool:
-                """Let the window close as soon as the first source was begun for good, after all were read."""
-                found = admission.may_begin(source)
-                if found and source.state is SourceState.PLANNED:
-                    asked.append(source)
-                return found
+                """Let the window close between the first file and the second, after both were read."""
+                is_in_time = source.name == "customers_1.csv" or source.state is SourceState.CLAIMED
+                now[0] = BEFORE if is_in_time else AFTER
+                return admission.may_begin(source)
 
             verdict = await daemon._runner.run("schedule", waiting, may_begin=may_begin)
             states = {source.name: source.state for source in ledger.sources.list_in(set(SourceState))}

@@ -244,3 +244,18 @@ async def test_a_source_that_may_not_begin_is_left_as_it_is_and_one_that_was_beg
     lines = await journal.run("a", "b", "c")
     assert [line for line in lines if line.startswith(("out", "done"))] == ["out a1", "out a2", "out a3", "done a"]
     assert set(begun) == {"a"}
+
+
+async def test_a_source_whose_turn_comes_when_it_may_not_begin_any_more_is_left() -> None:
+    """Many are taken up before there is room for them: what counts is when their bytes would begin to go."""
+    sent: list[str] = []
+    journal = _Journal(may_begin=lambda source: source.id == "a" or not sent)
+
+    async def upload(source: Source, part: Part) -> None:
+        await asyncio.sleep(0.01)
+        sent.append(f"{source.id}{part.number}")
+
+    journal.upload = upload
+    lines = await journal.run("a", "b", "c", "d", width=1)
+    assert sent == ["a1", "a2", "a3"]
+    assert [line for line in lines if line.startswith(("out", "done"))] == ["out a1", "out a2", "out a3", "done a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -93,8 +94,12 @@ class Outlook:
 
     def find_prospect(self, source: Source) -> Prospect | None:
         """Return what the schedule promises that ``source`` goes by; None where its destination has none any more."""
-        found = {one.timing.feed: one for one in self.prospects if one.timing.destination == source.destination}
-        return found.get(source.feed) or found.get(None)
+        found = self._by_feed
+        return found.get((source.destination, source.feed)) or found.get((source.destination, None))
+
+    @functools.cached_property
+    def _by_feed(self) -> dict[tuple[str, str | None], Prospect]:
+        return {(one.timing.destination, one.timing.feed): one for one in self.prospects}
 
     def get_start(self, source: Source) -> datetime.datetime | None:
         """Return when the schedule lets ``source`` go; None where that is not what it waits for."""

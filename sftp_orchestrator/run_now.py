@@ -29,7 +29,8 @@ class Asked:
         what = "what waits" if self.feed is None else f"the files of {self.feed}"
         count = "no file is" if not self.waiting else f"{self.waiting:,} file{' is' if self.waiting == 1 else 's are'}"
         return (
-            f"Asked the daemon ({self.daemon}) to deliver {what} to {', '.join(self.destinations)} now: {count} claimed"
+            f"Asked the daemon (process {self.daemon.pid} on {self.daemon.host}) to deliver {what}"
+            f" to {', '.join(self.destinations)} now: {count} claimed"
             f", and what is complete in staging goes, too. It begins within seconds: {COMMAND} status"
         )
 

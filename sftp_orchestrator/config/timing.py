@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -10,6 +11,9 @@ from sftp_orchestrator.config import dates, times
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL, Expected, OwnSchedule, Schedule
 from sftp_orchestrator.config.windows import Opening, Window
+
+_read_once = functools.cache(dates.read_dates)
+"""A process goes by the dates that it began with, as by the rest of its configuration; raises as ``read_dates``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +49,7 @@ class Timing:
             opening=Opening(
                 zone=ZoneInfo(schedule.timezone or configuration.timezone),
                 windows=tuple(Window.parse(text) for text in to_list(schedule.only)),
-                closed_on=dates.read_dates(schedule.except_dates),
+                closed_on=_read_once(schedule.except_dates),
             ),
         )
 

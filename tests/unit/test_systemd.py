@@ -38,7 +38,7 @@ def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_reload_is_told_with_its_time(manager: socket.socket) -> None:
-    """systemd takes the answer to an older reload for none of this one."""
+    """Systemd takes the answer to an older reload for none of this one."""
     systemd.notify_reloading()
     first, second = manager.recv(1000).decode().splitlines()
     assert first == "RELOADING=1"
@@ -88,7 +88,9 @@ async def test_a_stuck_daemon_lets_the_watchdog_starve(manager: socket.socket) -
 
 def test_lines_for_the_journal_have_their_priority(tmp_path: Path) -> None:
     """Where stderr is the journal's, and nowhere else: elsewhere the line would be no JSON."""
-    code = "from sftp_orchestrator import logs; import structlog; logs.configure(); structlog.get_logger().warning('low')"
+    code = (
+        "from sftp_orchestrator import logs; import structlog; logs.configure(); structlog.get_logger().warning('low')"
+    )
     outputs = []
     for name in ("journal", "file"):
         path = tmp_path / name

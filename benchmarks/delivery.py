@@ -17,7 +17,7 @@ from benchmarks.case import QUICK_DIVISOR, Bench, Case, Contender, Stage
 from benchmarks.measuring import Facts, Measurement, Work
 from benchmarks.peers import Account
 from benchmarks.verdicts import OURS, Budget, Kind
-from sftp_orchestrator import daemon, logs, threads
+from sftp_orchestrator import logs, service, threads
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ExitCode, LocalFault
@@ -41,7 +41,7 @@ def deliver(config: str) -> Facts:
     """Make one pass over what lies in staging, as ``run --once`` does."""
     logs.configure(quiet=True)
     configuration = loading.load(Path(config))
-    code = threads.run(daemon.serve(configuration, once=True, board=Board()))
+    code = threads.run(service.serve(configuration, once=True, board=Board()))
     if code is not ExitCode.DONE:
         raise LocalFault("deliver", "what was dropped", f"the pass ended with {code}")
     return {}

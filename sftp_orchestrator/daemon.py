@@ -1,4 +1,4 @@
-"""Puts the stations together: lock, ledger, intake, preparation, delivery; watcher, schedule, signals, systemd.
+"""Puts the stations together: lock, ledger, intake, preparation, delivery; watcher, schedule, page.
 
 Starting up is recovering, for the daemon and for ``run --once`` alike; ``--once`` only leaves the loop out.
 """
@@ -10,10 +10,8 @@ import contextlib
 import dataclasses
 import datetime
 import os
-import signal
-import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from starlette.applications import Starlette
@@ -28,7 +26,7 @@ from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
-from sftp_orchestrator.errors import ExitCode, LocalFault
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.expecting import Expecting
 from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
@@ -165,8 +163,8 @@ class Daemon:
             failures=(*verdict.failures, *([scan.pause.to_failure()] if scan.pause is not None else [])),
         )
 
-    async def run(self) -> None:
-        """Take in and deliver until cancelled."""
+    async def run(self, note_start: Callable[[], None] = lambda: None) -> None:
+        """Take in and deliver until cancelled; ``note_start`` is called once recovery is through."""
         listen = self._configuration.web.listen
         door = open_socket(listen) if listen is not None else None
         await self.recover()
@@ -183,8 +181,12 @@ class Daemon:
                 if door is not None:
                     group.create_task(serve_page(self._make_app(), door))
                 self._pulse.is_ready = True
-                notify_systemd("READY=1")
+                note_start()
                 _LOG.info("daemon_started", staging=str(self._configuration.staging), page=listen)
+
+    def list_stuck(self) -> list[str]:
+        """Return the stations that made no progress for longer than they may."""
+        return self._pulse.list_stuck()
 
     def _make_dispatcher(self, destination: str, rescan: asyncio.Event) -> Dispatcher:
         return Dispatcher(
@@ -305,64 +307,6 @@ class Daemon:
         return at.astimezone(self._configuration.zone).date()
 
 
-async def serve(
-    configuration: Configuration,
-    *,
-    once: bool,
-    board: Board,
-    conclude: Callable[[Verdict], None] = lambda _: None,
-    command: str = COMMAND,
-) -> ExitCode:
-    """Run the daemon until a signal, or one pass with ``once``; return the exit code.
-
-    ``conclude`` is told how the pass ended; ``command`` is how a person calls us with this configuration.
-    SIGTERM and SIGINT finish or release the step at hand; a second one hurries.
-    """
-    hurry = asyncio.Event()
-    async with _stopped_by_signals(hurry) as received:
-        with open_daemon(configuration, board, hurry, once=once, command=command) as daemon:
-            if once:
-                verdict = await daemon.run_once()
-                conclude(verdict)
-                return verdict.exit_code
-            await daemon.run()
-    _LOG.info("stopped", signal=received[0].name)
-    if received[0] is signal.SIGTERM and not once:
-        return ExitCode.DONE
-    return ExitCode.INTERRUPTED
-
-
-@contextlib.asynccontextmanager
-async def _stopped_by_signals(hurry: asyncio.Event) -> AsyncIterator[list[signal.Signals]]:
-    """Cancel the body on SIGTERM and SIGINT, and swallow that cancellation; the list tells which came.
-
-    From the second on, ``hurry`` is set too.
-    """
-    received: list[signal.Signals] = []
-    loop = asyncio.get_running_loop()
-    body = asyncio.current_task()
-
-    def stop(number: signal.Signals) -> None:
-        _LOG.info("stopping", signal=number.name)
-        notify_systemd("STOPPING=1")
-        if received:
-            hurry.set()
-        received.append(number)
-        if body is not None:
-            body.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    try:
-        yield received
-    except asyncio.CancelledError:
-        if not received:
-            raise
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
 def get_scan_pause_seconds(scan_seconds: float, *, has_claimed: bool, rescan_seconds: float) -> float:
     """Return how long no scan begins after one that took ``scan_seconds``. Pure.
 
@@ -371,16 +315,6 @@ def get_scan_pause_seconds(scan_seconds: float, *, has_claimed: bool, rescan_sec
     if has_claimed:
         return SCAN_PAUSE_SECONDS
     return max(SCAN_PAUSE_SECONDS, min(rescan_seconds, scan_seconds / _SCAN_SHARE - scan_seconds))
-
-
-def notify_systemd(message: str) -> None:
-    """Tell systemd about our state (sd_notify(3)); nothing happens where systemd did not start us."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
-        channel.sendall(message.encode())
 
 
 def _now() -> datetime.datetime:

@@ -74,12 +74,21 @@ def _for_terminal() -> list[structlog.typing.Processor]:
 def _for_programs() -> list[structlog.typing.Processor]:
     """JSON in UTF-8, so that one can look for a name by ``grep``; in ASCII where stderr is of another encoding."""
     is_utf8 = codecs.lookup(sys.stderr.encoding or "ascii").name == "utf-8"
+    render = structlog.processors.JSONRenderer(ensure_ascii=not is_utf8)
     return [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.dict_tracebacks,
-        structlog.processors.JSONRenderer(ensure_ascii=not is_utf8),
-        *([systemd.add_priority] if systemd.is_journal(sys.stderr) else []),
+        _for_journal(render) if systemd.is_journal(sys.stderr) else render,
     ]
+
+
+def _for_journal(render: structlog.processors.JSONRenderer) -> structlog.typing.Processor:
+    def render_with_priority(
+        logger: structlog.typing.WrappedLogger, method: str, event: structlog.typing.EventDict
+    ) -> str:
+        return f"{systemd.get_priority(method)}{render(logger, method, event)!s}"
+
+    return render_with_priority
 
 
 class _Forward(logging.Handler):

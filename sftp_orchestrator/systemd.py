@@ -13,6 +13,8 @@ import structlog
 
 _LOG = structlog.get_logger()
 
+STATUS_SECONDS = 10.0
+"""How often it is told what is under way."""
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2, "exception": 3}
 """By level of the log; syslog(3)'s numbers, which the journal reads from a line's begin (sd-daemon(3))."""
 
@@ -22,9 +24,13 @@ def notify(*lines: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
-        channel.sendall("\n".join(lines).encode())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
+            channel.sendall("\n".join(lines).encode())
+    except OSError as error:
+        # What we do does not hang on it; and what it does without, such as the watchdog, it says itself.
+        _LOG.warning("systemd_not_told", told=lines[0], error=error.strerror or str(error))
 
 
 def notify_reloading() -> None:
@@ -40,20 +46,20 @@ def get_watchdog_seconds(environment: Mapping[str, str] = os.environ) -> float |
     return int(microseconds) / 1_000_000
 
 
-async def feed_watchdog(list_stuck: Callable[[], Sequence[str]], seconds: float) -> None:
-    """Tell systemd that we live, twice as often as it wants to hear; not while any station is stuck.
+async def keep_told(list_stuck: Callable[[], Sequence[str]], describe: Callable[[], str]) -> None:
+    """Tell systemd what is under way, and that we live, twice as often as it wants to hear it; not while one is stuck.
 
-    So a daemon whose event loop hangs is killed, and so is one that turns but gets nowhere: starting anew is recovering.
+    So a daemon that hangs is killed, and so is one that turns and gets nowhere: starting anew is recovering.
     """
+    patience = get_watchdog_seconds()
     told: Sequence[str] = ()
-    while True:
+    while "NOTIFY_SOCKET" in os.environ:
         stuck = list_stuck()
-        if not stuck:
-            notify("WATCHDOG=1")
-        elif stuck != told:
-            _LOG.error("watchdog_not_fed", stuck=list(stuck), killed_within_seconds=round(seconds))
+        notify(f"STATUS={describe()}", *([] if stuck or patience is None else ["WATCHDOG=1"]))
+        if stuck and stuck != told and patience is not None:
+            _LOG.error("watchdog_not_fed", stuck=list(stuck), killed_within_seconds=round(patience))
         told = stuck
-        await asyncio.sleep(seconds / 2)
+        await asyncio.sleep(min(STATUS_SECONDS, (patience or STATUS_SECONDS) / 2))
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
@@ -66,6 +72,6 @@ def is_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> b
     return (device, inode) == (str(status.st_dev), str(status.st_ino))
 
 
-def add_priority(_logger: object, method: str, line: str) -> str:
-    """Return a line of the log with its priority before it, which the journal takes off. For structlog, as the last."""
-    return f"<{_PRIORITIES.get(method, 6)}>{line}"
+def get_priority(level: str) -> str:
+    """Return what stands before a line of the log, which the journal takes off. Pure."""
+    return f"<{_PRIORITIES.get(level, 6)}>"

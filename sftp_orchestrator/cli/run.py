@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Annotated
 
 import typer
 
-from sftp_orchestrator import daemon, logs, threads, units
+from sftp_orchestrator import logs, service, threads, units
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.display import show_progress
+from sftp_orchestrator.config import loading
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 from sftp_orchestrator.progress import Board
@@ -26,14 +28,22 @@ def run(
     ] = False,
 ) -> int:
     """Deliver what arrives in staging, until stopped; with --once one pass, for cron, Airflow or Kubernetes."""
-    configuration = options.load_configuration(context, config)
+    path = options.find_configuration(context, config)
+    configuration = loading.load(path)
     command = options.get_command(context, config, elsewhere=True)
     logs.spell_out_commands(command)
     board = Board()
     verdicts: list[Verdict] = []
     with show_progress(board):
         code = threads.run(
-            daemon.serve(configuration, once=once, board=board, conclude=verdicts.append, command=command)
+            service.serve(
+                configuration,
+                once=once,
+                board=board,
+                conclude=verdicts.append,
+                load=functools.partial(loading.load, path.absolute()),
+                command=command,
+            )
         )
     for verdict in verdicts:
         conclude(verdict, command=options.get_command(context, config))

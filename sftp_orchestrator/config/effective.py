@@ -32,6 +32,22 @@ def render_json(configuration: Configuration) -> str:
     return json.dumps(get_effective(configuration), indent=2, ensure_ascii=False) + "\n"
 
 
+def list_changes(before: Configuration, after: Configuration) -> list[str]:
+    """Return the keys whose effective values differ, in their order. Pure."""
+    return _compare(get_effective(before), get_effective(after), "")
+
+
+def _compare(before: object, after: object, key: str) -> list[str]:
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [key] if before != after else []
+    names = dict.fromkeys([*before, *after])
+    return [
+        changed
+        for name in names
+        for changed in _compare(before.get(name), after.get(name), f"{key}.{name}" if key else str(name))
+    ]
+
+
 def _plain(section: BaseModel) -> dict[str, object]:
     shown = {name: _plain_value(getattr(section, name)) for name in type(section).model_fields}
     if isinstance(section, SecretReference):

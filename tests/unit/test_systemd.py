@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from sftp_orchestrator import systemd
+from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.service import describe_work
 
 UNIT = Path(__file__).parents[2] / "deploy" / "sftp-orchestrator.service"
 MOST_EXPOSED = 1.5
@@ -60,30 +62,31 @@ def test_the_watchdog_is_ours_where_it_is_meant_for_us(environment: dict[str, st
     assert systemd.get_watchdog_seconds(environment) == seconds
 
 
-async def test_a_stuck_daemon_lets_the_watchdog_starve(manager: socket.socket) -> None:
-    """It is fed while all stations move, and again once the one that was stuck does."""
+async def test_a_stuck_daemon_lets_the_watchdog_starve(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fed while all stations move, and again once the stuck one does; its state is told always."""
+    monkeypatch.setenv("WATCHDOG_USEC", "2000")
     stuck = iter([[], ["deliver production"], ["deliver production"], []])
-    asked = 0
 
     def list_stuck() -> list[str]:
-        nonlocal asked
-        asked += 1
         try:
             return next(stuck)
         except StopIteration:
             raise asyncio.CancelledError from None
 
     with pytest.raises(asyncio.CancelledError):
-        await systemd.feed_watchdog(list_stuck, 0.001)
-    manager.setblocking(False)  # noqa: FBT003 - the standard library's
-    told = []
-    while True:
-        try:
-            told.append(manager.recv(1000))
-        except BlockingIOError:
-            break
-    assert told == [b"WATCHDOG=1", b"WATCHDOG=1"]
-    assert asked == 5
+        await systemd.keep_told(list_stuck, lambda: "idle")
+    told = [manager.recv(1000).decode().splitlines() for _ in range(4)]
+    assert told == [["STATUS=idle", "WATCHDOG=1"], ["STATUS=idle"], ["STATUS=idle"], ["STATUS=idle", "WATCHDOG=1"]]
+
+
+def test_what_is_under_way_is_one_line() -> None:
+    """What is furthest is named, with how far it is."""
+    board = Board()
+    assert describe_work(board) == "idle: waits for files"
+    board.begin("a.csv", Phase.INSPECT, 100)
+    board.begin("b.csv 1/2", Phase.UPLOAD, 200)
+    board.advance("b.csv 1/2", 50)
+    assert re.fullmatch(r"sends b\.csv 1/2, 50/200 B at \S+ \S+/s, and 1 more", describe_work(board))
 
 
 def test_lines_for_the_journal_have_their_priority(tmp_path: Path) -> None:

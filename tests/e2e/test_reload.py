@@ -1,0 +1,115 @@
+"""SIGHUP: the configuration is read anew; a bad one changes nothing, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sftp_orchestrator.sandbox.receiver import Sandbox
+from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
+from tests.support.ports import find_free_port
+from tests.support.service import Service, configure, run_service
+
+NEVER = {"schedule": {"deliver": "0 2 1 1 *"}}
+
+
+def _change(path: Path, **changes: Any) -> None:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**content, **changes}), encoding="utf-8")
+
+
+async def _reload(service: Service, event: str) -> dict[str, Any]:
+    service.process.send_signal(signal.SIGHUP)
+    return await service.wait_for(event)
+
+
+async def test_a_changed_configuration_takes_effect_without_a_restart(tmp_path: Path) -> None:
+    """The same process takes files of a feed that it did not know, and what was claimed before goes on."""
+    async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, NEVER)
+        (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
+        async with run_service(written.path) as service:
+            await service.wait_for("source_claimed", file="customers.csv")
+            _change(written.path, schedule={"deliver": "on_arrival"})
+            assert (await _reload(service, "reloading"))["changed"] == ["schedule.deliver"]
+            await service.wait_for("source_delivered", file="customers.csv")
+            assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 2
+            assert await service.stop() == 0
+
+
+async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> None:
+    """The log names what is wrong; the daemon was not even stopped, and goes on delivering."""
+    async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox)
+        good = written.path.read_text(encoding="utf-8")
+        async with run_service(written.path) as service:
+            await service.wait_for("daemon_started")
+            for changes, said in (
+                ({"schedule": {"deliver": "whenever"}}, "schedule.deliver"),
+                ({"destinations": None}, "destinations"),
+            ):
+                before = len([line for line in service.lines if line["event"] == "reload_refused"])
+                _change(written.path, **changes)
+                service.process.send_signal(signal.SIGHUP)
+                refused = await service.wait_for("reload_refused", count=before + 1)
+                assert said in refused["error"], refused
+                written.path.write_text(good, encoding="utf-8")
+            (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
+            await service.wait_for("source_delivered", file="customers.csv")
+            assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 1
+            assert await service.stop() == 0
+
+
+async def test_a_configuration_no_daemon_can_start_with_is_given_back(tmp_path: Path) -> None:
+    """That an address is taken shows only when it is asked for: the one before is started again."""
+    async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            async with run_service(written.path) as service:
+                await service.wait_for("daemon_started")
+                _change(written.path, web={"listen": f"127.0.0.1:{taken.getsockname()[1]}"})
+                failed = await _reload(service, "reload_failed")
+                assert "listen" in failed["error"]
+                await service.wait_for("daemon_started", count=2)
+                (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
+                await service.wait_for("source_delivered", file="customers.csv")
+                _change(written.path, web={"listen": f"127.0.0.1:{find_free_port()}"})
+                await _reload(service, "reloading")
+                await service.wait_for("daemon_started", count=3)
+                assert await service.stop() == 0
+
+
+async def test_systemd_hears_of_a_reload_and_of_life(tmp_path: Path) -> None:
+    """READY after start and reload, RELOADING in between, and the watchdog fed all the time."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.setblocking(False)  # noqa: FBT003 - the standard library's
+        told: list[str] = []
+
+        async def hear(line: str) -> None:
+            loop = asyncio.get_running_loop()
+            while line not in told:
+                told.extend((await loop.sock_recv(manager, 1000)).decode().splitlines())
+            told.remove(line)
+
+        async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
+            written = await asyncio.to_thread(configure, tmp_path, sandbox)
+            environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "1000000"}
+            async with run_service(written.path, environment=environment) as service:
+                async with asyncio.timeout(60):
+                    await hear("READY=1")
+                    await hear("WATCHDOG=1")
+                    await hear("STATUS=idle: waits for files")
+                    service.process.send_signal(signal.SIGHUP)
+                    await hear("RELOADING=1")
+                    await hear("READY=1")
+                    await hear("WATCHDOG=1")
+                    service.process.send_signal(signal.SIGTERM)
+                    await hear("STOPPING=1")
+                assert await service.wait() == 0

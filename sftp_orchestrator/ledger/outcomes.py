@@ -9,12 +9,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, RowsLeftOut, Source, to_source
-from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
-from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, ROWS_LEFT_OUT, SOURCE
+from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Hour, RowsLeftOut, Source, to_source
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SourceState
+from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, OUTCOME, PART, ROWS_LEFT_OUT, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions
 
 _DONE = [state.value for state in SOURCE_DONE]
+_ASIDE = [state.value for state in SOURCE_ASIDE]
+HOURS = 24
+"""Of one day: told apart by their number on the clock, in UTC, which has no other hours."""
 
 
 class Outcomes:
@@ -73,6 +76,55 @@ class Outcomes:
         with self._database.read() as connection:
             last = connection.execute(query).first()
         return (self._select(SOURCE.c.id == last.source_id)[0], last.at) if last is not None else None
+
+    def list_hours(self, now: datetime.datetime) -> list[Hour]:
+        """Return what became of files in the hour of ``now`` and the 23 before, the oldest first, by UTC's clock.
+
+        What the ledger has forgotten since is not in it. Costs what happened in that time, by indexes alone.
+        """
+        since = now.astimezone(datetime.UTC).replace(minute=0, second=0, microsecond=0)
+        since -= datetime.timedelta(hours=HOURS - 1)
+        moves, sizes = self._count_moves(since), self._sum_sizes(since)
+        begins = [since + datetime.timedelta(hours=number) for number in range(HOURS)]
+        return [
+            Hour(
+                begin=begin,
+                delivered=moves.get((begin.hour, SourceState.DELIVERED.value), 0),
+                delivered_bytes=sizes.get(begin.hour, 0),
+                set_aside=sum(
+                    count for (hour, after), count in moves.items() if hour == begin.hour and after in _ASIDE
+                ),
+            )
+            for begin in begins
+        ]
+
+    def count_delivered(self, *, since: datetime.datetime) -> int:
+        """Return how many files were delivered ``since`` then; each counts as often as it was."""
+        query = sa.select(sa.func.count()).where(
+            OUTCOME, HISTORY.c.at >= since, HISTORY.c.after == SourceState.DELIVERED.value
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _count_moves(self, since: datetime.datetime) -> dict[tuple[int, str], int]:
+        hour = sa.extract("hour", HISTORY.c.at)
+        query = (
+            sa.select(hour, HISTORY.c.after, sa.func.count())
+            .where(OUTCOME, HISTORY.c.at >= since, HISTORY.c.at < since + datetime.timedelta(hours=HOURS))
+            .group_by(hour, HISTORY.c.after)
+        )
+        with self._database.read() as connection:
+            return {(int(number), after): count for number, after, count in connection.execute(query)}
+
+    def _sum_sizes(self, since: datetime.datetime) -> dict[int, int]:
+        hour, at = sa.extract("hour", PART.c.delivered_at), PART.c.delivered_at
+        query = (
+            sa.select(hour, sa.func.sum(PART.c.size))
+            .where(at >= since, at < since + datetime.timedelta(hours=HOURS))
+            .group_by(hour)
+        )
+        with self._database.read() as connection:
+            return {int(number): int(size or 0) for number, size in connection.execute(query)}
 
     def _select(self, *where: sa.ColumnElement[bool], by: sa.Column[Any] = SOURCE.c.number) -> list[Source]:
         with self._database.read() as connection:

@@ -130,6 +130,19 @@ NONE_LEFT_OUT = RowsLeftOut(refused=0, duplicates=0)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hour:
+    """What became of files within one hour."""
+
+    begin: datetime.datetime
+    delivered: int = 0
+    """files whose last manifest was published"""
+    delivered_bytes: int = 0
+    """of data files, as they lie at the receiver; also of sources that are delivered in part so far"""
+    set_aside: int = 0
+    """times that a file was quarantined or held"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PendingProfiles:
     """A profile source that is not delivered, as far as the events behind it ask: thousands are listed at once."""
 

@@ -67,6 +67,12 @@ ROWS_LEFT_OUT = sa.text("(refused_rows > 0 OR duplicate_rows > 0)")
 UNFINISHED = sa.text("(finished_at IS NULL)")
 """Of a run that is under way, or was cut short. As above."""
 
+DELIVERED_AT_IS_KNOWN = sa.text("(delivered_at IS NOT NULL)")
+"""Of a delivered part."""
+
+OUTCOME = sa.text("(part IS NULL AND \"after\" IN ('delivered', 'quarantined', 'held'))")
+"""A move by which a source comes to its end, or stands aside. As above."""
+
 CLAIM = sa.Table(
     "claim",
     METADATA,
@@ -144,6 +150,13 @@ PART = sa.Table(
     sa.Column("delivered_at", UtcDateTime),
     _one_of("state", PartState),
     sa.Index("ix_part_state_source_id", "state", "source_id"),
+    # What was delivered in the last hours is summed by it alone.
+    sa.Index(
+        "ix_part_delivered_at_size",
+        *("delivered_at", "size"),
+        sqlite_where=DELIVERED_AT_IS_KNOWN,
+        postgresql_where=DELIVERED_AT_IS_KNOWN,
+    ),
 )
 
 LEFTOVER = sa.Table(
@@ -179,6 +192,8 @@ HISTORY = sa.Table(
     sa.Column("after", sa.String(12), nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("by", sa.String(80), nullable=False),
+    # With the part, which is none: else SQLite would look at each row to see that.
+    sa.Index("ix_history_at_after_part", "at", "after", "part", sqlite_where=OUTCOME, postgresql_where=OUTCOME),
     comment="every move, in order; rows are only ever added",
     sqlite_autoincrement=True,
 )

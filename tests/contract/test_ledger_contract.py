@@ -410,7 +410,8 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         for index in ("source_state_changed_at", "source_relative_path", "source_feed_destination_claimed_at"):
             connection.execute(sa.text(f"DROP INDEX ix_{index}"))
-        connection.execute(sa.text("DROP INDEX ix_run_unfinished"))
+        for index in ("run_unfinished", "history_at_after_part", "part_delivered_at_size"):
+            connection.execute(sa.text(f"DROP INDEX ix_{index}"))
         connection.execute(sa.text("CREATE INDEX ix_source_state ON source (state)"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0007'"))
     database._migrate(ledger_engine, Path())

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, RowsLeftOut
+from sftp_orchestrator.ledger.records import Claim, Hour, InspectedFile, PlannedPart, RowsLeftOut
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -140,6 +140,32 @@ def test_the_last_delivery_is_the_one_that_ended_last(ledger: Ledger) -> None:
     found = ledger.outcomes.find_last_delivery()
     assert found is not None
     assert (found[0].id, found[1]) == ("s1", at)
+
+
+def test_what_became_of_files_is_counted_by_the_hour(ledger_engine: sa.Engine) -> None:
+    """The last 24 hours on UTC's clock, this one included: files, bytes, and how often one was set aside."""
+    clock = _Clock()
+    ledger = Ledger(ledger_engine, clock=clock)
+    for name, after, count in (("long_ago", 0, 1), ("first", 1, 2), ("last", 24, 1)):
+        clock.now = START + datetime.timedelta(hours=after)
+        for number in range(count):
+            _claim(ledger, f"{name}{number}")
+            _plan(ledger, f"{name}{number}")
+            _deliver(ledger, f"{name}{number}")
+    _claim(ledger, "bad")
+    ledger.sources.quarantine("bad", "why")
+    ledger.sources.retry("bad", by="anna")
+    ledger.sources.quarantine("bad", "why")
+    hours = ledger.outcomes.list_hours(START + datetime.timedelta(hours=24, minutes=59))
+    assert [hour.begin for hour in hours] == [START + datetime.timedelta(hours=number) for number in range(1, 25)]
+    told = {
+        number: (hour.delivered, hour.delivered_bytes, hour.set_aside)
+        for number, hour in enumerate(hours, start=1)
+        if hour != Hour(begin=hour.begin)
+    }
+    assert told == {1: (2, 6, 0), 24: (1, 3, 2)}
+    assert ledger.outcomes.count_delivered(since=START) == 4
+    assert ledger.outcomes.count_delivered(since=START + datetime.timedelta(hours=2)) == 1
 
 
 def test_what_lacks_rows_is_found_without_reading_all(tmp_path: Path) -> None:

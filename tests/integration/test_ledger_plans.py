@@ -73,6 +73,8 @@ QUESTIONS: dict[str, Question] = {
     "rows_left_out": lambda ledger, _: ledger.outcomes.count_rows_left_out(),
     "delivered_later": lambda ledger, source: ledger.outcomes.list_delivered_later([source]),
     "last_delivery": lambda ledger, _: ledger.outcomes.find_last_delivery(),
+    "hours": lambda ledger, _: ledger.outcomes.list_hours(NOW),
+    "delivered_since": lambda ledger, _: ledger.outcomes.count_delivered(since=NOW),
     "counts": lambda ledger, _: ledger.count_sources(),
     "history": lambda ledger, _: ledger.list_history(limit=100),
     "history_of_one": lambda ledger, source: ledger.list_history(source_id=source.id),
@@ -110,6 +112,8 @@ def test_no_question_reads_all_there_ever_was(tmp_path: Path, name: str) -> None
         ("discarded_of", "sqlite_autoindex_source_1"),
         ("rows_left_out", "ix_source_rows_left_out"),
         ("unfinished_runs", "ix_run_unfinished"),
+        ("hours", "COVERING INDEX ix_history_at_after_part"),
+        ("delivered_since", "COVERING INDEX ix_history_at_after_part"),
     ],
 )
 def test_what_is_sought_is_found_by_what_is_rare(tmp_path: Path, name: str, index: str) -> None:
@@ -121,6 +125,17 @@ def test_what_is_sought_is_found_by_what_is_rare(tmp_path: Path, name: str, inde
     finally:
         engine.dispose()
     assert f" {index}" in plans[0]
+
+
+def test_bytes_of_the_last_hours_are_summed_by_an_index_alone(tmp_path: Path) -> None:
+    """The picture of a day looks at no part that is older, nor at the rows of those that are not."""
+    engine = open_database("sqlite", tmp_path)
+    try:
+        with _noting_plans(engine) as plans:
+            Ledger(engine).outcomes.list_hours(NOW)
+    finally:
+        engine.dispose()
+    assert [plan for plan in plans if plan.startswith("SEARCH part USING COVERING INDEX ix_part_delivered_at_size")]
 
 
 @pytest.mark.parametrize("states", [SOURCE_ON_ITS_WAY, SOURCE_ASIDE])

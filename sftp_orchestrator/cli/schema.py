@@ -9,8 +9,9 @@ import typer
 
 from sftp_orchestrator.cli import endings, layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
-from sftp_orchestrator.cli.decide import SourceId, say_when
+from sftp_orchestrator.cli.decide import SourceId
 from sftp_orchestrator.cli.help import Command, Group
+from sftp_orchestrator.deciding import Choice, decide
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import Property, display_path
 from sftp_orchestrator.prepare.earlier import types_kept
@@ -59,11 +60,9 @@ def accept(context: typer.Context, source_id: SourceId, config: ConfigOption = N
     """Take the types that a held source brings as those of its destination from now on, and let it go on."""
     configuration = options.load_configuration(context, config)
     with options.open_ledger(configuration) as ledger:
-        accepted = types_kept.accept(configuration, ledger, source_id, by=options.get_person())
-        source = ledger.sources.get(source_id)
-    for contradiction in accepted:
-        typer.echo(f"{source.destination}: {contradiction.summarize()} from now on.")
-    typer.echo(f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}.")
+        told = decide(Choice.ACCEPT, configuration, ledger, source_id, by=options.get_person())
+    for line in told:
+        typer.echo(line)
 
 
 def _make_entry(found: Property) -> layout.Entry:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from sftp_orchestrator import units
 from sftp_orchestrator.calling import spell_out
@@ -296,20 +297,35 @@ def read_failed_rows(content: bytes) -> Written | None:
 class KeptReport:
     """What is read again of a report."""
 
-    rules: frozenset[str]
-    """those that were broken"""
+    reason: str
+    rules: Mapping[str, int]
+    """those that were broken, and in how many rows or places"""
+    findings: tuple[Finding, ...]
+    """the first places of every rule"""
     remedy: str | None
     """what to change in the feed, where too many rows were refused"""
+    next: str
+    """what to do, for people"""
 
 
 def parse(content: bytes) -> KeptReport | None:
     """Return what a report says; None where it is none of ours any more. Pure."""
     try:
         found = json.loads(content)
-        remedy = found["hint"] if found["refused_rows"] is not None else None
-        return KeptReport(rules=frozenset(found["rules"]), remedy=remedy)
-    except (ValueError, KeyError, TypeError):
+        return KeptReport(
+            reason=str(found.get("reason", "")),
+            rules={str(rule): int(count) for rule, count in found["rules"].items()},
+            findings=tuple(_read_finding(one) for one in found.get("findings", ())),
+            remedy=found["hint"] if found["refused_rows"] is not None else None,
+            next=str(found.get("next", "")),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _read_finding(found: Mapping[str, Any]) -> Finding:
+    known = {field.name: found[field.name] for field in fields(Finding) if field.name in found}
+    return Finding(**{**known, "severity": Severity(found.get("severity", Severity.ERROR))})
 
 
 def _render(head: dict[str, object], tallies: Sequence[Tally], next_step: str) -> bytes:

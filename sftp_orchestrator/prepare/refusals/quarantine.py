@@ -47,8 +47,13 @@ def quarantine(
 
 def read_report(source: Source, workspace: Workspace) -> report.KeptReport | None:
     """Return what lies beside a quarantined original; None where it cannot be read: then the reason says it alone."""
+    return read_report_in(workspace.get_quarantine(source.id))
+
+
+def read_report_in(folder: Path) -> report.KeptReport | None:
+    """Return the report in a folder; None where there is none that can be read."""
     try:
-        return report.parse((workspace.get_quarantine(source.id) / REPORT_NAME).read_bytes())
+        return report.parse((folder / REPORT_NAME).read_bytes())
     except OSError:
         return None
 

@@ -1,0 +1,225 @@
+"""What a person decides about a source: one door for the command line and the page, and what each word means."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.deliver.archive import get_archive_folder
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import DecisionNeeded
+from sftp_orchestrator.intake.lock import find_holder
+from sftp_orchestrator.ledger.discards import describe_delivered
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
+from sftp_orchestrator.outlook import NOBODY
+from sftp_orchestrator.prepare import releasing
+from sftp_orchestrator.prepare.earlier import types_kept
+from sftp_orchestrator.prepare.parts.resending import resolve_delivered, resolve_resend
+from sftp_orchestrator.prepare.refusals.quarantine import require_untouched
+from sftp_orchestrator.views import UNCERTAIN, SourceView
+from sftp_orchestrator.workspace import Workspace
+
+
+class Choice(enum.StrEnum):
+    """What a person may say of a source."""
+
+    RETRY = "retry"
+    RELEASE = "release"
+    DISCARD = "discard"
+    ACCEPT = "accept"
+    """``schema accept``"""
+    DELIVERED = "delivered"
+    """``resolve --delivered``"""
+    RESEND = "resend"
+    """``resolve --resend``"""
+
+
+FINAL = frozenset(Choice) - {Choice.RETRY}
+"""What follows of them cannot be taken back."""
+OF_PARTS = frozenset({Choice.DELIVERED, Choice.RESEND})
+"""Said of uncertain parts: of all of a source, or of one as ``ID/PART``."""
+
+
+def decide(
+    choice: Choice, configuration: Configuration, ledger: Ledger, subject: str, *, by: str, reason: str | None = None
+) -> list[str]:
+    """Carry a person's word out; return what is to be told of it, a sentence each. Once for each source as it stands.
+
+    ``subject`` is a source's id, or ``ID/PART`` for what is said of parts; ``reason`` is kept where one is discarded.
+
+    Raises:
+        ConfigurationError: it is in a state in which this cannot be said, or there is none of this id.
+        DecisionNeeded: something else is to be decided first.
+        LocalFault: the ledger or the workspace stands in the way.
+    """
+    match choice:
+        case Choice.RETRY:
+            _require_untouched(configuration, ledger, subject)
+            source = ledger.sources.retry(subject, by=by)
+            return [f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}."]
+        case Choice.RELEASE:
+            _require_untouched(configuration, ledger, subject)
+            source = releasing.release(ledger, Workspace(root=configuration.workspace), subject, by=by)
+            return [f"{source.id} ({source.name}) is {source.state} and released; it goes on{say_when(configuration)}."]
+        case Choice.DISCARD:
+            return _discard(configuration, ledger, subject, by=by, reason=reason)
+        case Choice.ACCEPT:
+            return _accept(configuration, ledger, subject, by=by)
+        case Choice.DELIVERED | Choice.RESEND:
+            return _resolve(choice, configuration, ledger, subject, by=by)
+
+
+def say_when(configuration: Configuration) -> str:
+    """Return when what was decided is carried out, to end a sentence with."""
+    holder = find_holder(Workspace(root=configuration.workspace).lock)
+    if holder is not None and not holder.is_pass:
+        return " within seconds"
+    return f" with the next run; {NOBODY}"
+
+
+def require_unchanged(ledger: Ledger, source_id: str, seen_at: datetime.datetime) -> None:
+    """Raise where a source moved since its last change was ``seen_at``: who decides would decide about another thing.
+
+    Raises:
+        DecisionNeeded: it did.
+        ConfigurationError: there is none of this id.
+    """
+    source = ledger.sources.get(source_id)
+    if source.changed_at != seen_at:
+        raise DecisionNeeded(
+            "decide about",
+            f"source {source_id}",
+            f"it changed since you looked, and is {source.state} now",
+            hint="look again, and decide then",
+        )
+
+
+def _discard(configuration: Configuration, ledger: Ledger, source_id: str, *, by: str, reason: str | None) -> list[str]:
+    ledger.sources.get(source_id)
+    why = " ".join((reason or "").split()) or None
+    delivered = ledger.discards.discard(source_id, by=by, reason=why)
+    source = ledger.sources.get(source_id)
+    folder = get_archive_folder(Workspace(root=configuration.workspace), source, configuration.zone)
+    return [
+        f"{source.id} ({source.name}) is discarded; {delivered}.",
+        f"A running daemon, or the next run, puts its file into {folder}.",
+    ]
+
+
+def _accept(configuration: Configuration, ledger: Ledger, source_id: str, *, by: str) -> list[str]:
+    accepted = types_kept.accept(configuration, ledger, source_id, by=by)
+    source = ledger.sources.get(source_id)
+    told = [f"{source.destination}: {contradiction.summarize()} from now on." for contradiction in accepted]
+    return [*told, f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}."]
+
+
+def _resolve(choice: Choice, configuration: Configuration, ledger: Ledger, subject: str, *, by: str) -> list[str]:
+    is_delivered = choice is Choice.DELIVERED
+    parts = (resolve_delivered if is_delivered else resolve_resend)(configuration, ledger, subject, by=by)
+    word = "delivered" if is_delivered else "to be sent again under a new name"
+    told = [f"{part.source_id} part {part.number}/{part.of} is {word}: {part.data_name}" for part in parts]
+    return [*told, f"It goes on{say_when(configuration)}."]
+
+
+def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: str) -> None:
+    """Raise where a person corrected the refused rows of a quarantined source, which are copies and would be lost."""
+    workspace = Workspace(root=configuration.workspace)
+    require_untouched(ledger.sources.get(source_id), workspace.get_quarantine(source_id))
+
+
+def list_choices(view: SourceView) -> tuple[Choice, ...]:
+    """Return what makes sense to say of a source as it stands, the likeliest first. Pure."""
+    source = view.source
+    if view.word == UNCERTAIN:
+        return (Choice.DELIVERED, Choice.RESEND)
+    if source.state in SOURCE_ON_ITS_WAY:
+        return _list_of_waiting(view)
+    choices: tuple[Choice, ...] = ()
+    if source.state is SourceState.QUARANTINED:
+        # To try a replaced one again would put its older rows over the newer ones.
+        is_over = view.replaced_by is not None or view.why.is_nothing_new
+        choices = (Choice.DISCARD,) if is_over else (Choice.RETRY, Choice.RELEASE, Choice.DISCARD)
+    elif source.state is SourceState.HELD:
+        choices = (Choice.RETRY, Choice.RELEASE, Choice.DISCARD)
+        if view.missing is not None:
+            choices = (Choice.RETRY, Choice.DISCARD)
+        elif view.why.is_copy:
+            choices = (Choice.DISCARD, Choice.RELEASE)
+        elif view.why.changes_types:
+            choices = (Choice.ACCEPT, *choices)
+    if any(part.state is PartState.PUBLISHING for part in view.parts):
+        choices = tuple(choice for choice in choices if choice is not Choice.DISCARD)
+    return choices
+
+
+def _list_of_waiting(view: SourceView) -> tuple[Choice, ...]:
+    if view.scheduled_at is not None or view.source.retry_at is not None:
+        return (Choice.RETRY,)
+    if view.waits_for is not None and view.waits_for != NOBODY and view.source.type is FeedType.EVENT:
+        return (Choice.RELEASE,)
+    return ()
+
+
+def explain(choice: Choice, view: SourceView) -> str:
+    """Return what it means to say this of a source as it stands, in full sentences. Pure."""
+    match choice:
+        case Choice.RETRY:
+            return _explain_retry(view.source)
+        case Choice.RELEASE:
+            return _explain_release(view)
+        case Choice.DISCARD:
+            delivered = describe_delivered([part.state.value for part in view.parts])
+            return (
+                f"Gives the file up: nothing more of it is sent, and no events wait for it; {delivered}. Its file goes"
+                " into the archive. To send it after all, drop it again."
+            )
+        case Choice.ACCEPT:
+            return (
+                "The types that this file brings hold from now on, for every file of this destination. What was sent"
+                " with others stays as it is at the receiver, which never changes a property's type."
+            )
+        case Choice.DELIVERED:
+            return (
+                "You looked at the receiver's side, and it took the data: it counts as delivered and is not sent again."
+                " If that is wrong, these rows are missing there."
+            )
+        case Choice.RESEND:
+            return (
+                "You looked at the receiver's side, and it did not take the data: it is sent again, under a new name."
+                " If that is wrong, every event of it counts twice, and CleverTap cannot take events back."
+            )
+
+
+def _explain_retry(source: Source) -> str:
+    if source.state is SourceState.QUARANTINED:
+        return "Reads the file in its quarantine folder again: corrected, it is sent; unchanged, it is refused again."
+    if source.state is SourceState.HELD:
+        return "Goes on from where it safely can. Where the reason is not dealt with, it is held again."
+    return "Tries it at once, ahead of schedule and pauses; its profiles go first."
+
+
+def _explain_release(view: SourceView) -> str:
+    source = view.source
+    is_event = source.type is FeedType.EVENT
+    if source.state in SOURCE_ON_ITS_WAY:
+        return (
+            "Sends these events without the profiles that they wait for. What the receiver makes of events of users"
+            " it does not know cannot be put right later."
+        )
+    if view.why.is_copy:
+        return "Sends all of its rows once more" + (
+            ": every event of it counts twice, and CleverTap cannot take events back." if is_event else "."
+        )
+    if view.why.changes_types:
+        return "Sends this one file as it is, although the receiver has a property of it with another type, for ever."
+    again = (
+        "Reads it again; where it breaks a rule still, it is refused again"
+        if source.state is SourceState.QUARANTINED
+        else "Goes on by your word, from where it safely can"
+    )
+    if is_event:
+        return f"{again}. It no longer waits for profiles."
+    return f"{again}. Events no longer wait for these profiles, and go without them; that cannot be taken back."

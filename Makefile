@@ -6,7 +6,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture tables fuzz bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
+.PHONY: help demo test torture tables pictures fuzz bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -29,7 +29,7 @@ system-packages:
 	@scripts/require-system-packages gpg
 
 system-packages-test:
-	@scripts/require-system-packages gpg sshd postgresql zstd proftpd rclone systemd
+	@scripts/require-system-packages gpg sshd postgresql zstd proftpd rclone systemd chromium
 
 system-packages-bench:
 	@scripts/require-system-packages gpg sshd sftp rclone lftp
@@ -48,6 +48,9 @@ torture: $(BUILT) system-packages ## kill the daemon at random moments, and chec
 tables: $(BUILT) system-packages-test ## write what the tests see of receivers and faults into the docs
 	$(BIN)/python -m pytest --write-tables tests/contract/test_remote_contract.py tests/contract/test_delivery_contract.py \
 	    tests/integration/test_line_faults.py
+
+pictures: $(BUILT) system-packages-test ## take the pictures of the page in the docs anew (ARGS="--folder DIR" takes more to look at)
+	$(BIN)/python -m tests.pictures $(ARGS)
 
 fuzz: $(BUILT) ## look for inputs that break what reads them, for ten minutes (ARGS="--minutes 1 --target splitter")
 	@scripts/require-system-packages compiler

@@ -25,6 +25,7 @@ from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.expecting import Expecting
@@ -35,11 +36,11 @@ from sftp_orchestrator.intake.watch import Watcher
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, SourceState
-from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.retention import Retention
+from sftp_orchestrator.web.access import Access
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.server import open_socket, serve_page
@@ -207,9 +208,10 @@ class Daemon:
 
     def _make_app(self) -> Starlette:
         return make_app(
-            lambda: get_overview(self._configuration, self._ledger),
+            Desk(self._configuration, self._ledger),
             self._stations.board,
             self._pulse,
+            access=Access.of(self._configuration.web),
             command=self._command,
         )
 

@@ -48,6 +48,8 @@ class Dossier:
     choices: tuple[Choice, ...]
     moves: tuple[Move, ...]
     """the newest first"""
+    folder: Path | None
+    """where its report lies, and of a quarantined one its file"""
     report: KeptReport | None
     rows: ShownRows | None
 
@@ -90,6 +92,7 @@ class Desk:
             view=known,
             choices=list_choices(known),
             moves=tuple(reversed(self._ledger.list_history(source_id=source_id, limit=MOVES_SHOWN))),
+            folder=folder if folder.is_dir() else None,
             report=quarantine.read_report_in(folder),
             rows=show_rows(folder / FAILED_ROWS_NAME),
         )

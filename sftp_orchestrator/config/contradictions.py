@@ -28,6 +28,7 @@ def find_contradictions(configuration: Configuration) -> Iterator[Finding]:
     """
     yield from _check_folders(configuration)
     yield from _check_archive(configuration)
+    yield from _check_page(configuration)
     for name, destination in configuration.destinations.items():
         yield from _check_host_keys(name, destination)
     for name, feed in configuration.feeds.items():
@@ -60,6 +61,16 @@ def _check_archive(configuration: Configuration) -> Iterator[Finding]:
             path=("archive", "keep"),
             said=f"nothing encrypted is made for {', '.join(plain)}: there would be nothing to keep",
             hint="set encryption there, or keep: original or nothing",
+        )
+
+
+def _check_page(configuration: Configuration) -> Iterator[Finding]:
+    web = configuration.web
+    if not web.is_local and web.token is None and not web.behind_proxy:
+        yield Finding(
+            path=("web", "listen"),
+            said=f"lets other machines reach the page, which has no token (got {web.listen})",
+            hint="set web.token; or web.behind_proxy: true, where a reverse proxy guards it; or listen on 127.0.0.1",
         )
 
 

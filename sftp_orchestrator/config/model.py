@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from sftp_orchestrator.config import bandwidth, examples, scheduling
+from sftp_orchestrator.config import web as web_section
 from sftp_orchestrator.config.bandwidth import Bandwidth
 from sftp_orchestrator.config.connections import AUTO, Connections
 from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
@@ -24,6 +25,7 @@ from sftp_orchestrator.config.paths import ConfigPath
 from sftp_orchestrator.config.scheduling import Expected, OwnSchedule, Schedule, Timezone
 from sftp_orchestrator.config.secrets import CREDENTIAL_PATTERN, SecretReference
 from sftp_orchestrator.config.section import Section
+from sftp_orchestrator.config.web import Web
 from sftp_orchestrator.destination.clevertap import (
     DATE_FORMATS,
     ENCRYPTED_LIMIT_BYTES,
@@ -45,7 +47,6 @@ _NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 _FILLED = r"\S"
 
 _HOST = r"^[^\s/@,]+$"
-_LISTEN = r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"
 
 PATTERN_MEANINGS = {
     _UUID: "must be a UUID, such as ec491319-9823-48cd-b6a1-6bb0bc666d75",
@@ -53,10 +54,10 @@ PATTERN_MEANINGS = {
     _NAME: "this name must be 1 to 40 characters of a-z, 0-9, '-' and '_', the first a letter or digit",
     _HOST: "must be a host name or an address",
     _FILLED: "must not be blank",
-    _LISTEN: "must be HOST:PORT, such as 127.0.0.1:8765",
     CREDENTIAL_PATTERN: "must be a plain file name",
     **bandwidth.PATTERN_MEANINGS,
     **scheduling.PATTERN_MEANINGS,
+    **web_section.PATTERN_MEANINGS,
 }
 """What each pattern of the model asks for, in words."""
 
@@ -188,21 +189,6 @@ class Destination(Section):
             msg = "needs known_hosts or host_keys: an unknown host is never trusted; ssh-keyscan shows its key"
             raise ValueError(msg)
         return self
-
-
-class Web(Section):
-    """The status page and the probes."""
-
-    listen: str | None = Field(default="127.0.0.1:8765", pattern=_LISTEN)
-    """page, /healthz, /readyz, /metrics; null = off; port 0 = one that the system chooses"""
-
-    @field_validator("listen")
-    @classmethod
-    def _port_exists(cls, listen: str | None) -> str | None:
-        if listen is not None and int(listen.rpartition(":")[2]) > 65535:
-            msg = "must end in a port of 0 to 65535"
-            raise ValueError(msg)
-        return listen
 
 
 class BadRows(enum.StrEnum):

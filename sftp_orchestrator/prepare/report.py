@@ -304,8 +304,6 @@ class KeptReport:
     """the first places of every rule"""
     remedy: str | None
     """what to change in the feed, where too many rows were refused"""
-    next: str
-    """what to do, for people"""
 
 
 def parse(content: bytes) -> KeptReport | None:
@@ -317,7 +315,6 @@ def parse(content: bytes) -> KeptReport | None:
             rules={str(rule): int(count) for rule, count in found["rules"].items()},
             findings=tuple(_read_finding(one) for one in found.get("findings", ())),
             remedy=found["hint"] if found["refused_rows"] is not None else None,
-            next=str(found.get("next", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -1,250 +1,363 @@
-"""The page and the probes as an ASGI application: read-only, no outside requests."""
+"""The page and the probes as an ASGI application: what stands where, one source in full, and a person's word."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import datetime
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import structlog
 from jinja2 import Environment
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
-from sftp_orchestrator import units
-from sftp_orchestrator.calling import COMMAND, spell_out
-from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.intake.pausing import Room
+from sftp_orchestrator import threads, units
+from sftp_orchestrator.calling import COMMAND
+from sftp_orchestrator.deciding import OF_PARTS, Choice
+from sftp_orchestrator.desk import Desk, Dossier
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, Failure
 from sftp_orchestrator.ledger.records import display_path
-from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.outlook import Outlook, describe_pause, describe_run, list_missing, list_schedules
-from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
-from sftp_orchestrator.progress import Board, Phase, Work
-from sftp_orchestrator.views import SourceView, summarize_parts
+from sftp_orchestrator.progress import Board
+from sftp_orchestrator.views import summarize_parts
+from sftp_orchestrator.web import metrics, sections
+from sftp_orchestrator.web.access import COOKIE, SESSION_SECONDS, Access, Visitor
+from sftp_orchestrator.web.assets import Assets
+from sftp_orchestrator.web.forms import UnreadableForm, read_form
+from sftp_orchestrator.web.guard import Guard
 from sftp_orchestrator.web.latest import Latest
 from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.stream import Streams
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SHOWN = 200
-"""How many of a kind the page lists; their number is always told."""
+_LOG = structlog.get_logger()
 
-
-STALLED_SECONDS = 5.0
-"""After so long without a byte the rate of an upload tells nothing any more."""
+DAY_SECONDS = 2.0
+"""How long the picture of the last day counts as new."""
+LONGEST_REASON = 500
+_PLACE = re.compile(r"(?:sources/[A-Za-z0-9_-]{1,20})?")
+"""Where a login may lead to: a page of ours, and nowhere else."""
+_HOPELESS = {ConfigurationError: HTTPStatus.CONFLICT, DecisionNeeded: HTTPStatus.CONFLICT}
+_PLAIN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def make_app(get_overview: Callable[[], Overview], board: Board, pulse: Pulse, *, command: str = COMMAND) -> Starlette:
-    """Return the application; ``get_overview`` is blocking, and called for several requests at once (``Latest``).
+def make_app(
+    desk: Desk, board: Board, pulse: Pulse, *, access: Access | None = None, command: str = COMMAND
+) -> Starlette:
+    """Return the application; ``desk`` is blocking, and asked by several requests at once.
 
-    ``command`` is how a person calls us with the same configuration.
+    ``access`` says who may use it, everybody on this machine unless told; ``command`` is how a person calls us with the
+    same configuration.
     """
-    latest = Latest(get_overview)
-    templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
-    _set_up(templates.env, command)
-
-    async def show_page(request: Request) -> Response:
-        overview = await latest.get()
-        context = {
-            "overview": overview,
-            "delivered": describe_delivered(overview),
-            "facts": _list_facts(overview),
-            "groups": _group(overview),
-            "work": [_describe(work, time.monotonic()) for work in board.list_work()],
-            "shown": SHOWN,
-        }
-        return templates.TemplateResponse(request, "status.html", context, headers=_HEADERS)
-
-    async def show_json(_: Request) -> Response:
-        overview = await latest.get()
-        return JSONResponse({**overview.to_json(), "work": _list_work(board)}, headers=_HEADERS)
-
-    async def show_health(_: Request) -> Response:
-        stuck = pulse.list_stuck()
-        said = f"stuck: {', '.join(stuck)}" if stuck else "ok"
-        return PlainTextResponse(said + "\n", status_code=503 if stuck else 200, headers=_HEADERS)
-
-    async def show_readiness(_: Request) -> Response:
-        ready = pulse.is_ready and not pulse.list_stuck()
-        return PlainTextResponse(
-            "ready\n" if ready else "not ready\n", status_code=200 if ready else 503, headers=_HEADERS
-        )
-
-    async def show_metrics(_: Request) -> Response:
-        overview = await latest.get()
-        return Response(_render_metrics(overview, board), media_type=_METRICS_TYPE, headers=_HEADERS)
-
-    async def show_failure(_: Request, error: Exception) -> Response:
-        # Such as staging that is gone: who looks gets the same line as from ``status``.
-        return PlainTextResponse(f"{error}\n", status_code=503, headers=_HEADERS)
-
+    access = access or Access()
+    page = _Page(desk, board, pulse, access, command)
+    source = "/sources/{source_id}"
     return Starlette(
         routes=[
-            Route("/", show_page),
-            Route("/status.json", show_json),
-            Route("/healthz", show_health),
-            Route("/readyz", show_readiness),
-            Route("/metrics", show_metrics),
+            Route("/", page.show_overview),
+            Route("/events", page.tell_overview),
+            Route(source, page.show_source),
+            Route(f"{source}/events", page.tell_source),
+            Route(f"{source}/failed_rows.csv", page.send_rows),
+            Route(f"{source}/{{choice}}", page.ask, methods=["GET"]),
+            Route(f"{source}/{{choice}}", page.decide, methods=["POST"]),
+            Route("/login", page.show_login, methods=["GET"]),
+            Route("/login", page.log_in, methods=["POST"]),
+            Route("/logout", page.log_out, methods=["POST"]),
+            Route("/static/{name}", page.send_asset),
+            Route("/status.json", page.show_json),
+            Route("/healthz", page.show_health),
+            Route("/readyz", page.show_readiness),
+            Route("/metrics", page.show_metrics),
         ],
-        exception_handlers={Failure: show_failure},
+        middleware=[Middleware(Guard, access=access)],
+        exception_handlers={
+            Failure: page.show_failure,
+            UnreadableForm: page.show_unreadable,
+            HTTPException: page.show_absence,
+        },
     )
 
 
-def _set_up(environment: Environment, command: str) -> None:
-    environment.filters.update(
-        path=display_path,
-        size=units.format_bytes,
-        parts=summarize_parts,
-        pieces=lambda text: split_typed(text, command),
-    )
-    environment.globals["format_age"] = units.format_age
+class _Page:
+    """What answers each route."""
 
+    def __init__(self, desk: Desk, board: Board, pulse: Pulse, access: Access, command: str) -> None:
+        self._desk = desk
+        self._board = board
+        self._pulse = pulse
+        self._access = access
+        self._command = command
+        self._overview = Latest(desk.get_overview)
+        self._day = Latest(desk.get_day, keep_seconds=DAY_SECONDS)
+        self._streams = Streams()
+        self._assets = Assets()
+        self._templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+        self._set_up(self._templates.env)
 
-def split_typed(text: str, command: str) -> list[tuple[bool, str]]:
-    """Return ``text`` in pieces, each with whether it is to be typed. Pure.
+    def _set_up(self, environment: Environment) -> None:
+        environment.trim_blocks = environment.lstrip_blocks = True
+        environment.filters.update(
+            path=display_path,
+            size=units.format_bytes,
+            number=units.format_count,
+            parts=summarize_parts,
+            pieces=lambda text: sections.split_typed(text, self._command),
+            moment=lambda moment: f"{moment:%Y-%m-%d %H:%M:%S} UTC",
+            clock=lambda moment: f"{moment:%H:%M} UTC",
+        )
+        environment.globals.update(format_age=units.format_age, asset=self._assets.locate)
 
-    That is what stands between backticks; without these, everything from a command to the end of the line.
-    """
-    text = spell_out(text, command)
-    if "`" in text:
-        return [(place % 2 == 1, piece) for place, piece in enumerate(text.split("`"))]
-    said, mention, typed = text.partition(f"{command} ")
-    return [(False, said), (True, mention + typed)] if mention else [(False, said)]
+    # What stands where.
 
+    async def show_overview(self, request: Request) -> Response:
+        """The first page."""
+        return self._show(request, "overview.html", {**await self._describe_overview(), "names": sections.OVERVIEW})
 
-def _list_facts(overview: Overview) -> list[str]:
-    """Return what to know where nothing waits, too: the last run, and the next. Pure."""
-    outlook = overview.outlook
-    facts = [f"Delivers to {', '.join(overview.receivers)}.", *list_limits(overview)]
-    facts += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
-    if outlook.last_run is not None:
-        age = units.format_age(outlook.last_run.started_at, overview.at)
-        facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")
-    return facts + list_schedules(outlook) + list_missing(outlook)
+    async def tell_overview(self, _: Request) -> Response:
+        """The live parts of the first page."""
 
+        async def render() -> Mapping[str, str]:
+            return await self._render(self._describe_overview(), "overview", sections.OVERVIEW, root="./")
 
-def _group(overview: Overview) -> list[tuple[str, list[SourceView]]]:
-    """Return the sources under what a reader asks first: what needs me, what waits, what goes on by itself."""
-    asides = [view for view in overview.sources if view.needs_person]
-    waiting = [view for view in overview.sources if not view.needs_person and view.reason]
-    others = [view for view in overview.sources if not view.needs_person and not view.reason]
-    groups = [
-        ("In need of a person", asides),
-        ("Rows refused", list(overview.with_refused_rows)),
-        ("Waiting", waiting),
-        ("On their way", others),
-    ]
-    return [(title, views) for title, views in groups if views]
+        return self._streams.answer(render)
 
+    async def _describe_overview(self) -> dict[str, Any]:
+        overview, day = await self._overview.get(), await self._day.get()
+        return sections.describe_overview(overview, day, self._board)
 
-def _describe(work: Work, now: float) -> dict[str, Any]:
-    idle = work.get_idle_seconds(now)
-    is_stalled = work.phase is Phase.UPLOAD and idle >= STALLED_SECONDS
-    rate = 0.0 if is_stalled else work.get_rate(now)
-    left = max(work.total_bytes - work.done_bytes, 0)
-    return {
-        "phase": work.phase.value,
-        "label": work.label,
-        "done": work.done_bytes,
-        "total": work.total_bytes or 1,
-        "share": units.format_share(work.done_bytes, work.total_bytes),
-        "rate": f"{units.format_bytes(rate)}/s" if rate else "",
-        "stalled": f"no byte for {units.format_seconds(idle)}" if is_stalled else "",
-        "left": f"{units.format_seconds(left / rate)} left" if rate else "",
-    }
+    async def _render(self, described: Any, folder: str, names: tuple[str, ...], *, root: str) -> dict[str, str]:  # noqa: ANN401 - an awaitable of a template's context
+        """Return each live part; where it cannot be looked up, what is said in place of the trouble."""
+        try:
+            context = {**await described, "root": root, "command": self._command}
+        except Failure as failure:
+            return {"trouble": self._templates.env.get_template("trouble.html").render(said=str(failure))}
+        found = {name: self._templates.env.get_template(f"{folder}/{name}.html").render(context) for name in names}
+        return {"trouble": "", **found}
 
+    # One source.
 
-def _list_work(board: Board) -> list[dict[str, Any]]:
-    now = time.monotonic()
-    return [
-        {
-            "label": work.label,
-            "phase": work.phase.value,
-            "done_bytes": work.done_bytes,
-            "total_bytes": work.total_bytes,
-            "idle_seconds": round(work.get_idle_seconds(now), 1),
+    async def show_source(self, request: Request) -> Response:
+        """All there is to know of one source, and the buttons for it."""
+        context = await self._describe_source(request.path_params["source_id"], _get_visitor(request))
+        done = request.query_params.get("done", "")
+        said = sections.DONE[Choice(done)] if done in set(Choice) else ""
+        return self._show(request, "source.html", {**context, "names": sections.DOSSIER, "said": said})
+
+    async def tell_source(self, request: Request) -> Response:
+        """The live parts of a source's page."""
+        source_id, visitor = request.path_params["source_id"], _get_visitor(request)
+        await self._look_at(source_id)
+
+        async def render() -> Mapping[str, str]:
+            return await self._render(self._describe_source(source_id, visitor), "source", sections.DOSSIER, root="../")
+
+        return self._streams.answer(render)
+
+    async def send_rows(self, request: Request) -> Response:
+        """The refused rows of a source, as a file."""
+        source_id = request.path_params["source_id"]
+        found = await Latest(lambda: self._desk.find_failed_rows(source_id)).get()
+        if found is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "It has no refused rows.")
+        view, path = found
+        return FileResponse(path, media_type="text/csv; charset=utf-8", filename=name_download(view.source.name))
+
+    async def _describe_source(self, source_id: str, visitor: Visitor) -> dict[str, Any]:
+        dossier = await self._look_at(source_id)
+        described = sections.describe_dossier(dossier, await self._overview.get())
+        return {**described, "mark": self._access.mark_form(visitor)}
+
+    async def _look_at(self, source_id: str) -> Dossier:
+        overview = await self._overview.get()
+        try:
+            return await Latest(lambda: self._desk.get_dossier(source_id, overview)).get()
+        except ConfigurationError as error:
+            raise HTTPException(HTTPStatus.NOT_FOUND, sections.explain_failure(error)) from error
+
+    # A person's word.
+
+    async def ask(self, request: Request) -> Response:
+        """What a choice means, and a button that makes it; nothing happens yet."""
+        choice = _get_choice(request)
+        dossier = await self._look_at(request.path_params["source_id"])
+        part = request.query_params.get("part", "") if choice in OF_PARTS else ""
+        if choice not in dossier.choices or not (part == "" or part in {str(one.number) for one in dossier.view.parts}):
+            raise HTTPException(HTTPStatus.CONFLICT, "It is in another state by now, in which this cannot be said.")
+        context = {
+            **sections.describe_choice(choice, dossier.view),
+            "view": dossier.view,
+            "source": dossier.view.source,
+            "part": part,
+            "mark": self._access.mark_form(_get_visitor(request)),
+            "longest_reason": LONGEST_REASON,
         }
-        for work in board.list_work()
-    ]
+        return self._show(request, "confirm.html", context)
 
-
-def _render_metrics(overview: Overview, board: Board) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(_RowsLeftOut(overview))
-    states = Gauge("sftp_orchestrator_sources", "Sources by state.", ["state"], registry=registry)
-    for state in SourceState:
-        states.labels(state=state.value).set(overview.counts.get(state.value, 0))
-    sent = Gauge("sftp_orchestrator_sent_bytes", "Bytes acknowledged since the start.", registry=registry)
-    sent.set(board.sent_bytes)
-    uncertain = Gauge("sftp_orchestrator_uncertain_parts", "Parts that wait for a word.", registry=registry)
-    uncertain.set(sum(part.state is PartState.UNCERTAIN for view in overview.sources for part in view.parts))
-    oldest = Gauge(
-        "sftp_orchestrator_oldest_waiting_seconds", "Age of the oldest undelivered source.", registry=registry
-    )
-    ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
-    oldest.set(max(ages, default=0.0))
-    _add_space(registry, overview.room)
-    registry.register(_MissedDeadlines(overview.outlook))
-    missing = Gauge(
-        "sftp_orchestrator_expected_file_missing", "1 while a file of the feed is missing.", ["feed"], registry=registry
-    )
-    for one in overview.outlook.expected:
-        missing.labels(feed=one.feed).set(one.missing_since is not None)
-    return generate_latest(registry)
-
-
-def _add_space(registry: CollectorRegistry, room: Room) -> None:
-    free = Gauge("sftp_orchestrator_free_bytes", "Free bytes by folder.", ["folder"], registry=registry)
-    free.labels(folder="workspace").set(room.free_bytes)
-    if room.staging_free_bytes is not None:
-        free.labels(folder="staging").set(room.staging_free_bytes)
-    paused = Gauge(
-        "sftp_orchestrator_intake_paused", "1 while nothing is taken in for want of space.", registry=registry
-    )
-    paused.set(room.is_paused)
-
-
-class _RowsLeftOut(Collector):
-    """Counters that are read from the ledger: a restart neither loses nor repeats anything."""
-
-    def __init__(self, overview: Overview) -> None:
-        self._counts = overview.rows_left_out
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        refused = CounterMetricFamily(
-            "sftp_orchestrator_refused_rows", "Rows of delivered sources that broke rules.", labels=["feed"]
+    async def decide(self, request: Request) -> Response:
+        """Have it carried out, and show the source as it stands then."""
+        choice, source_id, visitor = _get_choice(request), request.path_params["source_id"], _get_visitor(request)
+        form = await read_form(request)
+        if not visitor.is_script and not self._access.is_own_form(visitor, form.get("mark", "")):
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN, "The form is older than this daemon. Look again, and decide then."
+            )
+        part = form.get("part", "") if choice in OF_PARTS else ""
+        await threads.see_through(
+            self._desk.decide,
+            choice,
+            f"{source_id}/{part}" if part else source_id,
+            by=visitor.signature,
+            reason=form.get("reason", "")[:LONGEST_REASON] or None,
+            seen_at=_read_moment(form.get("seen_at", "")),
         )
-        duplicates = CounterMetricFamily(
-            "sftp_orchestrator_duplicate_rows", "Rows of delivered sources that were there before.", labels=["feed"]
+        _LOG.info("decided_on_page", source=source_id, choice=choice.value, part=part or None, by=visitor.signature)
+        self._overview.forget()
+        return RedirectResponse(f"../{quote(source_id)}?done={choice.value}", status_code=HTTPStatus.SEE_OTHER)
+
+    # Coming and going.
+
+    async def show_login(self, request: Request) -> Response:
+        """The form that asks for the token."""
+        return self._show_login(request, request.query_params.get("next", ""))
+
+    async def log_in(self, request: Request) -> Response:
+        """Let in who knows the token."""
+        form = await read_form(request)
+        place = form.get("next", "")
+        if not self._access.is_token(form.get("token", "").strip()):
+            _LOG.warning("page_login_refused", client=request.client.host if request.client else None)
+            return self._show_login(request, place, is_wrong=True)
+        target = place if _PLACE.fullmatch(place) else ""
+        response = RedirectResponse(f"./{target}", status_code=HTTPStatus.SEE_OTHER)
+        # Without a path: then it is that of this folder, whatever prefix a proxy puts before it.
+        response.set_cookie(
+            COOKIE,
+            self._access.open_session(form.get("name", "")),
+            max_age=SESSION_SECONDS,
+            path=None,
+            httponly=True,
+            samesite="strict",
+            secure=_is_secure(request),
         )
-        for feed, count in sorted(self._counts.items()):
-            refused.add_metric([feed], count.refused)
-            duplicates.add_metric([feed], count.duplicates)
-        yield refused
-        yield duplicates
+        return response
+
+    async def log_out(self, request: Request) -> Response:
+        """Forget the session in this browser."""
+        if not self._access.is_own_form(_get_visitor(request), (await read_form(request)).get("mark", "")):
+            raise HTTPException(HTTPStatus.FORBIDDEN, "The form is older than this daemon.")
+        response = RedirectResponse("./login", status_code=HTTPStatus.SEE_OTHER)
+        response.set_cookie(COOKIE, "", max_age=0, path=None, httponly=True, samesite="strict")
+        return response
+
+    def _show_login(self, request: Request, place: str, *, is_wrong: bool = False) -> Response:
+        context = {"place": place if _PLACE.fullmatch(place) else "", "is_wrong": is_wrong}
+        status = HTTPStatus.FORBIDDEN if is_wrong else HTTPStatus.OK
+        return self._show(request, "login.html", context, status=status)
+
+    # For programs.
+
+    async def send_asset(self, request: Request) -> Response:
+        """Style, script, icon."""
+        return self._assets.answer(request.path_params["name"])
+
+    async def show_json(self, _: Request) -> Response:
+        """The overview as JSON."""
+        overview = await self._overview.get()
+        return JSONResponse({**overview.to_json(), "work": sections.list_work(self._board)})
+
+    async def show_metrics(self, _: Request) -> Response:
+        """Metrics for Prometheus."""
+        overview = await self._overview.get()
+        return Response(metrics.render_metrics(overview, self._board), media_type=metrics.MEDIA_TYPE)
+
+    async def show_health(self, _: Request) -> Response:
+        """Whether the stations make progress."""
+        stuck = self._pulse.list_stuck()
+        said = f"stuck: {', '.join(stuck)}" if stuck else "ok"
+        return PlainTextResponse(said + "\n", status_code=503 if stuck else 200)
+
+    async def show_readiness(self, _: Request) -> Response:
+        """Whether the start is through."""
+        ready = self._pulse.is_ready and not self._pulse.list_stuck()
+        return PlainTextResponse("ready\n" if ready else "not ready\n", status_code=200 if ready else 503)
+
+    # What does not work.
+
+    async def show_failure(self, request: Request, error: Exception) -> Response:
+        """Tell what did not work: of a decision to whoever made it, else in one line, as ``status`` does."""
+        status = next((code for kind, code in _HOPELESS.items() if isinstance(error, kind)), None)
+        if status is None or not isinstance(error, Failure):
+            # Such as a ledger that cannot be read.
+            return PlainTextResponse(f"{error}\n", status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+        return self._show_problem(request, sections.explain_failure(error, self._command), status)
+
+    async def show_unreadable(self, request: Request, error: Exception) -> Response:
+        """Refuse what is none of our forms."""
+        return self._show_problem(request, str(error), HTTPStatus.BAD_REQUEST)
+
+    async def show_absence(self, request: Request, error: Exception) -> Response:
+        """Tell what is not there, or cannot be done."""
+        if not isinstance(error, HTTPException):
+            raise error
+        response = self._show_problem(request, error.detail, HTTPStatus(error.status_code))
+        response.headers.update(error.headers or {})
+        return response
+
+    def _show_problem(self, request: Request, said: str, status: HTTPStatus) -> Response:
+        return self._show(request, "problem.html", {"said": said, "title": status.phrase}, status=status)
+
+    def _show(
+        self, request: Request, name: str, context: dict[str, Any], *, status: HTTPStatus = HTTPStatus.OK
+    ) -> Response:
+        visitor = _get_visitor(request)
+        known = {
+            # Every address is relative, so that the page works below any prefix of a proxy.
+            "root": "../" * (request.url.path.count("/") - 1) or "./",
+            "command": self._command,
+            "visitor": visitor,
+            "mark": self._access.mark_form(visitor),
+            "is_logged_in": bool(visitor.session),
+        }
+        return self._templates.TemplateResponse(request, name, {**known, **context}, status_code=status)
 
 
-class _MissedDeadlines(Collector):
-    """A counter that is read from the ledger, as above."""
+def name_download(name: str) -> str:
+    """Return the name that the refused rows of file ``name`` are saved by: plain, and fit for the same feed. Pure."""
+    last = name.rpartition("/")[2]
+    stem = last.rpartition(".")[0] or last
+    plain = _PLAIN_NAME.sub("_", stem).strip("._-")[:80]
+    return f"{plain}_failed_rows.csv" if plain else "failed_rows.csv"
 
-    def __init__(self, outlook: Outlook) -> None:
-        self._expected = outlook.expected
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        missed = CounterMetricFamily(
-            "sftp_orchestrator_missed_deadlines", "Deadlines by which no file of the feed had come.", labels=["feed"]
-        )
-        for one in self._expected:
-            missed.add_metric([one.feed], one.missed)
-        yield missed
+def _get_visitor(request: Request) -> Visitor:
+    visitor: Visitor = getattr(request.state, "visitor", Visitor())
+    return visitor
+
+
+def _get_choice(request: Request) -> Choice:
+    try:
+        return Choice(request.path_params["choice"])
+    except ValueError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page.") from error
+
+
+def _read_moment(text: str) -> datetime.datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UnreadableForm("The form is not readable.") from error
+
+
+def _is_secure(request: Request) -> bool:
+    """Return whether the browser speaks TLS, to us or to a proxy; a lie only keeps the liar out."""
+    return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()}

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 KEEP_SECONDS = 1.0
 """How long an answer counts as new: for whoever looks, a second ago is now."""
+_IDLE_TIMES = 4.0
+"""After a question nothing is asked for so many times what it took: a page that is watched takes a fifth of a core."""
 
 
 class Latest(Generic[T]):
@@ -37,7 +39,7 @@ class Latest(Generic[T]):
         self._stale_at = 0.0
 
     async def get(self) -> T:
-        """Return, or raise, what ``ask`` does now, or did within the last ``keep_seconds``.
+        """Return, or raise, what ``ask`` does now, or did within the last ``keep_seconds``, longer where it is slow.
 
         Who gives up takes nothing from the others who wait.
         """
@@ -45,12 +47,18 @@ class Latest(Generic[T]):
             self._answer = self._begin()
         return await asyncio.shield(self._answer)
 
+    def forget(self) -> None:
+        """Have what is known count as old: something was changed. Who waits gets what was asked before."""
+        self._answer = None
+
     def _begin(self) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
+        began = self._clock()
 
         def settle(step: Callable[[], None]) -> None:
-            self._stale_at = self._clock() + self._keep_seconds
+            now = self._clock()
+            self._stale_at = now + max(self._keep_seconds, _IDLE_TIMES * (now - began))
             step()
 
         def work() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
@@ -90,7 +90,7 @@ def _check_readable(text: str) -> None:
 
 async def _check_page(configuration: Configuration) -> None:
     with Ledger.open("sqlite", configuration.workspace) as ledger:
-        app = make_app(lambda: get_overview(configuration, ledger), Board(), Pulse())
+        app = make_app(Desk(configuration, ledger), Board(), Pulse())
         async with serve(app) as page:
             html = (await page.get("/")).body
     assert "<img" not in html

@@ -262,6 +262,16 @@ def test_each_mistake_is_told_in_plain_words(write: Write, old: str, new: str, s
             "workspace: workspace\narchive: {keep: encrypted}",
             "config.yml:3 archive.keep: nothing encrypted is made for production: there would be nothing to keep; set",
         ),
+        (
+            "workspace: workspace",
+            "workspace: workspace\nweb: {listen: '0.0.0.0:8765'}",
+            "web.listen: lets other machines reach the page, which has no token (got 0.0.0.0:8765); set web.token; or",
+        ),
+        (
+            "workspace: workspace",
+            "workspace: workspace\nweb: {listen: '[::]:8765'}",
+            "web.listen: lets other machines reach the page",
+        ),
         ("known_hosts: known_hosts", "known_hosts: nowhere", "cannot read"),
         ("known_hosts: known_hosts", "host_keys: [ssh-ed25519 x]", "host_keys[0]: is not an SSH public key"),
         ("type: event", "type: event\n    destination: produktion", "(got produktion); did you mean production?"),
@@ -281,6 +291,29 @@ def test_contradictions_are_told(write: Write, old: str, new: str, said: str) ->
     """Keys that are right one by one must agree, and what they name must be there."""
     (line,) = _refuse(write(SMALL.replace(old, new)))
     assert said in line
+
+
+@pytest.mark.parametrize(
+    "web",
+    [
+        "{listen: 'localhost:0'}",
+        "{listen: '[::1]:8765'}",
+        "{listen: '127.9.9.9:8765'}",
+        "{listen: '0.0.0.0:8765', token: {env: PAGE_TOKEN}}",
+        "{listen: 'etl:8765', behind_proxy: true, hosts: [ETL.example.com]}",
+        "{listen: null}",
+    ],
+)
+def test_the_page_may_listen_where_somebody_guards_it(write: Write, web: str) -> None:
+    """On this machine alone; elsewhere with a token, or with a proxy that says who comes."""
+    loading.load(write(SMALL.replace("workspace: workspace", f"workspace: workspace\nweb: {web}")))
+
+
+@pytest.mark.parametrize("host", ["https://etl.example.com", "etl.example.com:443", "'*.example.com'", "' '"])
+def test_names_of_the_page_are_names_alone(write: Write, host: str) -> None:
+    """What would never fit is refused, and not passed over in silence."""
+    (line,) = _refuse(write(SMALL.replace("workspace: workspace", f"workspace: workspace\nweb: {{hosts: [{host}]}}")))
+    assert "web.hosts: must be names alone, such as etl.example.com, without scheme, port or *" in line
 
 
 @pytest.mark.parametrize(

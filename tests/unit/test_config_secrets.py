@@ -60,3 +60,23 @@ def test_credentials_name_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
     reference = {"destinations": {"production": {"private_key": {"file": None, "credential": ".."}}}}
     with pytest.raises(InvalidConfiguration, match="must be a plain file name"):
         configuration.write_configuration(tmp_path, reference)
+
+
+@pytest.mark.parametrize("token", ["short", "0123456789abcde\n", "0123456789\nabcdefgh", "0123456789abcdef\u00fc"])
+def test_a_token_that_can_be_guessed_or_typed_by_nobody_is_told(tmp_path: Path, token: str) -> None:
+    """At every start and by ``check``: 16 plain characters on one line at the least."""
+    path = tmp_path / "token"
+    path.touch(mode=0o600)
+    path.write_text(token, encoding="utf-8")
+    written = configuration.write_configuration(tmp_path, {"web": {"token": {"file": "token"}}})
+    with pytest.raises(InvalidConfiguration, match=r"web\.token: .*a token is one line of 16 or more plain characters"):
+        credentials.require_secrets(written.configuration)
+    path.write_text("0123456789abcdef\n", encoding="utf-8")
+    credentials.require_secrets(written.configuration)
+
+
+def test_a_token_that_is_not_there_is_told_with_how_to_make_one(tmp_path: Path) -> None:
+    """The line can be typed as it stands."""
+    written = configuration.write_configuration(tmp_path, {"web": {"token": {"file": "token"}}})
+    with pytest.raises(InvalidConfiguration, match=r"run: \(umask 077; openssl rand -hex 24 > .*token\)"):
+        credentials.require_secrets(written.configuration)

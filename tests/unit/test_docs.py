@@ -22,13 +22,13 @@ from sftp_orchestrator.cli import execute
 from sftp_orchestrator.cli.app import app
 from sftp_orchestrator.cli.help import list_endings
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
-from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.web.app import make_app
@@ -303,7 +303,7 @@ class Place:
         """Return the page's application, with some work under way."""
         board = Board()
         board.begin("purchases.csv 1/1", Phase.UPLOAD, 10)
-        return make_app(lambda: get_overview(self.configuration, ledger), board, Pulse())
+        return make_app(Desk(self.configuration, ledger), board, Pulse())
 
 
 @pytest.fixture
@@ -410,7 +410,7 @@ def _get(application: Starlette, path: str) -> tuple[int, bytes]:
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [],
+        "headers": [(b"host", b"127.0.0.1")],
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1),
     }

@@ -9,11 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import REMIND_SECONDS, Pausing
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
@@ -148,7 +148,7 @@ async def test_a_paused_intake_is_on_the_page_and_no_reason_to_restart(tmp_path:
     pulse = Pulse()
     pulse.is_ready = True
     with Ledger.open("sqlite", configuration.workspace) as ledger:
-        app = make_app(lambda: get_overview(configuration, ledger), Board(), pulse)
+        app = make_app(Desk(configuration, ledger), Board(), pulse)
         async with serve(app) as page:
             replies = {path: await page.get(path) for path in ("/", "/metrics", "/healthz", "/readyz")}
     assert {path: reply.status for path, reply in replies.items()} == dict.fromkeys(replies, 200)

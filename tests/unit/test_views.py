@@ -9,7 +9,7 @@ import pytest
 from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.views import SourceView, describe_rows
-from sftp_orchestrator.web.app import split_typed
+from sftp_orchestrator.web.sections import split_typed
 from tests.support.records import make_part, make_source
 
 

@@ -1,0 +1,232 @@
+"""A source's page: its report, its refused rows, and what a person says there; of workspaces that real runs filled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.desk import Desk
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.web import sections
+from sftp_orchestrator.web.app import make_app, name_download
+from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.stream import Streams, format_event
+from tests.support.configuration import write_configuration
+from tests.support.pages import Page, Reply, serve
+from tests.support.plights import claim, doubt, hold
+
+ROWS = "event_name,time_stamp,user_id\nSold,1700000000,u1\nSold,<i>soon</i>,u2\n"
+
+
+@contextlib.asynccontextmanager
+async def _serve(configuration: Configuration, board: Board | None = None) -> AsyncIterator[tuple[Page, Ledger]]:
+    with Ledger.open("sqlite", configuration.workspace) as ledger:
+        async with serve(make_app(Desk(configuration, ledger), board or Board(), Pulse())) as page:
+            yield page, ledger
+
+
+async def _quarantine(folder: Path) -> tuple[Configuration, str]:
+    """Have a file with a bad row refused; return its id."""
+    configuration = (await asyncio.to_thread(write_configuration, folder)).configuration
+    (configuration.staging / "purchases_\u00e4 b.csv").write_text(ROWS, encoding="utf-8")
+    with open_daemon(configuration, Board()) as daemon:
+        await daemon.run_once()
+    with Ledger.open("sqlite", configuration.workspace) as ledger:
+        (source,) = ledger.sources.list_in({SourceState.QUARANTINED})
+    return configuration, source.id
+
+
+async def _decide(page: Page, source_id: str, word: str, **more: str) -> Reply:
+    """Fill in the form that a person gets, and post it."""
+    part = f"?part={more['part']}" if "part" in more else ""
+    asked = await page.get(f"/sources/{source_id}/{word}{part}")
+    assert asked.status == 200, asked.body
+    fields = dict(re.findall(r'name="(mark|seen_at|part)" value="([^"]+)"', asked.body))
+    return await page.post(f"/sources/{source_id}/{word}", {**fields, **more})
+
+
+async def test_a_report_is_shown_with_its_rules_places_and_rows(tmp_path: Path) -> None:
+    """Rule, count, line, value and the row itself, as text; and the rows as a file for the same feed."""
+    configuration, source_id = await _quarantine(tmp_path)
+    async with _serve(configuration) as (page, _):
+        body = (await page.get(f"/sources/{source_id}")).body
+        rows = await page.get(f"/sources/{source_id}/failed_rows.csv")
+    assert "<code>ts.form</code>" in body
+    assert "<b>line 3</b>" in body
+    assert "<i>" not in body
+    assert "<td>&lt;i&gt;soon&lt;/i&gt;</td>" in body
+    kept = configuration.workspace / "quarantine" / source_id / "failed_rows.csv"
+    assert rows.body == kept.read_text()
+    assert rows.headers["content-disposition"] == 'attachment; filename="purchases__b_failed_rows.csv"'
+    assert rows.headers["content-type"] == "text/csv; charset=utf-8"
+
+
+async def test_a_report_that_somebody_broke_hides_nothing_else(tmp_path: Path) -> None:
+    """What is no report of ours any more is not shown; the reason still is."""
+    configuration, source_id = await _quarantine(tmp_path)
+    report = configuration.workspace / "quarantine" / source_id / "report.json"
+    for content in ("", "[]", "{}", json.dumps({"rules": {"a": "b"}, "hint": 1, "refused_rows": 1})):
+        report.write_text(content)
+        async with _serve(configuration) as (page, _):
+            reply = await page.get(f"/sources/{source_id}")
+        assert (reply.status, "break a rule" in reply.body) == (200, True)
+
+
+async def test_a_person_s_word_is_carried_out_and_noted(tmp_path: Path) -> None:
+    """As by the command: the state changes once, the history tells who, and the page tells what happened."""
+    configuration, source_id = await _quarantine(tmp_path)
+    async with _serve(configuration) as (page, ledger):
+        reply = await _decide(page, source_id, "discard", reason="  nobody \n wants it ")
+        shown = (await page.get(f"/sources/{source_id}?done=discard")).body
+        again = await page.get(f"/sources/{source_id}/discard")
+        (move,) = ledger.list_history(source_id=source_id, limit=1)
+    assert (reply.status, reply.headers["location"]) == (303, f"../{source_id}?done=discard")
+    assert "It is discarded." in shown
+    assert (move.by, move.after) == ("page", "discarded")
+    assert "nobody wants it" in (move.reason or "")
+    assert again.status == 409
+
+
+async def test_who_looked_before_somebody_else_decided_is_told(tmp_path: Path) -> None:
+    """A form that was opened when the source stood elsewhere changes nothing."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    async with _serve(configuration) as (page, ledger):
+        hold(ledger, configuration.workspace, "s1")
+        form = (await page.get("/sources/s1/release")).body
+        fields = dict(re.findall(r'name="(mark|seen_at)" value="([^"]+)"', form))
+        ledger.sources.retry("s1", by="ben")
+        ledger.sources.hold("s1", "another reason")
+        reply = await page.post("/sources/s1/release", fields)
+        state = ledger.sources.get("s1").state
+    assert (reply.status, state) == (409, SourceState.HELD)
+    assert "It changed since you looked, and is held now. Look again, and decide then." in reply.body
+
+
+async def test_refused_rows_that_somebody_corrected_are_not_lost_by_a_button(tmp_path: Path) -> None:
+    """The page says what the command says."""
+    configuration, source_id = await _quarantine(tmp_path)
+    path = configuration.workspace / "quarantine" / source_id / "failed_rows.csv"
+    path.write_text("corrected")
+    async with _serve(configuration) as (page, _):
+        reply = await _decide(page, source_id, "release")
+    assert reply.status == 409
+    assert "was changed since it was written, and would be lost" in reply.body
+    assert path.read_text() == "corrected"
+
+
+async def test_uncertain_parts_are_resolved_together_or_one_by_one(tmp_path: Path) -> None:
+    """Both words stand on both pages; of one of several parts the word is for that one alone."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    async with _serve(configuration) as (page, ledger):
+        doubt(ledger, "s1", parts=3)
+        first, own = (await page.get("/")).body, (await page.get("/sources/s1")).body
+        one = await _decide(page, "s1", "delivered", part="2")
+        states = [part.state for part in ledger.parts.list_of("s1")]
+        rest = await _decide(page, "s1", "resend")
+        after = [part.state for part in ledger.parts.list_of("s1")]
+        wrong = await page.get("/sources/s1/resend?part=9")
+    for word in ("delivered", "resend"):
+        assert f'href="./sources/s1/{word}"' in first
+        assert f'href="../sources/s1/{word}"' in own
+    assert "sources/s1/delivered?part=2" in own
+    assert (one.status, rest.status, wrong.status) == (303, 303, 409)
+    assert states == [PartState.UNCERTAIN, PartState.DELIVERED, PartState.UNCERTAIN]
+    assert after == [PartState.PLANNED, PartState.DELIVERED, PartState.PLANNED]
+
+
+@pytest.mark.parametrize(
+    "path", ["/sources/nobody", "/sources/nobody/retry", "/sources/s1/explode", "/sources/s1/failed_rows.csv", "/x"]
+)
+async def test_what_is_not_there_is_a_page_that_says_so(tmp_path: Path, path: str) -> None:
+    """404 with a way back, as every page has it."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    async with _serve(configuration) as (page, ledger):
+        hold(ledger, configuration.workspace, "s1")
+        reply = await page.get(path)
+    assert (reply.status, "That did not work" in reply.body) == (404, True)
+
+
+async def test_what_cannot_be_said_now_is_not_offered(tmp_path: Path) -> None:
+    """A source that goes on by itself has no buttons, and a word for it is refused."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    async with _serve(configuration) as (page, ledger):
+        claim(ledger, "s1")
+        body = (await page.get("/sources/s1")).body
+        asked = await page.get("/sources/s1/discard")
+    assert "What you can do" not in body
+    assert asked.status == 409
+
+
+async def test_a_stream_tells_what_is_new(tmp_path: Path) -> None:
+    """Of the first page and of a source's: all parts at first, then those that changed, until nobody listens."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    board = Board()
+    async with _serve(configuration, board) as (page, ledger):
+        hold(ledger, configuration.workspace, "s1")
+        watching = asyncio.create_task(
+            page.read_events("/events", until=lambda told: "a.csv 1/1" in told.get("work", "") and "done" in told)
+        )
+        own = asyncio.create_task(
+            page.read_events("/sources/s1/events", until=lambda told: ">claimed<" in told.get("head", ""))
+        )
+        await asyncio.sleep(0)
+        board.begin("a.csv 1/1", Phase.UPLOAD, 10)
+        told = await watching
+        ledger.sources.retry("s1", by="anna")
+        moved = await own
+        unknown = await page.get("/sources/nobody/events")
+    assert set(told) == {"trouble", *sections.OVERVIEW}
+    assert told["trouble"] == ""
+    assert 'href="./sources/s1"' in told["needs"]
+    assert {"trouble", "head"} <= set(moved) <= {"trouble", *sections.DOSSIER}
+    assert unknown.status == 404
+
+
+async def test_so_many_watch_and_no_more() -> None:
+    """Whoever comes later is told, and a place that somebody leaves is free again."""
+    streams = Streams(most=1, pause_seconds=0)
+
+    async def render() -> dict[str, str]:
+        return {"a": "b"}
+
+    first = streams.answer(render)
+    body = getattr(first, "body_iterator")  # noqa: B009 - of a streaming answer alone
+    assert [await anext(body), await anext(body)] == ["retry: 2000\n\n", "event: a\ndata: b\n\n"]
+    assert streams.answer(render).status_code == 503
+    await body.aclose()
+    assert streams.answer(render).status_code == 200
+
+
+def test_an_event_is_lines_of_data() -> None:
+    """Whatever ends its lines, and also where it is empty: a browser drops an event without data."""
+    assert format_event("a", "x\ny\r\nz\u2028") == "event: a\ndata: x\ndata: y\ndata: z\n\n"
+    assert format_event("a", "") == "event: a\ndata: \n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("purchases.csv", "purchases_failed_rows.csv"),
+        ("in/purchases.csv.gz", "purchases.csv_failed_rows.csv"),
+        ('a"b\r\nc;d.csv', "a_b_c_d_failed_rows.csv"),
+        ("../../etc/passwd", "passwd_failed_rows.csv"),
+        ("\u00e4\u00f6.csv", "failed_rows.csv"),
+        ("x" * 300 + ".csv", "x" * 80 + "_failed_rows.csv"),
+        ("-rf.csv", "rf_failed_rows.csv"),
+    ],
+)
+def test_a_download_has_a_plain_name_that_fits_its_feed(name: str, saved: str) -> None:
+    """Nothing of a producer's name reaches a header or a disk but letters, digits, dots, dashes and underscores."""
+    assert name_download(name) == saved
+    assert html.escape(saved) == saved

@@ -25,7 +25,7 @@ from sftp_orchestrator.workspace import Workspace
 DONE_SHOWN = 15
 """Of what was delivered today."""
 MOVES_SHOWN = 200
-"""The last ones of a source; their number is told by the ledger's own numbers, and ``history`` has them all."""
+"""Of a source, the last ones; ``history`` has them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,8 @@ class Dossier:
     view: SourceView
     choices: tuple[Choice, ...]
     moves: tuple[Move, ...]
-    """the newest first"""
+    """the last ones, the newest first"""
+    has_earlier: bool
     folder: Path | None
     """where its report lies, and of a quarantined one its file"""
     report: KeptReport | None
@@ -88,10 +89,12 @@ class Desk:
         # What waits is known in full there, unless it moved since.
         known = next((one for one in overview.sources if one.source == view.source), view)
         folder = self._find_findings(view)
+        moves = self._ledger.list_history(source_id=source_id, limit=MOVES_SHOWN + 1)[::-1]
         return Dossier(
             view=known,
             choices=list_choices(known),
-            moves=tuple(reversed(self._ledger.list_history(source_id=source_id, limit=MOVES_SHOWN))),
+            moves=tuple(moves[:MOVES_SHOWN]),
+            has_earlier=len(moves) > MOVES_SHOWN,
             folder=folder if folder.is_dir() else None,
             report=quarantine.read_report_in(folder),
             rows=show_rows(folder / FAILED_ROWS_NAME),

@@ -89,6 +89,7 @@ def describe_dossier(dossier: Dossier, overview: Overview) -> dict[str, Any]:
         "of_parts": [choice for choice in dossier.choices if choice in OF_PARTS],
         "rules": describe_rules(dossier),
         "places_shown": PLACES_SHOWN,
+        "shown": SHOWN,
         "words": WORDS,
     }
 

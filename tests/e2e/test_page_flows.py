@@ -176,7 +176,7 @@ async def test_an_uncertain_part_is_resolved(tmp_path: Path) -> None:
 
 
 async def test_who_has_no_token_sees_nothing_and_who_has_it_logs_in(tmp_path: Path) -> None:
-    """A wrong token is refused, the right one leads to what was asked for, and the cookie is of no use to scripts."""
+    """The right one leads to what was asked for; neither a script of the page nor the log gets to see it."""
     token = secrets.token_hex(16)
     path = tmp_path / "token"
     path.touch(mode=0o600)
@@ -207,6 +207,7 @@ async def test_who_has_no_token_sees_nothing_and_who_has_it_logs_in(tmp_path: Pa
         await tab.go()
         await expect(tab.page.get_by_role("heading", name="Log in")).to_be_visible()
         tab.check()
+        assert token not in str(service.lines)
 
 
 async def test_the_page_works_without_script(tmp_path: Path) -> None:

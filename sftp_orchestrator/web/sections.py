@@ -102,6 +102,7 @@ def describe_choice(choice: Choice, view: SourceView) -> dict[str, Any]:
         "meaning": explain(choice, view),
         "is_final": choice in FINAL,
         "takes_reason": choice is Choice.DISCARD,
+        "uncertain": sum(part.state is PartState.UNCERTAIN for part in view.parts),
     }
 
 

@@ -131,6 +131,7 @@ async def test_uncertain_parts_are_resolved_together_or_one_by_one(tmp_path: Pat
     async with _serve(configuration) as (page, ledger):
         doubt(ledger, "s1", parts=3)
         first, own = (await page.get("/")).body, (await page.get("/sources/s1")).body
+        asked = (await page.get("/sources/s1/resend")).body
         one = await _decide(page, "s1", "delivered", part="2")
         states = [part.state for part in ledger.parts.list_of("s1")]
         rest = await _decide(page, "s1", "resend")
@@ -140,6 +141,7 @@ async def test_uncertain_parts_are_resolved_together_or_one_by_one(tmp_path: Pat
         assert f'href="./sources/s1/{word}"' in first
         assert f'href="../sources/s1/{word}"' in own
     assert "sources/s1/delivered?part=2" in own
+    assert "Send it again: purchases.csv, all 3 uncertain parts?" in asked
     assert (one.status, rest.status, wrong.status) == (303, 303, 409)
     assert states == [PartState.UNCERTAIN, PartState.DELIVERED, PartState.UNCERTAIN]
     assert after == [PartState.PLANNED, PartState.DELIVERED, PartState.PLANNED]

@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
 # Two stages: the first installs the locked dependencies and builds the package, the second carries only what runs.
+# It needs to write nowhere but in its volumes and /tmp: run it with --read-only --tmpfs /tmp --cap-drop ALL.
 FROM python:3.13-slim AS build
 WORKDIR /src
 RUN apt-get update \
@@ -22,17 +23,19 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --create-home --home-dir /var/lib/sftp-orchestrator orchestrator \
  && install -d -o orchestrator -g orchestrator -m 0700 /var/lib/sftp-orchestrator/workspace \
- && install -d -o orchestrator -g orchestrator -m 0770 /var/lib/sftp-orchestrator/staging
+ && install -d -o orchestrator -g orchestrator -m 0770 /var/lib/sftp-orchestrator/staging \
+ && install -d -o orchestrator -g orchestrator -m 0700 /receiver \
+ && install -d -o orchestrator -g orchestrator -m 0770 /data /data/staging
 COPY --from=build /opt/sftp-orchestrator /opt/sftp-orchestrator
 ENV PATH=/opt/sftp-orchestrator/bin:$PATH \
     SFTP_ORCHESTRATOR_CONFIG=/etc/sftp-orchestrator/config.yml \
+    CREDENTIALS_DIRECTORY=/run/secrets \
     PYTHONUNBUFFERED=1 \
     LOGNAME=orchestrator
 USER orchestrator
-VOLUME ["/var/lib/sftp-orchestrator/staging", "/var/lib/sftp-orchestrator/workspace"]
-# /healthz fails when a station made no progress within its time: a stuck daemon is unhealthy, an idle one is not.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8765/healthz', timeout=5)"]
+# Fails when a station made no progress within its time, or nobody answers: a stuck daemon is unhealthy, an idle one is not.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["sftp-orchestrator", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["sftp-orchestrator"]
 CMD ["run"]

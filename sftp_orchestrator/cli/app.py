@@ -65,6 +65,11 @@ class _Root(LazyGroup):
             module="check",
             attribute="check",
         ),
+        "health": _list(
+            "Ask the running daemon whether every station makes progress; an idle one does.",
+            module="health",
+            attribute="health",
+        ),
         "status": _list(
             "Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows.",
             module="status",

@@ -74,6 +74,11 @@ BY_COMMAND = {
         ExitCode.RECEIVER: "with --connect, a receiver could not be reached or refused us",
         ExitCode.INTERRUPTED: _INTERRUPTED,
     },
+    "health": {
+        ExitCode.DONE: "it does",
+        ExitCode.NOT_ALL_DELIVERED: "a station is stuck, or no daemon answers",
+        ExitCode.USAGE: f"web.listen is null; {_USAGE}",
+    },
     "status": {
         ExitCode.DONE: "whatever it shows",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,

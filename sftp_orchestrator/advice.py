@@ -46,7 +46,7 @@ def _advise_on_quarantined(view: SourceView, workspace: Workspace) -> tuple[str,
         return ("nothing of it is new; close it:", f"{COMMAND} discard {source.id}")
     return (
         f"read {workspace.get_quarantine(source.id)}/report.json",
-        f"then correct the file beside it; or {view.why.remedy}, and restart the daemon; then:"
+        f"then correct the file beside it; or {view.why.remedy}, and reload the daemon; then:"
         if view.why.remedy is not None
         else "then correct the file beside it, and:",
         f"{COMMAND} retry {source.id}",
@@ -71,7 +71,7 @@ def _advise_on_held(view: SourceView) -> tuple[str, ...]:
         return (
             "where the types of this file are right, they hold from now on:",
             f"{COMMAND} schema accept {source.id}",
-            "or correct the feed, restart the daemon, and:",
+            "or correct the feed, reload the daemon, and:",
             f"{COMMAND} retry {source.id}",
             "or send this one file as it is:",
             f"{COMMAND} release {source.id}",

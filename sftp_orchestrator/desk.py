@@ -19,6 +19,7 @@ from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.refusals.showing import ShownRows, show_rows
 from sftp_orchestrator.prepare.report import KeptReport
+from sftp_orchestrator.run_now import ask_for_run
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 
@@ -62,6 +63,11 @@ class Desk:
         self._configuration = configuration
         self._ledger = ledger
         self._workspace = Workspace(root=configuration.workspace)
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of the configuration's destinations."""
+        return tuple(self._configuration.destinations)
 
     def get_overview(self) -> Overview:
         """Return what stands where now. Raises ``LocalFault``."""
@@ -118,6 +124,10 @@ class Desk:
         if seen_at is not None:
             require_unchanged(self._ledger, subject.partition("/")[0], seen_at)
         return decide(choice, self._configuration, self._ledger, subject, by=by, reason=reason)
+
+    def ask_for_run(self, *, by: str, destination: str | None) -> None:
+        """Have what waits delivered now, to one destination or to all; raises as ``run_now.ask_for_run``."""
+        ask_for_run(self._configuration, self._ledger, by=by, destination=destination)
 
     def _find_findings(self, view: SourceView) -> Path:
         """Return the folder in which report and refused rows of a source lie, where it has any."""

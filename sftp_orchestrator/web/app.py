@@ -63,6 +63,7 @@ def make_app(
         routes=[
             Route("/", page.show_overview),
             Route("/events", page.tell_overview),
+            Route("/run-now", page.run_now, methods=["POST"]),
             Route(source, page.show_source),
             Route(f"{source}/events", page.tell_source),
             Route(f"{source}/failed_rows.csv", page.send_rows),
@@ -119,7 +120,13 @@ class _Page:
 
     async def show_overview(self, request: Request) -> Response:
         """The first page."""
-        return self._show(request, "overview.html", {**await self._describe_overview(), "names": sections.OVERVIEW})
+        context = {
+            **await self._describe_overview(),
+            "names": sections.OVERVIEW,
+            "destinations": self._desk.destinations,
+            "said": sections.ASKED if "asked" in request.query_params else "",
+        }
+        return self._show(request, "overview.html", context)
 
     async def tell_overview(self, _: Request) -> Response:
         """The live parts of the first page."""
@@ -201,14 +208,18 @@ class _Page:
         }
         return self._show(request, "confirm.html", context)
 
+    async def run_now(self, request: Request) -> Response:
+        """Have what waits delivered now, whatever the schedule says."""
+        visitor, form = _get_visitor(request), await self._read_own_form(request)
+        destination = form.get("destination") or None
+        await threads.see_through(self._desk.ask_for_run, by=visitor.signature, destination=destination)
+        self._overview.forget()
+        return RedirectResponse("./?asked", status_code=HTTPStatus.SEE_OTHER)
+
     async def decide(self, request: Request) -> Response:
         """Have it carried out, and show the source as it stands then."""
         choice, source_id, visitor = _get_choice(request), request.path_params["source_id"], _get_visitor(request)
-        form = await read_form(request)
-        if not visitor.is_script and not self._access.is_own_form(visitor, form.get("mark", "")):
-            raise HTTPException(
-                HTTPStatus.FORBIDDEN, "The form is older than this daemon. Look again, and decide then."
-            )
+        form = await self._read_own_form(request)
         part = form.get("part", "") if choice in OF_PARTS else ""
         await threads.see_through(
             self._desk.decide,
@@ -221,6 +232,15 @@ class _Page:
         _LOG.info("decided_on_page", source=source_id, choice=choice.value, part=part or None, by=visitor.signature)
         self._overview.forget()
         return RedirectResponse(f"../{quote(source_id)}?done={choice.value}", status_code=HTTPStatus.SEE_OTHER)
+
+    async def _read_own_form(self, request: Request) -> dict[str, str]:
+        """Return what was filled in; raises ``HTTPException`` where the form was not made for this visitor."""
+        visitor, form = _get_visitor(request), await read_form(request)
+        if not visitor.is_script and not self._access.is_own_form(visitor, form.get("mark", "")):
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN, "The form is older than this daemon. Look again, and decide then."
+            )
+        return form
 
     # Coming and going.
 

@@ -49,6 +49,9 @@ DONE = {
 }
 """What is told once it was said."""
 
+ASKED = "It begins within seconds; what is complete in staging goes, too"
+"""What is told once a run was asked for."""
+
 
 def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, Any]:
     """Return what the templates of the first page show."""

@@ -226,3 +226,19 @@ async def test_the_page_works_without_script(tmp_path: Path) -> None:
         await tab.page.get_by_role("button", name="Discard").click()
         await expect(tab.page.locator("[data-live=moves]")).to_contain_text("a test of ours")
         tab.check()
+
+
+async def test_a_run_by_hand(tmp_path: Path) -> None:
+    """By one button what waits for its time is delivered, and the page says so."""
+    nightly = {"schedule": {"deliver": "0 2 1 1 *"}}
+    async with _set_up(tmp_path, nightly) as place, _run(place) as service, open_tab(place.port) as tab:
+        place.drop("customers.csv", "user_id,Name\na,Ada\n")
+        await service.wait_for("source_claimed")
+        await tab.go()
+        await tab.page.get_by_role("button", name="Run now").click()
+        await expect(tab.page.locator(".said")).to_have_text(
+            "It begins within seconds; what is complete in staging goes, too."
+        )
+        await expect(tab.page.locator("[data-live=done]")).to_contain_text("customers.csv")
+        tab.check()
+        assert place.list_taken() == ["customers"]

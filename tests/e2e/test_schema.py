@@ -137,7 +137,7 @@ async def test_a_column_that_changes_its_type_is_told_before_and_after_the_drop(
         assert before in text
     assert "no row of it sent: 1 of 1 rows (100 %) break a rule, so none is left to send; " in planned.out
     advice = "correct the file beside it; or change its feed, where the column is what it is from now on: see "
-    assert f"next: then {advice}docs/how-to/change-a-type.md, and restart the daemon; then:" in shown.out
+    assert f"next: then {advice}docs/how-to/change-a-type.md, and reload the daemon; then:" in shown.out
     (warned,) = (line for line in checked.out.splitlines() if "feed purchases: " in line)
     assert warned.startswith("warning")
     assert "'Amount' is FLOAT here (column 'amount' of feed purchases), and was delivered on 20" in warned

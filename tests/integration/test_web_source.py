@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import html
 import json
 import re
@@ -15,6 +16,7 @@ import pytest
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.desk import Desk
+from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.progress import Board, Phase
@@ -22,10 +24,12 @@ from sftp_orchestrator.web import sections
 from sftp_orchestrator.web.app import make_app, name_download
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.stream import Streams, format_event
+from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
 from tests.support.pages import Page, Reply, serve
 from tests.support.plights import claim, doubt, hold
 
+LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 ROWS = "event_name,time_stamp,user_id\nSold,1700000000,u1\nSold,<i>soon</i>,u2\n"
 
 
@@ -232,3 +236,24 @@ def test_a_download_has_a_plain_name_that_fits_its_feed(name: str, saved: str) -
     """Nothing of a producer's name reaches a header or a disk but letters, digits, dots, dashes and underscores."""
     assert name_download(name) == saved
     assert html.escape(saved) == saved
+
+
+async def test_a_run_is_asked_for_by_a_button(tmp_path: Path) -> None:
+    """The running daemon finds the request, and who asked; without one the page says that nobody would come."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    async with _serve(configuration) as (page, ledger):
+        fields = dict(re.findall(r'name="(mark)" value="([^"]+)"', (await page.get("/")).body))
+        alone = await page.post("/run-now", fields)
+        with WorkspaceLock(Workspace(root=configuration.workspace).lock):
+            unmarked = await page.post("/run-now", {"mark": "x"})
+            unknown = await page.post("/run-now", {**fields, "destination": "elsewhere"})
+            asked = ledger.requests.list_open("production", since=LONG_AGO)
+            reply = await page.post("/run-now", {**fields, "destination": "production"})
+        (request,) = ledger.requests.list_open("production", since=LONG_AGO)
+        said = (await page.get("/?asked")).body
+    assert asked == []
+    assert (alone.status, "no daemon runs" in alone.body) == (503, True)
+    assert (unmarked.status, unknown.status) == (403, 409)
+    assert (reply.status, reply.headers["location"]) == (303, "./?asked")
+    assert request.by == "page"
+    assert "It begins within seconds" in said

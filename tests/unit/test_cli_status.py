@@ -275,7 +275,7 @@ def test_a_key_that_lets_the_good_rows_go_is_offered() -> None:
     why = Why(remedy="set max_bad_rows of its feed to 0.021")
     view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None, why=why)
     assert _advise(view)[1:3] == (
-        "then correct the file beside it; or set max_bad_rows of its feed to 0.021, and restart the daemon; then:",
+        "then correct the file beside it; or set max_bad_rows of its feed to 0.021, and reload the daemon; then:",
         "sftp-orchestrator retry source1",
     )
 

@@ -33,6 +33,11 @@ class _Root(LazyGroup):
     """All of them, in the order in which they are shown; a test holds each summary to what its help says."""
 
     listed: ClassVar = {
+        "init": _list(
+            "Set everything up: asks what it needs, makes or takes in keys, pins the host key, and checks the result.",
+            module="init",
+            attribute="init",
+        ),
         "run": _list(
             "Deliver what arrives in staging, until stopped; with --once one pass, for cron, Airflow or Kubernetes.",
             module="run",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from sftp_orchestrator import health, threads
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.errors import ExitCode
 
 
 def check(
@@ -24,19 +29,41 @@ def check(
     """Check configuration, folders, ledger, keys and their expiry, free space; with --connect each receiver, too."""
     options.quieten(context)
     path = options.find_configuration(context, config)
-    configuration = loading.load(path)
-    results = list(health.check_machine(configuration, path.absolute()))
-    if connect:
-        results += threads.run(_check_receivers(configuration))
+    looked = look(loading.load(path), path, connect=connect)
+    print_results(options.get_console(), looked)
+    return looked.exit_code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was looked at, and what was found."""
+
+    machine: Sequence[health.Result]
+    destinations: Mapping[str, health.Result]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst of all."""
+        return max(result.exit_code for result in (*self.machine, *self.destinations.values()))
+
+
+def look(configuration: Configuration, path: Path, *, connect: bool) -> Looked:
+    """Look at this machine and, with ``connect``, at each receiver. May be repeated."""
+    machine = list(health.check_machine(configuration, path.absolute()))
+    return Looked(machine=machine, destinations=threads.run(_check_receivers(configuration)) if connect else {})
+
+
+def print_results(console: Console, looked: Looked) -> None:
+    """Print a line a subject, what was found first."""
+    results = (*looked.machine, *looked.destinations.values())
     lines = [(result, line) for result in results for line in result.said.splitlines()]
     entries = [layout.Entry(cells=(_name(result),), name=f"{result.subject}: {line}") for result, line in lines]
-    layout.print_entries(options.get_console(), entries)
-    return max(result.exit_code for result in results)
+    layout.print_entries(console, entries)
 
 
 def _name(result: health.Result) -> str:
     return "FAILED" if result.failure else "warning" if result.is_warning else "ok"
 
 
-async def _check_receivers(configuration: Configuration) -> list[health.Result]:
-    return [await health.check_receiver(*item) for item in configuration.destinations.items()]
+async def _check_receivers(configuration: Configuration) -> dict[str, health.Result]:
+    return {name: await health.check_receiver(name, one) for name, one in configuration.destinations.items()}

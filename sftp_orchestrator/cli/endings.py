@@ -24,6 +24,13 @@ _DECISION = {
     ExitCode.USAGE: f"it is delivered or discarded, or there is no such id; {_USAGE}",
 }
 BY_COMMAND = {
+    "init": {
+        ExitCode.DONE: "everything is in place, and the receiver lets us in",
+        ExitCode.NOT_ALL_DELIVERED: "a sample is nothing that could be sent; a folder, ledger or gpg cannot be used",
+        ExitCode.USAGE: "an answer is missing or wrong, a key cannot be used, or a file is there and would be changed",
+        ExitCode.RECEIVER: "the receiver could not be reached or refused us, such as before it knows our public key",
+        ExitCode.INTERRUPTED: f"{_INTERRUPTED}; what was not written in full is taken away",
+    },
     "run": {
         ExitCode.DONE: "stopped by SIGTERM; with --once, all is delivered or there was nothing to do",
         ExitCode.NOT_ALL_DELIVERED: "something was quarantined or held, or waits; or this machine stood in the way,"

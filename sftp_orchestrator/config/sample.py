@@ -48,34 +48,46 @@ def render() -> str:
     return _HEAD + "".join(blocks)
 
 
-def _render_key(key: Key, value: Any, depth: int) -> Iterator[_Line]:  # noqa: ANN401 - an example's value is of any type
+def render_given(values: Mapping[str, Any]) -> str:
+    """Return ``values``, nested as in the configuration, as YAML text: each key with its comment, and no other. Pure.
+
+    What maps headers or rules is left to whoever knows more to say of them.
+    """
+    lines = _render_section(
+        Configuration, values, (), 0, Configuration.model_fields.keys() - values.keys(), whole=False
+    )
+    return "".join(map(_format, lines))
+
+
+def _render_key(key: Key, value: Any, depth: int, *, whole: bool = True) -> Iterator[_Line]:  # noqa: ANN401 - an example's value is of any type
     start = f"{_INDENT * depth}{key.path[-1]}:"
     if key.model is None or key.model is SecretReference or value is None:
         yield _Line(code=f"{start} {render_flow(value)}", comment=key.description)
         return
     yield _Line(code=start, comment=key.description)
     if not key.is_mapping:
-        yield from _render_section(key.model, value, key.path, depth + 1)
+        hidden = frozenset() if whole else key.model.model_fields.keys() - value.keys()
+        yield from _render_section(key.model, value, key.path, depth + 1, hidden, whole=whole)
     elif key.model in _ON_ONE_LINE:
         width = max(map(len, value), default=0) + 1
         for name, entry in value.items():
             yield _Line(code=f"{_INDENT * (depth + 1)}{f'{name}:':{width}} {render_flow(entry)}")
     else:
-        yield from _render_entries(key.model, value, key.path, depth + 1)
+        yield from _render_entries(key.model, value, key.path, depth + 1, whole=whole)
 
 
 def _render_entries(
-    model: type[BaseModel], entries: Mapping[str, Mapping[str, Any]], path: tuple[str, ...], depth: int
+    model: type[BaseModel], entries: Mapping[str, Mapping[str, Any]], path: tuple[str, ...], depth: int, *, whole: bool
 ) -> Iterator[_Line]:
-    """Yield the named entries, each with its own keys; the first also with those that no other shows."""
+    """Yield the named entries, each with its own keys; of a ``whole`` the first also with those that no other shows."""
     first = next(iter(entries))
     elsewhere = {shown for name, entry in entries.items() if name != first for shown in entry}
     for name, entry in entries.items():
         yield _Line(code=f"{_INDENT * depth}{name}:")
         hidden = {shown for shown in model.model_fields if shown not in entry}
-        if name == first:
+        if name == first and whole:
             hidden &= elsewhere
-        yield from _render_section(model, entry, (*path, name), depth + 1, hidden)
+        yield from _render_section(model, entry, (*path, name), depth + 1, hidden, whole=whole)
 
 
 def _render_section(
@@ -84,11 +96,13 @@ def _render_section(
     path: tuple[str, ...],
     depth: int,
     hidden: set[str] | frozenset[str] = frozenset(),
+    *,
+    whole: bool = True,
 ) -> Iterator[_Line]:
     for name, field in model.model_fields.items():
         if name not in hidden:
             key = Key(path=(*path, name), field=field)
-            yield from _render_key(key, given[name] if name in given else _get_example(key), depth)
+            yield from _render_key(key, given[name] if name in given else _get_example(key), depth, whole=whole)
 
 
 def _get_example(key: Key) -> Any:  # noqa: ANN401 - an example's value is of any type

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any
 
+import pydantic
 from pydantic_core import ErrorDetails
 
 from sftp_orchestrator.config import findings, keys, model
@@ -54,6 +55,23 @@ def get_finding(error: ErrorDetails, document: Document) -> Finding:
     if error["type"] in _BARE_TYPES and (document.places[path].text or "").startswith('"'):
         hint = "leave the quotes out"
     return Finding(path=hide_secret(path), said=said, hint=hint, line=document.get_line(path))
+
+
+def require_value(path: KeyPath, text: str) -> str:
+    """Return ``text`` where the configuration takes it as the text of the key at ``path``. Pure.
+
+    Raises ``ValueError``, which says in plain words what it must be.
+    """
+    key = keys.find_key(model.Configuration, path)
+    if key is None:
+        msg = f"no key of the configuration: {findings.format_path(path)}"
+        raise LookupError(msg)
+    taken = pydantic.TypeAdapter[str](Annotated[str, *key.field.metadata])
+    try:
+        return taken.validate_python(text)
+    except pydantic.ValidationError as error:
+        said, _ = _say(error.errors(include_url=False)[0], path, key)
+    raise ValueError(said)
 
 
 def get_echo(path: KeyPath, document: Document) -> str:

@@ -10,6 +10,7 @@ import asyncssh
 
 from sftp_orchestrator.config.findings import Finding, InvalidConfiguration
 from sftp_orchestrator.config.model import Configuration, Destination
+from sftp_orchestrator.config.secrets import SecretReference
 from sftp_orchestrator.errors import ConfigurationError
 
 # host keys, keys of certificate authorities, revoked keys; then the same for X.509, which stays empty
@@ -71,7 +72,10 @@ def load_credentials(destination: Destination, name: str) -> Credentials:
     Raises:
         ConfigurationError: one is missing, unreadable or malformed, or the passphrase does not fit.
     """
-    return Credentials(key=_load_key(destination, name), host_keys=load_host_keys(destination, name))
+    key = read_private_key(
+        destination.private_key, destination.private_key_passphrase, called=f"destinations.{name}.private_key"
+    )
+    return Credentials(key=key, host_keys=load_host_keys(destination, name))
 
 
 def get_signature(destination: Destination, name: str) -> str:
@@ -132,25 +136,32 @@ def _load_known_hosts(path: Path) -> asyncssh.SSHKnownHosts:
         raise ConfigurationError("read", str(path), f"it is not a known_hosts file: {error}") from error
 
 
-def _load_key(destination: Destination, name: str) -> asyncssh.SSHKey:
-    passphrase = None
-    if destination.private_key_passphrase is not None:
-        passphrase = destination.private_key_passphrase.read().rstrip(b"\r\n")
-    content = destination.private_key.read()
+def read_private_key(
+    reference: SecretReference, passphrase: SecretReference | None, *, called: str, passphrase_called: str = ""
+) -> asyncssh.SSHKey:
+    """Return the private key that ``reference`` leads to; errors say what it, and its passphrase, are ``called``.
+
+    Blocking; may be repeated.
+
+    Raises:
+        ConfigurationError: it is missing, unreadable, open to others or no private key, or the passphrase does not fit.
+    """
+    word = passphrase.read().rstrip(b"\r\n") if passphrase is not None else None
+    content = reference.read()
     try:
-        return asyncssh.import_private_key(content, passphrase)
+        return asyncssh.import_private_key(content, word)
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        cause, hint = _explain_key(content, f"destinations.{name}.private_key", has_passphrase=passphrase is not None)
-        subject = f"destinations.{name}.private_key ({destination.private_key})"
-        raise ConfigurationError("read", subject, cause, hint=hint) from error
+        where = passphrase_called or f"{called}_passphrase"
+        cause, hint = _explain_key(content, where, has_passphrase=word is not None)
+        raise ConfigurationError("read", f"{called} ({reference})", cause, hint=hint) from error
 
 
-def _explain_key(content: bytes, key: str, *, has_passphrase: bool) -> tuple[str, str]:
-    """Return why ``content`` cannot be used as the private key that the configuration calls ``key``, and what to do."""
+def _explain_key(content: bytes, passphrase_called: str, *, has_passphrase: bool) -> tuple[str, str]:
+    """Return why ``content`` cannot be used as the private key, and what to do."""
     if _is_locked(content):
         if has_passphrase:
-            return "the passphrase does not open it", f"check {key}_passphrase"
-        return "it is locked with a passphrase", f"set {key}_passphrase"
+            return "the passphrase does not open it", f"check {passphrase_called}"
+        return "it is locked with a passphrase", f"set {passphrase_called}"
     if _is_public(content):
         return "it is a public key, the private one is wanted", "name the file beside it, without .pub"
     return "it is no private SSH key", "ssh-keygen -t ed25519 makes one"

@@ -51,7 +51,7 @@ async def open_session(
 
     Raises:
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
-        LoginRefused: our key is not accepted there, or its host key is not pinned here.
+        LoginRefused: our key is not accepted there (KeyRefused), or its host key is not pinned here.
         SessionRefused: no common algorithm, or no SFTP.
         ConfigurationError: the host's name is none.
     """
@@ -185,7 +185,7 @@ def _advise_on_host_key(receiver: Receiver, *, is_known: bool) -> str:
 
 def _explain_login(receiver: Receiver, credentials: Credentials) -> errors.Failure:
     ours = get_fingerprint(credentials.key)
-    return errors.LoginRefused(
+    return errors.KeyRefused(
         _OPERATION,
         str(receiver),
         "it does not accept our key",

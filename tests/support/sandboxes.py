@@ -91,6 +91,8 @@ class SandboxReceiver:
     activity: Path
     access: Access
     host_key: str
+    wait_until_idle: Callable[[], None]
+    """returns once something is decided about all that was sent"""
 
     @property
     def port(self) -> int:
@@ -109,9 +111,9 @@ class SandboxReceiver:
 
 
 @contextlib.contextmanager
-def run_sandbox(folder: Path, **traits: Any) -> Iterator[SandboxReceiver]:
+def run_sandbox(folder: Path, *, authorized_keys: Path | None = None, **traits: Any) -> Iterator[SandboxReceiver]:
     """Run a sandbox with ``traits`` for the time of the context with its files in ``folder``, which need not exist."""
-    sandbox = make_sandbox(folder, traits=Traits(**traits))
+    sandbox = make_sandbox(folder, traits=Traits(**traits), authorized_keys=authorized_keys)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sandbox")
     thread.start()
@@ -122,6 +124,7 @@ def run_sandbox(folder: Path, **traits: Any) -> Iterator[SandboxReceiver]:
             activity=sandbox.paths.activity,
             access=sandbox.access,
             host_key=sandbox.host_public_key,
+            wait_until_idle=lambda: asyncio.run_coroutine_threadsafe(sandbox.wait_until_idle(), loop).result(),
         )
     finally:
         asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result()

@@ -1,0 +1,105 @@
+"""The receiver's host keys: asked for, compared with what was published, and pinned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import asyncssh
+
+from sftp_orchestrator import errors
+from sftp_orchestrator.deliver.classify import FOREIGN_ERRORS, classify
+from sftp_orchestrator.deliver.credentials import PinnedHostKeys, get_fingerprint
+from sftp_orchestrator.deliver.receiver import Receiver
+from sftp_orchestrator.setting_up.layout import read_if_there
+
+KINDS = (
+    ("ssh-ed25519",),
+    ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    ("rsa-sha2-512", "rsa-sha2-256"),
+)
+"""A server shows one key a connection: each kind is asked for by itself, so that all of them are pinned."""
+_OPERATION = "ask for the host key of"
+
+
+async def fetch_host_keys(receiver: Receiver) -> tuple[asyncssh.SSHKey, ...]:
+    """Return every host key that ``receiver`` shows, one a kind. Nobody logs in; may be repeated.
+
+    Raises:
+        Unreachable: it does not answer within ``timeout_seconds``.
+        SessionRefused: it shows none that we know.
+    """
+    found = []
+    for kind in KINDS:
+        key = await _fetch(receiver, kind)
+        if key is not None:
+            found.append(key)
+    if not found:
+        raise errors.SessionRefused(
+            _OPERATION, receiver.address, "it has none of a kind that we know", hint="check host and port"
+        )
+    return tuple(found)
+
+
+async def _fetch(receiver: Receiver, kind: Sequence[str]) -> asyncssh.SSHKey | None:
+    try:
+        async with asyncio.timeout(receiver.timeout_seconds):
+            return await asyncssh.get_server_host_key(
+                receiver.host, receiver.port, config=None, server_host_key_algs=list(kind)
+            )
+    except asyncssh.KeyExchangeFailed:
+        return None
+    except UnicodeError as error:
+        cause = "its name cannot be a host's: a part between two dots is empty or too long"
+        raise errors.ConfigurationError(_OPERATION, receiver.address, cause, hint="check --host") from error
+    except FOREIGN_ERRORS as error:
+        raise classify(error, _OPERATION, receiver.address, receiver) from error
+
+
+def choose(
+    offered: Sequence[asyncssh.SSHKey], fingerprints: Sequence[str], receiver: Receiver
+) -> tuple[asyncssh.SSHKey, ...]:
+    """Return those of the keys ``offered`` that have one of the ``fingerprints``. Pure.
+
+    Raises:
+        LoginRefused: none has: somebody may stand in between.
+    """
+    wanted = {text.strip().removeprefix("SHA256:").rstrip("=") for text in fingerprints}
+    chosen = tuple(key for key in offered if key.get_fingerprint("sha256").removeprefix("SHA256:") in wanted)
+    if not chosen:
+        raise errors.LoginRefused(
+            "trust",
+            receiver.address,
+            f"it shows host key {', '.join(map(get_fingerprint, offered))}, none of which is expected",
+            hint="ask the receiver which fingerprint is right; somebody may stand in between",
+        )
+    return chosen
+
+
+def is_fingerprint(text: str) -> bool:
+    """Return whether ``text`` looks like a SHA-256 fingerprint, as ``ssh-keygen -l`` shows it. Pure."""
+    return text.strip().startswith("SHA256:")
+
+
+def render(receiver: Receiver, keys: Sequence[asyncssh.SSHKey]) -> bytes:
+    """Return the known_hosts file that pins ``keys`` for ``receiver`` (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Pure."""
+    lines = (b" ".join([receiver.known_as.encode(), *key.export_public_key().split()[:2]]) for key in keys)
+    return b"".join(line + b"\n" for line in lines)
+
+
+def list_pinned(known_hosts: Path, receiver: Receiver) -> list[str]:
+    """Return the fingerprints that the file ``known_hosts`` has for ``receiver``; none where there is no such file.
+
+    Raises:
+        ConfigurationError: it is no known_hosts file.
+        LocalFault: it cannot be read.
+    """
+    content = read_if_there(known_hosts)
+    if content is None:
+        return []
+    try:
+        known = asyncssh.import_known_hosts(content.decode("utf-8"))
+    except ValueError as error:
+        raise errors.ConfigurationError("read", str(known_hosts), f"it is not a known_hosts file: {error}") from error
+    return PinnedHostKeys(listed=(), known=known).list_fingerprints(receiver.host, "", receiver.port)

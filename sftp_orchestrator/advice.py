@@ -6,6 +6,7 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
+from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.deliver.order import Gate
 from sftp_orchestrator.destination.clevertap import FeedType
@@ -127,6 +128,6 @@ def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime)
     if source.retry_at <= now or not view.is_attended:
         return ("it is tried again by itself, with the next run" if view.is_attended else _NEEDS_RUN,)
     return (
-        f"it is tried again by itself at {source.retry_at:%Y-%m-%d %H:%M:%S} UTC; or now:",
+        f"it is tried again by itself at {units.format_time(source.retry_at)}; or now:",
         f"{COMMAND} retry {source.id}",
     )

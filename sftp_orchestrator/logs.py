@@ -64,7 +64,7 @@ class _Spelling:
 def _for_terminal() -> list[structlog.typing.Processor]:
     """Time of day, level and event first, then the fields in their order: a line should fit where somebody looks on."""
     return [
-        structlog.processors.TimeStamper(fmt="%H:%M:%SZ", utc=True),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         structlog.dev.ConsoleRenderer(
             colors="NO_COLOR" not in os.environ, pad_event_to=0, pad_level=False, sort_keys=False
         ),

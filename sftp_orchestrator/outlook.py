@@ -245,7 +245,7 @@ def describe_pause(pause: Pause, outlook: Outlook) -> str:
 
 def _describe_next_try(pause: Pause, outlook: Outlook) -> str:
     if outlook.has_daemon and pause.until > outlook.at:
-        return f"tried again at {pause.until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"tried again at {units.format_time(pause.until)}"
     return "tried again with the next run"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 
+TO_THE_SECOND = "%Y-%m-%d %H:%M:%S"
+TO_THE_MINUTE = "%Y-%m-%d %H:%M"
+
 RATE_PATTERN = r"^([0-9]+(?:\.[0-9]+)?) *((?:[kKMG]i?)?)(B|bit)/s$"
 """A number and its unit, such as ``10 MB/s``, ``512 KiB/s`` or ``80 Mbit/s``; case counts, as Mb/s is said of both."""
 _PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
@@ -59,11 +62,15 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_moment(moment: datetime.datetime, now: datetime.datetime) -> str:
-    """Return a moment to the minute in UTC, with its day where that is not near, and how far off it is. Pure."""
+    """Return a moment to the minute, with its day where that is not near, and how far off it is; as ``format_time``."""
     is_near = abs(moment - now) < datetime.timedelta(hours=20)
-    return (
-        f"{moment.astimezone(datetime.UTC):{'%H:%M' if is_near else '%Y-%m-%d %H:%M'}} UTC ({format_age(moment, now)})"
-    )
+    return f"{format_time(moment, '%H:%M' if is_near else TO_THE_MINUTE)} ({format_age(moment, now)})"
+
+
+def format_time(moment: datetime.datetime, form: str = TO_THE_SECOND) -> str:
+    """Return a moment in the zone of whoever reads it (``TZ``, else this machine's), and that zone's name."""
+    local = moment.astimezone()
+    return f"{local:{form}} {local:%Z}"
 
 
 def format_age(moment: datetime.datetime | None, now: datetime.datetime) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sftp_orchestrator import units
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, PartState, SourceState
@@ -78,7 +79,7 @@ class SourceView:
             yield "seen", seen
         if self.replaced_by is not None:
             one = self.replaced_by
-            at = f"{one.changed_at:%Y-%m-%d %H:%M} UTC"
+            at = units.format_time(one.changed_at, units.TO_THE_MINUTE)
             yield "note", f"replaced by {one.id}, delivered {at}: no events wait for it"
         elif source.released and source.state in SOURCE_ASIDE and source.type is FeedType.PROFILE:
             yield "note", "released: no events wait for it"

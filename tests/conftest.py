@@ -1,6 +1,8 @@
 """Fixtures and hooks that every test may use; each lives with the helpers it belongs to."""
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,8 +22,14 @@ pytest_plugins = [
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C end what the tests start: whoever is started by a shell's ``&`` ignores it, and so do its children."""
+    """Let Ctrl-C end what the tests start, and have one time zone everywhere.
+
+    Whoever is started by a shell's ``&`` ignores it, and so do its children.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What people read has the times of their own zone.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
 
 
 @pytest.fixture(autouse=True)

@@ -129,4 +129,4 @@ def _count(number: int, what: str) -> str:
 
 
 def _format(moment: datetime.datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return units.format_time(moment)

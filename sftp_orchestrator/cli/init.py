@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from sftp_orchestrator.calling import COMMAND, spell_out
-from sftp_orchestrator.cli import deciding, layout, options
+from sftp_orchestrator.cli import init_plan, layout, options
 from sftp_orchestrator.cli.asking import Asker
 from sftp_orchestrator.cli.check import look, print_results
-from sftp_orchestrator.cli.deciding import Given
+from sftp_orchestrator.cli.init_plan import Given
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
@@ -115,7 +115,7 @@ def init(  # noqa: PLR0913 - typer makes each argument an option
         key_id=key_id,
         is_forced=force,
     )
-    decided = deciding.decide(places, given, Asker(str(places.folder), may_ask=not yes))
+    decided = init_plan.decide(places, given, Asker(str(places.folder), may_ask=not yes))
     configuration = put(places, decided.list_contents(), force=force, load=loading.load)
     _say_what_was_made(decided)
     return _conclude(places, configuration, has_new_key=decided.key.is_new)

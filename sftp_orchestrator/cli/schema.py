@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sftp_orchestrator import units
 from sftp_orchestrator.cli import endings, layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.decide import SourceId
@@ -66,12 +67,12 @@ def accept(context: typer.Context, source_id: SourceId, config: ConfigOption = N
 
 
 def _make_entry(found: Property) -> layout.Entry:
+    since = units.format_time(found.since, units.TO_THE_MINUTE)
     accepted = f", accepted by {found.accepted_by}" if found.accepted_by is not None else ""
     return layout.Entry(
         cells=(found.destination, found.kind.value, found.type.value),
         name=display_path(found.name.encode()),
-        facts=f"(since {found.since:%Y-%m-%d %H:%M}{accepted}, {types_kept.quote(found.column)} of {found.feed},"
-        f" source {found.source_id})",
+        facts=f"(since {since}{accepted}, {types_kept.quote(found.column)} of {found.feed}, source {found.source_id})",
     )
 
 

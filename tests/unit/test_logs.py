@@ -60,7 +60,7 @@ def test_a_terminal_gets_short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     _log(stream, monkeypatch)
     line = stream.getvalue().rstrip("\n")
     assert re.fullmatch(
-        r"\d\d:\d\d:\d\dZ \[info\] source_claimed source=abc feed=f file='?meine käufe\.csv'? size=1", line
+        r"\d\d:\d\d:\d\d \[info\] source_claimed source=abc feed=f file='?meine käufe\.csv'? size=1", line
     )
 
 

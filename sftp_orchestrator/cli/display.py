@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import structlog
 from rich.cells import cell_len
@@ -68,10 +69,21 @@ class Meter:
         return (count - first) / (now - since) if now > since else 0.0
 
 
+class Shown(Protocol):
+    """What there is to draw: a board, or what is known of another process's."""
+
+    def list_work(self) -> list[Work]:
+        """Return what is under way."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes sent since the start; 0 = nothing is said of it."""
+
+
 class Picture:
     """What is drawn of a board, anew for each look."""
 
-    def __init__(self, board: Board, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, board: Shown, clock: Callable[[], float] = time.monotonic) -> None:
         self._board = board
         self._clock = clock
         self._meters: dict[tuple[str, Phase, float], Meter] = {}

@@ -90,6 +90,7 @@ BY_COMMAND = {
         ExitCode.DONE: "whatever it shows",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,
         ExitCode.USAGE: _USAGE,
+        ExitCode.INTERRUPTED: "with --watch, Ctrl-C; q ends it with 0",
     },
     "history": {
         ExitCode.DONE: "whatever it shows",

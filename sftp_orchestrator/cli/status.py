@@ -5,37 +5,59 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
+from sftp_orchestrator.cli.watching import watch
+from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
+from sftp_orchestrator.web.client import fetch_work
 
 MOST_MOVING = 500
 """Sources that need nobody and are listed one by one: more are read by nobody, and take a minute to print."""
 
 
-def status(context: typer.Context, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+def status(
+    context: typer.Context,
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+    is_watched: Annotated[
+        bool, typer.Option("--watch", help="Stay, and look again every second; q or Ctrl-C ends it.")
+    ] = False,
+) -> None:
     """Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows."""
+    if as_json and is_watched:
+        raise ConfigurationError("show", "status", "--json and --watch do not go together", hint="leave one out")
     configuration = options.load_configuration(context, config)
+    command, page = options.get_command(context, config), configuration.web.listen
     with options.open_ledger_to_look(configuration) as ledger:
+        if is_watched:
+            watch(
+                lambda: get_overview(configuration, ledger),
+                lambda: fetch_work(page),
+                lambda console, overview: _print(console, overview, command, None),
+            )
+            return
         overview = get_overview(configuration, ledger)
     if as_json:
         typer.echo(json.dumps(overview.to_json(), indent=2, ensure_ascii=False))
         return
-    _print(overview, options.get_command(context, config), configuration.web.listen)
+    _print(options.get_console(), overview, command, page)
 
 
-def _print(overview: Overview, command: str, page: str | None) -> None:
+def _print(console: Console, overview: Overview, command: str, page: str | None) -> None:
     """Print the least urgent first: what needs a person stands last, right above the prompt."""
-    console = options.get_console()
     for candidate, feed in overview.staging.matched:
         facts = f"({feed}, {units.format_bytes(candidate.size)})"
         layout.print_entries(
@@ -103,7 +125,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     outlook = overview.outlook
     lines += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
-        lines.append(f"A run is under way; how far it is, in bytes: http://{page}/")
+        lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or http://{page}/")
     lines += list_limits(overview)
     if outlook.has_daemon:
         lines += list_schedules(outlook)

@@ -1,4 +1,4 @@
-"""What ``--help`` prints: plain text for 80 columns, with every name whole, and how each command ends."""
+"""What ``--help`` prints: plain text for 80 columns, every name whole, examples, and how each command ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from sftp_orchestrator.calling import COMMAND
+from sftp_orchestrator.cli import examples
 
 _NUMBER = "N"
 """What stands for a whole number where an option names nothing else."""
@@ -25,8 +28,9 @@ class Command(TyperCommand):
         """Write arguments and options."""
         _write_parameters(self, ctx, formatter)
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - typer's own click
-        """Write how the command ends."""
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own click
+        """Write what may be typed, and how the command ends."""
+        _write_examples(ctx, formatter)
         _write_section(formatter, "Exit codes", list_endings(self))
 
 
@@ -42,8 +46,9 @@ class Group(TyperGroup):
         """Return what a command below it does, in one paragraph."""
         return get_summary(self.commands[name])
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - typer's own click
-        """Write how its commands end."""
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own click
+        """Write what may be typed, and how its commands end."""
+        _write_examples(ctx, formatter)
         _write_section(formatter, "Exit codes", list_endings(self))
 
 
@@ -117,6 +122,19 @@ def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) ->
     if rows:
         with formatter.section(heading):
             formatter.write_dl(rows)
+
+
+def _write_examples(ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own click
+    """Write what may be typed, each below what it does, so that a line can be copied whole."""
+    with formatter.section("Examples"):
+        for typed, does in examples.BY_COMMAND[get_full_name(ctx)]:
+            formatter.write(f"  # {does}\n  {COMMAND} {typed}\n")
+
+
+def get_full_name(ctx: Any) -> str:  # noqa: ANN401 - typer's own click
+    """Return the name of a command with those of the groups above it, without the program's own. Pure."""
+    above = ctx.parent
+    return "" if above is None else f"{get_full_name(above)} {ctx.info_name}".strip()
 
 
 def get_summary(command: Any) -> str:  # noqa: ANN401 - typer's own click

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 import typer
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from sftp_orchestrator.cli import execute
+from sftp_orchestrator.cli import examples, execute
 from sftp_orchestrator.cli.app import app
 from sftp_orchestrator.cli.help import get_summary, list_endings
 from sftp_orchestrator.errors import ExitCode
@@ -110,3 +111,32 @@ def test_what_is_taken_and_what_holds_without_it_is_told(shown: str) -> None:
     assert re.search(r"^  --limit N +How many [^\[]+\[default: 50\]$", shown, flags=re.MULTILINE)
     assert re.search(r"^  --json +JSON for programs", shown, flags=re.MULTILINE)
     assert shown.startswith("Usage: sftp-orchestrator history [OPTIONS] [ID]\n")
+
+
+def _list_examples() -> list[tuple[str, str]]:
+    return [(name, typed) for name, found in examples.BY_COMMAND.items() for typed, _ in found]
+
+
+def test_every_command_has_an_example() -> None:
+    """Each command and group, and nothing else, shows what may be typed."""
+    assert set(examples.BY_COMMAND) == set(COMMANDS)
+    assert all(examples.BY_COMMAND.values())
+
+
+@pytest.mark.parametrize(("name", "typed"), _list_examples())
+def test_an_example_can_be_typed(name: str, typed: str) -> None:
+    """It calls the command that shows it, with options that there are, and all that are required."""
+    words = shlex.split(typed.replace("\\\n", ""))
+    below = max((one for one in COMMANDS if words[: len(one.split())] == one.split()), key=len)
+    assert below.startswith(name)
+    COMMANDS[below].make_context(below, words[len(below.split()) :])
+
+
+@pytest.mark.parametrize("shown", ["status"], indirect=True)
+def test_examples_stand_before_the_exit_codes(shown: str) -> None:
+    """What it does above what is typed, whole."""
+    told = shown.partition("\nExamples:\n")[2].partition("\nExit codes:")[0].splitlines()
+    assert told[2:4] == [
+        "  # stays, with a bar for each file under way",
+        "  sftp-orchestrator status --watch",
+    ]

@@ -9,10 +9,11 @@ import typer
 
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.arguments import ConfigOption
+from sftp_orchestrator.cli.completing import complete_source
 from sftp_orchestrator.deciding import Choice, decide
 from sftp_orchestrator.errors import ConfigurationError
 
-SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.")]
+SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.", autocompletion=complete_source)]
 
 
 def retry(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
@@ -40,7 +41,9 @@ def discard(
 
 def resolve(
     context: typer.Context,
-    source_id: Annotated[str, typer.Argument(metavar="ID[/PART]", help="A source, or one part of it.")],
+    source_id: Annotated[
+        str, typer.Argument(metavar="ID[/PART]", help="A source, or a part of it.", autocompletion=complete_source)
+    ],
     config: ConfigOption = None,
     *,
     delivered: Annotated[

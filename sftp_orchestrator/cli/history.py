@@ -13,6 +13,7 @@ from sftp_orchestrator import units
 from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
+from sftp_orchestrator.cli.completing import complete_source
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
@@ -30,7 +31,9 @@ RUNS = 5
 
 def history(
     context: typer.Context,
-    source_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Every move of this source.")] = None,
+    source_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Every move of this source.", autocompletion=complete_source)
+    ] = None,
     config: ConfigOption = None,
     *,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at the most, the newest last.")] = LIMIT,

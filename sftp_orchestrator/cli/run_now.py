@@ -9,6 +9,7 @@ import typer
 from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.arguments import ConfigOption
+from sftp_orchestrator.cli.completing import complete_destination, complete_feed
 from sftp_orchestrator.run_now import ask_for_run
 
 
@@ -17,9 +18,18 @@ def run_now(
     config: ConfigOption = None,
     *,
     destination: Annotated[
-        str | None, typer.Option("--destination", metavar="NAME", help="Only what goes there, else everything.")
+        str | None,
+        typer.Option(
+            "--destination",
+            metavar="NAME",
+            help="Only what goes there, else everything.",
+            autocompletion=complete_destination,
+        ),
     ] = None,
-    feed: Annotated[str | None, typer.Option("--feed", metavar="NAME", help="Only the files of this feed.")] = None,
+    feed: Annotated[
+        str | None,
+        typer.Option("--feed", metavar="NAME", help="Only the files of this feed.", autocompletion=complete_feed),
+    ] = None,
 ) -> None:
     """Ask the running daemon to deliver now, whatever schedule, window or dates say."""
     configuration = options.load_configuration(context, config)

@@ -10,6 +10,7 @@ import typer
 from sftp_orchestrator import units
 from sftp_orchestrator.cli import endings, layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
+from sftp_orchestrator.cli.completing import complete_destination
 from sftp_orchestrator.cli.decide import SourceId
 from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.deciding import Choice, decide
@@ -32,7 +33,10 @@ def show(
     config: ConfigOption = None,
     *,
     destination: Annotated[
-        str | None, typer.Option("--destination", metavar="NAME", help="Of this destination alone.")
+        str | None,
+        typer.Option(
+            "--destination", metavar="NAME", help="Of this destination alone.", autocompletion=complete_destination
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -46,6 +46,19 @@ def spell_out_commands(command: str) -> None:
     structlog.configure(processors=[_Spelling(command), *structlog.get_config()["processors"]])
 
 
+def keep_back(event: str) -> None:
+    """Have the log leave an event out, where whoever reads the log is told of it otherwise."""
+
+    def leave_out(
+        _logger: structlog.typing.WrappedLogger, _method: str, told: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        if told.get("event") == event:
+            raise structlog.DropEvent
+        return told
+
+    structlog.configure(processors=[leave_out, *structlog.get_config()["processors"]])
+
+
 class _Spelling:
     """Spells our commands out in what an event tells."""
 

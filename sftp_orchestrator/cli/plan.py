@@ -37,7 +37,7 @@ def plan(
 
 
 def _print(console: Console, found: rehearsal.Plan) -> None:
-    console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
+    layout.say(console, f"{found.file}  {units.format_bytes(found.size)}")
     secrecy = "encrypted" if found.encrypted else "plain"
     layout.say(console, f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}")
     layout.say(console, f"  {findings.describe_rows(found)}")

@@ -32,6 +32,9 @@ def run(
     configuration = loading.load(path)
     command = options.get_command(context, config, elsewhere=True)
     logs.spell_out_commands(command)
+    if once and sys.stderr.isatty():
+        # The pass ends with it, on the same terminal.
+        logs.keep_back("destination_failed")
     board = Board()
     verdicts: list[Verdict] = []
     with show_progress(board):

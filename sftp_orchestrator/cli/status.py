@@ -16,7 +16,7 @@ from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.watching import watch
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.ledger.records import display_path
+from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
@@ -69,7 +69,10 @@ def _print(console: Console, overview: Overview, command: str, page: str | None)
     shown, left_out = shorten(list_by_urgency(overview))
     if left_out:
         layout.say(console, f"… and {left_out:,} more that need nobody: `status --json` lists them all")
-    layout.print_entries(console, [_make_entry(view, overview.at, command) for view in shown])
+    pauses = overview.outlook.pauses if console.is_terminal else {}
+    layout.print_entries(
+        console, [_make_entry(view, overview.at, command, pauses.get(view.source.destination)) for view in shown]
+    )
     for line in summarize(overview, page):
         layout.say(console, spell_out(line, command))
 
@@ -91,12 +94,16 @@ def list_by_urgency(overview: Overview) -> list[SourceView]:
     ]
 
 
-def _make_entry(view: SourceView, now: datetime.datetime, command: str) -> layout.Entry:
+def _make_entry(view: SourceView, now: datetime.datetime, command: str, pause: Pause | None) -> layout.Entry:
+    """Return how a source is shown; what is told of its destination, which is on ``pause``, is not told again."""
     source = view.source
     facts = [source.feed, units.format_bytes(source.size)]
     facts += [summarize_parts(view.parts)] if view.parts else []
     facts += [units.format_age(source.changed_at, now)]
-    why = [("why", view.reason)] if view.reason else []
+    reason = view.reason
+    if reason and pause is not None:
+        reason = reason.replace(pause.reason, f"{pause.destination} fails, see the end")
+    why = [("why", reason)] if reason else []
     details = (*why, *view.notes, *(("next", step) for step in view.next_steps))
     return layout.Entry(
         cells=(source.id, view.word),

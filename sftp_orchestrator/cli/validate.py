@@ -38,7 +38,7 @@ def _is_good(found: rehearsal.Plan) -> bool:
 
 
 def _print(console: Console, found: rehearsal.Plan) -> None:
-    console.print(f"{found.file}  {units.format_bytes(found.size)}", markup=False, soft_wrap=True)
+    layout.say(console, f"{found.file}  {units.format_bytes(found.size)}")
     layout.say(console, f"  feed {found.feed} ({found.type}), {findings.describe_rows(found)}")
     findings.print_tallies(console, found.tallies)
     if found.is_refused:

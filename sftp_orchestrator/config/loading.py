@@ -38,7 +38,7 @@ def find(option: Path | None) -> Path:
         "find",
         "the configuration",
         f"none of {' and '.join(map(str, DEFAULT_PATHS))} is there",
-        hint=f"name it with --config FILE or {VARIABLE}; 'sftp-orchestrator config sample' prints one to begin with",
+        hint=f"name it with --config FILE or {VARIABLE}; or make one: sftp-orchestrator init",
     )
 
 
@@ -54,7 +54,7 @@ def load(path: Path) -> Configuration:
     content = _parse(path, _read(path))
     if not isinstance(content.value, dict):
         cause = "it is empty" if content.value is None else "it is not a mapping of keys"
-        hint = "'sftp-orchestrator config sample' prints one to begin with"
+        hint = "'sftp-orchestrator config sample' prints one with every key"
         raise ConfigurationError("load", str(path), cause, hint=hint)
     return _validate(path, content)
 

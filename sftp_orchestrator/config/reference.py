@@ -21,8 +21,8 @@ _HEAD = f"""\
 
 One YAML file, named by `--config FILE` or `{VARIABLE}`; where neither names one, the first of
 {" and ".join(f"`{path}`" for path in DEFAULT_PATHS)} that is there.
-`sftp-orchestrator config sample` prints one to begin with, `config schema` its JSON Schema, `config show` the values in
-effect, `check` says everything that is wrong in it.
+`sftp-orchestrator init` makes one, `config sample` prints every key, `config schema` its JSON Schema, `config show` the
+values in effect, `check` says everything that is wrong in it.
 
 - Relative paths are relative to the file's folder.
 - Unknown keys and keys given twice are errors.

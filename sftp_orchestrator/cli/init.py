@@ -10,9 +10,9 @@ import typer
 
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import init_plan, layout, options
-from sftp_orchestrator.cli.asking import Asker
 from sftp_orchestrator.cli.check import look, print_results
 from sftp_orchestrator.cli.init_plan import Given
+from sftp_orchestrator.cli.questions import Asker
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from typing import Any
 
 from sftp_orchestrator.errors import ConfigurationError, LocalFault
 
@@ -24,11 +26,8 @@ def ask_health(listen: str | None) -> str:
         raise ConfigurationError(
             "ask", "web.listen", "it is null: there is nobody to ask", hint="set it, such as to 127.0.0.1:8765"
         )
-    host, _, port = listen.rpartition(":")
-    # No proxy of the environment stands between us and this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{_EVERYWHERE.get(host, host)}:{port}/healthz", timeout=ANSWER_SECONDS) as answer:
+        with open_page(listen, "/healthz", {}, ANSWER_SECONDS) as answer:
             return str(answer.read().decode().strip())
     except urllib.error.HTTPError as error:
         with error:
@@ -40,3 +39,15 @@ def ask_health(listen: str | None) -> str:
         said = getattr(cause, "strerror", None) or str(cause)
         hint = "does it run? before recovery is through nobody answers"
         raise LocalFault("ask", f"the daemon at {listen}", said, hint=hint) from error
+
+
+def open_page(listen: str, path: str, headers: Mapping[str, str], seconds: float) -> Any:  # noqa: ANN401 - as urllib has it
+    """Return the answer to a GET of ``path``, to be closed; it has so many ``seconds``. May be repeated.
+
+    Raises ``OSError`` or ``HTTPException`` where nobody answers, or with an error.
+    """
+    host, _, port = listen.rpartition(":")
+    # No proxy of the environment stands between us and this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    address = f"http://{_EVERYWHERE.get(host, host)}:{port}{path}"
+    return opener.open(urllib.request.Request(address, headers=dict(headers)), timeout=seconds)

@@ -12,8 +12,8 @@ import asyncssh
 import typer
 
 from sftp_orchestrator import threads
-from sftp_orchestrator.cli.asking import Asker
 from sftp_orchestrator.cli.display import show_progress
+from sftp_orchestrator.cli.questions import Asker
 from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.destination.clevertap import FeedType

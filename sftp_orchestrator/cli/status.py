@@ -45,7 +45,7 @@ def status(
         if is_watched:
             watch(
                 lambda: get_overview(configuration, ledger),
-                lambda: fetch_work(page),
+                lambda: fetch_work(configuration.web),
                 lambda console, overview: _print(console, overview, command, None),
             )
             return

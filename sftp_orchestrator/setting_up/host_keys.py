@@ -27,18 +27,20 @@ async def fetch_host_keys(receiver: Receiver) -> tuple[asyncssh.SSHKey, ...]:
     """Return every host key that ``receiver`` shows, one a kind. Nobody logs in; may be repeated.
 
     Raises:
-        Unreachable: it does not answer within ``timeout_seconds``.
+        Unreachable: it does not answer within ``timeout_seconds``, or hangs up whatever it is asked.
         SessionRefused: it shows none that we know.
     """
-    found = []
+    found, failures = [], []
     for kind in KINDS:
-        key = await _fetch(receiver, kind)
-        if key is not None:
-            found.append(key)
+        try:
+            key = await _fetch(receiver, kind)
+        except asyncssh.Error as error:
+            # A server without a key of this kind says so, or just hangs up.
+            failures.append(error)
+        else:
+            found += [key] if key is not None else []
     if not found:
-        raise errors.SessionRefused(
-            _OPERATION, receiver.address, "it has none of a kind that we know", hint="check host and port"
-        )
+        raise _explain(failures[0] if failures else EOFError(), receiver)
     return tuple(found)
 
 
@@ -48,13 +50,21 @@ async def _fetch(receiver: Receiver, kind: Sequence[str]) -> asyncssh.SSHKey | N
             return await asyncssh.get_server_host_key(
                 receiver.host, receiver.port, config=None, server_host_key_algs=list(kind)
             )
-    except asyncssh.KeyExchangeFailed:
-        return None
+    except asyncssh.Error:
+        raise
     except UnicodeError as error:
         cause = "its name cannot be a host's: a part between two dots is empty or too long"
         raise errors.ConfigurationError(_OPERATION, receiver.address, cause, hint="check --host") from error
     except FOREIGN_ERRORS as error:
-        raise classify(error, _OPERATION, receiver.address, receiver) from error
+        raise _explain(error, receiver) from error
+
+
+def _explain(error: BaseException, receiver: Receiver) -> errors.Failure:
+    """Return what is wrong; there is no configuration yet whose keys could be named. Pure."""
+    found = classify(error, _OPERATION, receiver.address, receiver)
+    return type(found)(
+        found.operation, found.subject, found.cause, hint="check --host, --port, and the firewalls in between"
+    )
 
 
 def choose(

@@ -107,7 +107,8 @@ async def test_secrets_are_ours_alone_and_the_rest_is_as_it_must_be(
     tmp_path: Path, sandbox: SandboxReceiver, sample: Path
 ) -> None:
     """Modes: the private key 0600, the workspace 0700, staging open to its group, the folder to nobody else."""
-    await _init(tmp_path, *_get_options(sandbox, sample), "--accept-new-host-key")
+    answer = await _init(tmp_path, *_get_options(sandbox, sample), "--accept-new-host-key")
+    assert answer.code == 3, answer
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "box", *(tmp_path / "box").iterdir())}
     assert modes == {
         "box": 0o750,
@@ -125,7 +126,8 @@ async def test_several_samples_become_a_feed_a_kind(tmp_path: Path, sandbox: San
     (tmp_path / "customers.csv").write_text(PROFILES, encoding="utf-8")
     (tmp_path / "purchases_2.csv").write_text(EVENTS.replace("u1", "u3"), encoding="utf-8")
     more = [part for name in ("customers.csv", "purchases_2.csv") for part in ("--sample", str(tmp_path / name))]
-    await _init(tmp_path, *_get_options(sandbox, sample), *more, "--accept-new-host-key")
+    answer = await _init(tmp_path, *_get_options(sandbox, sample), *more, "--accept-new-host-key")
+    assert answer.code == 3, answer
     feeds = yaml.safe_load((tmp_path / "box" / "config.yml").read_text(encoding="utf-8"))["feeds"]
     assert {name: feed["type"] for name, feed in feeds.items()} == {"purchases": "event", "customers": "profile"}
 

@@ -109,13 +109,15 @@ def _print_done(console: Console, views: list[SourceView]) -> None:
 
 def _describe_source(view: SourceView, *more: str) -> str:
     source, parts = view.source, len(view.parts)
+    age = units.format_age(source.changed_at, datetime.datetime.now(datetime.UTC))
     if source.state is SourceState.DISCARDED:
-        return f"({source.feed}, {units.format_bytes(source.size)}) discarded: {source.reason}"
+        return f"({source.feed}, {units.format_bytes(source.size)}, {age}) discarded: {source.reason}"
     facts = [source.feed]
     is_whole = not any(word == "rows" for word, _ in view.notes)
     facts += [_count(source.records, "row")] if source.records is not None and is_whole else []
     facts += [units.format_bytes(source.size)]
     facts += [_count(parts, "part")] if parts else []
+    facts += [age]
     return f"({'; '.join([', '.join(facts), *more])})"
 
 

@@ -12,7 +12,7 @@ from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import init_plan, layout, options
 from sftp_orchestrator.cli.check import look, print_results
 from sftp_orchestrator.cli.init_plan import Given
-from sftp_orchestrator.cli.questions import Asker
+from sftp_orchestrator.cli.questions import Asker, say_on_terminal
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
@@ -145,6 +145,7 @@ def _say_what_was_made(decided: plan.Plan) -> None:
 def _conclude(places: Layout, configuration: Configuration, *, has_new_key: bool = False) -> int:
     """Check everything, the receiver too, and say what to do next."""
     console = options.get_console()
+    say_on_terminal("Checking all of it, and logging in …")
     results = look(configuration, places.config, connect=True)
     typer.echo()
     print_results(console, results)

@@ -13,7 +13,7 @@ import typer
 
 from sftp_orchestrator import threads
 from sftp_orchestrator.cli.display import show_progress
-from sftp_orchestrator.cli.questions import Asker
+from sftp_orchestrator.cli.questions import Asker, say_on_terminal
 from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.destination.clevertap import FeedType
@@ -125,12 +125,13 @@ def _infer(paths: Sequence[Path]) -> tuple[Proposal, ...]:
 
 def _pin(receiver: Receiver, given: Given, asker: Asker) -> Sequence[asyncssh.SSHKey]:
     """Return the host keys to pin: those with a given fingerprint, or those that somebody says yes to."""
+    say_on_terminal(f"Asking {receiver.address} for its host keys …")
     offered = threads.run(host_keys.fetch_host_keys(receiver))
     if given.host_key_fingerprints:
         return host_keys.choose(offered, given.host_key_fingerprints, receiver)
     if given.accepts_new_host_key:
         return offered
-    typer.echo(f"\n{receiver.address} shows:", err=True)
+    typer.echo("It shows:", err=True)
     for key in offered:
         typer.echo(f"  {get_fingerprint(key)}", err=True)
     said = asker.ask("Is it what the receiver published (yes, no, or its fingerprint)?", _take_word)

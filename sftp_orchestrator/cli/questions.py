@@ -54,3 +54,9 @@ class Asker:
                 return take(str(typed))
             except ValueError as error:
                 typer.echo(f"{typed}: {error}", err=True)
+
+
+def say_on_terminal(text: str) -> None:
+    """Say what takes a while, where somebody looks on; on stderr, for stdout is for answers."""
+    if sys.stderr.isatty():
+        typer.echo(text, err=True)

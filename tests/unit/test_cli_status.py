@@ -222,7 +222,7 @@ def test_history_of_a_source_tells_every_move_and_by_whom(written: Written, caps
     """A line a move: when, from where to where, by whom, and why."""
     assert _call(written, capsys, "history") == "Nothing was delivered yet.\n"
     head, why, first, second = _call(written, capsys, "history", "refused000").splitlines()
-    assert head == "refused000  quarantined  customers.csv  (customers, 1.0 MB)"
+    assert re.fullmatch(r"refused000  quarantined  customers\.csv  \(customers, 1\.0 MB, \d+ s ago\)", head)
     assert why == "refused000  why: line 2: a quoted field that begins here never ends"
     assert first.split()[2:] == ["UTC", "claimed", "by", "itself"]
     assert second.split()[2:6] == ["UTC", "claimed", "→", "quarantined"]

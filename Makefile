@@ -29,7 +29,7 @@ system-packages:
 	@scripts/require-system-packages gpg
 
 system-packages-test:
-	@scripts/require-system-packages gpg sshd postgresql zstd proftpd rclone systemd chromium
+	@scripts/require-system-packages gpg sshd postgresql zstd proftpd rclone systemd chromium promtool
 
 system-packages-bench:
 	@scripts/require-system-packages gpg sshd sftp rclone lftp

@@ -69,6 +69,10 @@ class Desk:
         """The names of the configuration's destinations."""
         return tuple(self._configuration.destinations)
 
+    def require_answer(self) -> None:
+        """Return when the ledger answers; raises ``LocalFault`` where it does not."""
+        self._ledger.require_answer()
+
     def get_overview(self) -> Overview:
         """Return what stands where now. Raises ``LocalFault``."""
         return get_overview(self._configuration, self._ledger)

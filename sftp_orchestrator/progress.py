@@ -7,6 +7,8 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
+from sftp_orchestrator.measuring import Measures, Stage
+
 
 class Phase(enum.StrEnum):
     """What is being done with a file or part."""
@@ -23,6 +25,15 @@ class Phase(enum.StrEnum):
     """the demo makes its files; never seen in a daemon"""
     IMPORT = "import"
     """the demo's receiver reads what it was sent; never seen in a daemon"""
+
+
+_STAGES = {
+    Phase.CLAIM: Stage.CLAIM,
+    Phase.INSPECT: Stage.INSPECT,
+    Phase.ENCRYPT: Stage.ENCRYPT,
+    Phase.UPLOAD: Stage.UPLOAD,
+    Phase.PUBLISH: Stage.PUBLISH,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +59,16 @@ class Work:
 
 
 class Board:
-    """A snapshot of the work under way. Threads may write to it; memory and not the truth, which is the ledger's."""
+    """A snapshot of the work under way. Threads may write to it; memory and not the truth, which is the ledger's.
+
+    What it took is measured, once it ends.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._work: dict[str, Work] = {}
         self._sent_bytes = 0
+        self.measures = Measures()
 
     def begin(self, label: str, phase: Phase, total_bytes: int) -> None:
         """Show that ``label`` enters ``phase``, counted from zero bytes of ``total_bytes``."""
@@ -74,7 +89,9 @@ class Board:
     def end(self, label: str) -> None:
         """Take ``label`` off the board; may be repeated."""
         with self._lock:
-            self._work.pop(label, None)
+            work = self._work.pop(label, None)
+        if work is not None and work.phase in _STAGES:
+            self.measures.note_stage(_STAGES[work.phase], time.monotonic() - work.started)
 
     def list_work(self) -> list[Work]:
         """Return what is under way, in the order in which it began."""

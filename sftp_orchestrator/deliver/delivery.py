@@ -10,6 +10,7 @@ import asyncio
 import datetime
 import functools
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.measuring import Stage
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.together import Together
@@ -372,7 +374,11 @@ class Delivery:
             with blamed_on(source):
                 self._preparation.require_unchanged(source)
 
+        began = time.monotonic()
         outcomes = await self._publisher.publish_several(uploaded, require)
+        if outcomes:
+            seconds = (time.monotonic() - began) / len(outcomes)
+            self._board.measures.note_stage(Stage.PUBLISH, seconds, count=len(outcomes))
         for part, outcome in zip(uploaded, outcomes, strict=False):
             if outcome is None:
                 _LOG.debug("part_delivered", source=part.source_id, part=part.number, manifest=part.manifest_name)
@@ -386,6 +392,8 @@ class Delivery:
         outcomes = self._ledger.write_together([functools.partial(self._finish_one, source.id) for source in sources])
         delivered = [outcome for outcome in outcomes if isinstance(outcome, Source)]
         for source in delivered:
+            seconds = (source.changed_at - source.claimed_at).total_seconds()
+            self._board.measures.note_delivery(self._name, seconds)
             _LOG.info(
                 "source_delivered",
                 source=source.id,
@@ -395,7 +403,7 @@ class Delivery:
                 refused_rows=source.refused_rows,
                 duplicate_rows=source.duplicate_rows,
                 size=source.size,
-                seconds=round((source.changed_at - source.claimed_at).total_seconds(), 3),
+                seconds=round(seconds, 3),
             )
         self._archive.put_away(delivered)
         return [None if isinstance(outcome, Source) else outcome for outcome in outcomes]

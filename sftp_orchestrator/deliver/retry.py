@@ -57,6 +57,10 @@ def is_over(until: datetime.datetime, now: datetime.datetime, *, longest_seconds
     return until <= now or until - now > datetime.timedelta(seconds=longest_seconds)
 
 
+def _tell_nobody() -> None:
+    pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class Retrying:
     """Tries a step again while its failure is transient. Clock and chance are injected."""
@@ -64,6 +68,8 @@ class Retrying:
     attempts: int
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     chance: Callable[[], float] = field(default=random.random)
+    note: Callable[[], None] = _tell_nobody
+    """called with each wait"""
 
     async def call(self, step: Callable[[], Awaitable[T]], what: str) -> T:
         """Return what ``step`` returns; on a transient failure wait and call it again, ``attempts`` times in all.
@@ -82,5 +88,6 @@ class Retrying:
                 _LOG.warning(
                     "step_retried", step=what, attempt=attempt, delay_seconds=round(delay, 2), error=str(error)
                 )
+                self.note()
                 await self.sleep(delay)
         return await step()

@@ -169,7 +169,8 @@ class Runner:
                 for source in sources:
                     await note_drop(source, gone, stations.preparation, stations.ledger)
                 return []
-            retrying = Retrying(attempts=destination.attempts, chance=self.chance)
+            note_retry = functools.partial(stations.board.measures.note_retry, name)
+            retrying = Retrying(attempts=destination.attempts, chance=self.chance, note=note_retry)
             connector = functools.partial(connect, throttle=Throttle.of(self.configuration, name))
             tuner = self.tuners[name]
             # One more than data files go up at a time: a manifest must not wait behind gigabytes.

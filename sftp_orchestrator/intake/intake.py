@@ -18,6 +18,7 @@ from sftp_orchestrator.intake.staging import Candidate, Look, Obstacle, Staging
 from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source, display_path
+from sftp_orchestrator.measuring import Stage
 from sftp_orchestrator.workspace import Workspace
 
 _LOG = structlog.get_logger()
@@ -86,7 +87,9 @@ class Intake:
     ) -> None:
         self._configuration = configuration
         self._staging = open_staging(configuration)
-        self._claimer = Claimer(configuration, self._staging, workspace, ledger, supervision or Supervision())
+        supervision = supervision or Supervision()
+        self._measures = supervision.board.measures
+        self._claimer = Claimer(configuration, self._staging, workspace, ledger, supervision)
         self._settler = Settler(
             settle_seconds=configuration.intake.settle_seconds,
             by_marker=configuration.intake.ready_marker is not None,
@@ -120,7 +123,15 @@ class Intake:
             ),
         )
         room = self._pausing.look()
-        claimed = self._claimer.claim_all([] if room.is_paused else complete, may_go_on=self._may_go_on, note=note)
+
+        def note_claim(source: Source) -> None:
+            seconds = self._settler.get_seen_seconds(source.relative_path, now=now)
+            self._measures.note_stage(Stage.SETTLE, seconds)
+            note(source)
+
+        claimed = self._claimer.claim_all(
+            [] if room.is_paused else complete, may_go_on=self._may_go_on, note=note_claim
+        )
         room = self._pausing.look()
         return Scan(
             claimed=claimed,

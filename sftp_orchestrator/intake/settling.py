@@ -20,6 +20,9 @@ class Settled:
 class _Sample:
     candidate: Candidate
     since: float
+    """when it was seen so first"""
+    seen: float
+    """when anything was seen first at this path"""
 
 
 class Settler:
@@ -39,13 +42,18 @@ class Settler:
         for candidate in candidates:
             last = before.get(candidate.relative_path)
             if last is None or last.candidate.sample != candidate.sample:
-                last = _Sample(candidate=candidate, since=now)
+                last = _Sample(candidate=candidate, since=now, seen=last.seen if last is not None else now)
             self._samples[candidate.relative_path] = last
             done = candidate.has_marker if self._by_marker else now - last.since >= self._settle_seconds
             (complete if done else waiting).append(candidate)
         # A complete one that could not be claimed is seen again: its time is over and says nothing about the others.
         self._waiting_since = min((self._samples[one.relative_path].since for one in waiting), default=None)
         return Settled(complete=tuple(complete), waiting=tuple(waiting))
+
+    def get_seen_seconds(self, relative_path: bytes, *, now: float) -> float:
+        """Return for how long a file of the last look was seen, however it changed; 0 for one that was not."""
+        sample = self._samples.get(relative_path)
+        return now - sample.seen if sample is not None else 0.0
 
     def get_wait_seconds(self, *, now: float) -> float | None:
         """Return how long until the next waiting file can be complete; None where none can by waiting."""

@@ -336,6 +336,20 @@ def get_file_system(folder: Path) -> str | None:
     return best[1]
 
 
+def measure(engine: sa.Engine) -> int:
+    """Return how many bytes the database takes: SQLite's file and its log, or what PostgreSQL says. May be repeated."""
+    if engine.dialect.name == SQLITE:
+        path = Path(str(engine.url.database))
+        sizes = 0
+        for part in (path, path.with_name(f"{path.name}-wal")):
+            # The log comes and goes.
+            with contextlib.suppress(FileNotFoundError):
+                sizes += part.stat().st_size
+        return sizes
+    with engine.connect() as connection:
+        return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
+
+
 def count_all(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> dict[str, int]:
     """Return how many rows of ``table`` have each value of ``column``."""
     rows = connection.execute(sa.select(column, sa.func.count()).select_from(table).group_by(column))

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger import forgetting
-from sftp_orchestrator.ledger.database import count_all, open_database, open_for_reading
+from sftp_orchestrator.ledger.database import count_all, measure, open_database, open_for_reading
+from sftp_orchestrator.ledger.deliveries import Deliveries
 from sftp_orchestrator.ledger.discards import Discards
 from sftp_orchestrator.ledger.forgetting import Forgetting
 from sftp_orchestrator.ledger.leftovers import Leftovers
@@ -27,7 +28,7 @@ from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.requests import RunRequests
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
-from sftp_orchestrator.ledger.tables import HISTORY, SOURCE
+from sftp_orchestrator.ledger.tables import HISTORY, PAUSE, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Ledger:
         self.missing = MissingFiles(self._database, clock)
         self.properties = Properties(self._database)
         self.outcomes = Outcomes(self._database)
+        self.deliveries = Deliveries(self._database)
         self.forgetting = Forgetting(self._database)
         self.ownership = Ownership(engine)
 
@@ -85,6 +87,15 @@ class Ledger:
             known = count_all(connection, SOURCE, SOURCE.c.state)
             forgotten = forgetting.count_sources(connection)
         return {state: known.get(state, 0) + forgotten.get(state, 0) for state in known | forgotten}
+
+    def require_answer(self) -> None:
+        """Return when the database answers a question about what is in it; raises ``LocalFault`` where it does not."""
+        with self._database.read() as connection:
+            connection.execute(sa.select(PAUSE.c.destination).limit(1)).first()
+
+    def get_size_bytes(self) -> int:
+        """Return how much room the database takes, its log included."""
+        return measure(self._engine)
 
     def write_together(self, writes: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """Call what writes to this ledger in one transaction; return what each returned, or was refused with.

@@ -143,6 +143,20 @@ class Hour:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """What was ever delivered of one feed to one destination."""
+
+    feed: str
+    destination: str
+    sources: int
+    bytes: int
+    """as they were dropped"""
+    records: int
+    last_at: datetime.datetime | None
+    """None: nothing was so far"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PendingProfiles:
     """A profile source that is not delivered, as far as the events behind it ask: thousands are listed at once."""
 

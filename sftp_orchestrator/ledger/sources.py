@@ -13,7 +13,7 @@ from sftp_orchestrator import failpoints
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.ledger import decisions, leftovers, moves, properties
+from sftp_orchestrator.ledger import decisions, deliveries, leftovers, moves, properties
 from sftp_orchestrator.ledger.claims import finish_claim
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source, to_source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
@@ -209,7 +209,7 @@ class Sources:
             return int(connection.execute(sa.select(SOURCE.c.sendings).where(SOURCE.c.id == source_id)).scalar_one())
 
     def finish_delivery(self, source_id: str) -> None:
-        """Ready → delivered: every part's manifest is published; the register learns its properties."""
+        """Ready → delivered: every part's manifest is published; it counts, and the register learns its properties."""
         now = self._clock()
         with failpoints.around("ledger.source.delivered"), self._database.write() as connection:
             left = connection.scalar(
@@ -226,6 +226,7 @@ class Sources:
             settled = {"attempts": 0, "failures": 0, **_NOT_AWAITED}
             moves.move_source(connection, source_id, SourceState.DELIVERED, now=now, **settled)
             properties.add_delivered(connection, source_id, now=now)
+            deliveries.add(connection, source_id, now=now)
 
     def finish_archive(self, source_id: str) -> None:
         """Delivered → archived."""

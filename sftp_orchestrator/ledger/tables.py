@@ -255,6 +255,18 @@ FORGOTTEN = sa.Table(
     comment="sums over sources that are past ledger.keep_days: what is counted never falls",
 )
 
+DELIVERED = sa.Table(
+    "delivered",
+    METADATA,
+    sa.Column("feed", sa.String(40), primary_key=True),
+    sa.Column("destination", sa.String(40), primary_key=True),
+    sa.Column("sources", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+    comment="sums over everything that was delivered, forgotten or not: nobody reads all sources to tell them",
+)
+
 PROPERTY = sa.Table(
     "property",
     METADATA,

@@ -73,6 +73,8 @@ class Preparation:
             LocalFault: gpg is missing or fails.
         """
         encryptors = planning.open_encryptors(configuration, workspace)
+        for name, encryptor in encryptors.items():
+            board.measures.note_key(name, encryptor.expires_at)
         return cls(configuration, workspace, ledger, board, encryptors, command)
 
     def make_batches(self, sources: Iterable[Source]) -> Iterator[list[Source]]:

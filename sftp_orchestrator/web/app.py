@@ -35,6 +35,7 @@ from sftp_orchestrator.web.forms import UnreadableForm, read_form
 from sftp_orchestrator.web.guard import Guard
 from sftp_orchestrator.web.latest import Latest
 from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.readiness import find_obstacle
 from sftp_orchestrator.web.stream import Streams
 
 _LOG = structlog.get_logger()
@@ -97,6 +98,7 @@ class _Page:
         self._access = access
         self._command = command
         self._overview = Latest(desk.get_overview)
+        self._answer = Latest(desk.require_answer)
         self._day = Latest(desk.get_day, keep_seconds=DAY_SECONDS)
         self._streams = Streams()
         self._assets = Assets()
@@ -296,7 +298,7 @@ class _Page:
     async def show_metrics(self, _: Request) -> Response:
         """Metrics for Prometheus."""
         overview = await self._overview.get()
-        return Response(metrics.render_metrics(overview, self._board), media_type=metrics.MEDIA_TYPE)
+        return Response(metrics.render_metrics(overview, self._board, self._pulse), media_type=metrics.MEDIA_TYPE)
 
     async def show_health(self, _: Request) -> Response:
         """Whether the stations make progress."""
@@ -305,9 +307,10 @@ class _Page:
         return PlainTextResponse(said + "\n", status_code=503 if stuck else 200)
 
     async def show_readiness(self, _: Request) -> Response:
-        """Whether the start is through."""
-        ready = self._pulse.is_ready and not self._pulse.list_stuck()
-        return PlainTextResponse("ready\n" if ready else "not ready\n", status_code=200 if ready else 503)
+        """Whether the start is through, and the ledger answers."""
+        obstacle = await find_obstacle(self._pulse, self._answer)
+        said = f"not ready: {obstacle}" if obstacle is not None else "ready"
+        return PlainTextResponse(said + "\n", status_code=503 if obstacle is not None else 200)
 
     # What does not work.
 

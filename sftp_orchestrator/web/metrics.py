@@ -1,89 +1,162 @@
-"""What Prometheus reads: counts of the ledger and bytes of the board, in its text format."""
+"""What Prometheus reads: what the ledger counts, and what this process measured; in its text format.
+
+A name ends in its unit, a counter in ``_total``. What is read from the ledger no restart changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime
+from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sftp_orchestrator.intake.pausing import Room
+from sftp_orchestrator import __version__
 from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.outlook import Outlook
 from sftp_orchestrator.overview import Overview
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.web.pulse import Pulse
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "sftp_orchestrator_"
+DAY_SECONDS = 86_400
 
 
-def render_metrics(overview: Overview, board: Board) -> bytes:
+def render_metrics(overview: Overview, board: Board, pulse: Pulse) -> bytes:
     """Return every metric as it is now. Pure."""
     registry = CollectorRegistry()
-    registry.register(_RowsLeftOut(overview))
-    states = Gauge("sftp_orchestrator_sources", "Sources by state.", ["state"], registry=registry)
-    for state in SourceState:
-        states.labels(state=state.value).set(overview.counts.get(state.value, 0))
-    sent = Gauge("sftp_orchestrator_sent_bytes", "Bytes acknowledged since the start.", registry=registry)
-    sent.set(board.sent_bytes)
-    uncertain = Gauge("sftp_orchestrator_uncertain_parts", "Parts that wait for a word.", registry=registry)
-    uncertain.set(sum(part.state is PartState.UNCERTAIN for view in overview.sources for part in view.parts))
-    oldest = Gauge(
-        "sftp_orchestrator_oldest_waiting_seconds", "Age of the oldest undelivered source.", registry=registry
-    )
-    ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
-    oldest.set(max(ages, default=0.0))
-    _add_space(registry, overview.room)
-    registry.register(_MissedDeadlines(overview.outlook))
-    missing = Gauge(
-        "sftp_orchestrator_expected_file_missing", "1 while a file of the feed is missing.", ["feed"], registry=registry
-    )
-    for one in overview.outlook.expected:
-        missing.labels(feed=one.feed).set(one.missing_since is not None)
+    for metrics in (
+        _list_waiting(overview),
+        _list_delivered(overview),
+        _list_expected(overview),
+        _list_room(overview),
+        _list_destinations(overview, board),
+        _list_measured(overview, board),
+        _list_keys(overview.at, board),
+        _list_process(board, pulse),
+    ):
+        registry.register(_Fixed(metrics))
     return generate_latest(registry)
 
 
-def _add_space(registry: CollectorRegistry, room: Room) -> None:
-    free = Gauge("sftp_orchestrator_free_bytes", "Free bytes by folder.", ["folder"], registry=registry)
-    free.labels(folder="workspace").set(room.free_bytes)
+class _Fixed(Collector):
+    """Metrics that are known already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = tuple(metrics)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+def _gauge(name: str, said: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, said, value=value)
+
+
+def _gauges(name: str, said: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, said, labels=labels)
+
+
+def _counters(name: str, said: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(PREFIX + name, said, labels=labels)
+
+
+def _list_waiting(overview: Overview) -> Iterator[Metric]:
+    states = _gauges("sources", "Sources by state.", "state")
+    for state in SourceState:
+        states.add_metric([state.value], overview.counts.get(state.value, 0))
+    yield states
+    uncertain = sum(part.state is PartState.UNCERTAIN for view in overview.sources for part in view.parts)
+    yield _gauge("uncertain_parts", "Parts that wait for a word.", uncertain)
+    ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
+    yield _gauge("oldest_waiting_seconds", "Age of the oldest undelivered source.", max(ages, default=0.0))
+
+
+def _list_delivered(overview: Overview) -> Iterator[Metric]:
+    labels = ("feed", "destination")
+    files = _counters("delivered_files", "Files that were delivered.", *labels)
+    sizes = _counters("delivered_bytes", "Bytes of these, as they were dropped.", *labels)
+    rows = _counters("delivered_rows", "Rows of these that were sent.", *labels)
+    last = _gauges("last_delivery_timestamp_seconds", "When the last of these was delivered.", *labels)
+    for one in overview.delivered:
+        values = [one.feed, one.destination]
+        files.add_metric(values, one.sources)
+        sizes.add_metric(values, one.bytes)
+        rows.add_metric(values, one.records)
+        last.add_metric(values, one.last_at.timestamp() if one.last_at is not None else 0)
+    yield from (files, sizes, rows, last)
+    refused = _counters("refused_rows", "Rows of delivered sources that broke rules.", "feed")
+    duplicates = _counters("duplicate_rows", "Rows of delivered sources that were there before.", "feed")
+    for feed, count in sorted(overview.rows_left_out.items()):
+        refused.add_metric([feed], count.refused)
+        duplicates.add_metric([feed], count.duplicates)
+    yield from (refused, duplicates)
+
+
+def _list_expected(overview: Overview) -> Iterator[Metric]:
+    missed = _counters("missed_deadlines", "Deadlines by which no file of the feed had come.", "feed")
+    missing = _gauges("expected_file_missing", "1 while a file of the feed is missing.", "feed")
+    for one in overview.outlook.expected:
+        missed.add_metric([one.feed], one.missed)
+        missing.add_metric([one.feed], one.missing_since is not None)
+    yield from (missed, missing)
+
+
+def _list_room(overview: Overview) -> Iterator[Metric]:
+    room = overview.room
+    free = _gauges("free_bytes", "Free bytes by folder.", "folder")
+    free.add_metric(["workspace"], room.free_bytes)
     if room.staging_free_bytes is not None:
-        free.labels(folder="staging").set(room.staging_free_bytes)
-    paused = Gauge(
-        "sftp_orchestrator_intake_paused", "1 while nothing is taken in for want of space.", registry=registry
+        free.add_metric(["staging"], room.staging_free_bytes)
+    yield free
+    yield _gauge("intake_paused", "1 while nothing is taken in for want of space.", room.is_paused)
+    yield _gauge("ledger_bytes", "Size of the ledger's database.", overview.ledger_bytes)
+
+
+def _list_destinations(overview: Overview, board: Board) -> Iterator[Metric]:
+    names = _list_names(overview)
+    failing = _gauges("failed_runs", "Runs in a row that failed as a whole, by now.", "destination")
+    for name in names:
+        pause = overview.outlook.pauses.get(name)
+        failing.add_metric([name], pause.failures if pause is not None else 0)
+    yield failing
+    retries = _counters("retries", "Remote steps that failed for a while and were tried again.", "destination")
+    for name, count in sorted(board.measures.get_retries(names).items()):
+        retries.add_metric([name], count)
+    yield retries
+
+
+def _list_names(overview: Overview) -> list[str]:
+    return sorted({prospect.timing.destination for prospect in overview.outlook.prospects})
+
+
+def _list_measured(overview: Overview, board: Board) -> Iterator[Metric]:
+    stages = HistogramMetricFamily(
+        PREFIX + "stage_seconds", "Seconds that files or parts took in each stage.", labels=["stage"]
     )
-    paused.set(room.is_paused)
+    for stage, spread in board.measures.get_stages().items():
+        stages.add_metric([stage.value], spread.buckets, spread.seconds)
+    whole = HistogramMetricFamily(
+        PREFIX + "delivery_seconds", "Seconds from the claim of a source to its last manifest.", labels=["destination"]
+    )
+    for destination, spread in sorted(board.measures.get_deliveries(_list_names(overview)).items()):
+        whole.add_metric([destination], spread.buckets, spread.seconds)
+    yield from (stages, whole)
 
 
-class _RowsLeftOut(Collector):
-    """Counters that are read from the ledger: a restart neither loses nor repeats anything."""
-
-    def __init__(self, overview: Overview) -> None:
-        self._counts = overview.rows_left_out
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        refused = CounterMetricFamily(
-            "sftp_orchestrator_refused_rows", "Rows of delivered sources that broke rules.", labels=["feed"]
-        )
-        duplicates = CounterMetricFamily(
-            "sftp_orchestrator_duplicate_rows", "Rows of delivered sources that were there before.", labels=["feed"]
-        )
-        for feed, count in sorted(self._counts.items()):
-            refused.add_metric([feed], count.refused)
-            duplicates.add_metric([feed], count.duplicates)
-        yield refused
-        yield duplicates
+def _list_keys(now: datetime.datetime, board: Board) -> Iterator[Metric]:
+    left = _gauges("key_days_left", "Days until the OpenPGP key of a destination expires.", "destination")
+    for destination, ends_at in sorted(board.measures.get_key_ends().items()):
+        days = (ends_at - now).total_seconds() / DAY_SECONDS if ends_at is not None else float("inf")
+        left.add_metric([destination], days)
+    yield left
 
 
-class _MissedDeadlines(Collector):
-    """A counter that is read from the ledger, as above."""
-
-    def __init__(self, outlook: Outlook) -> None:
-        self._expected = outlook.expected
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        missed = CounterMetricFamily(
-            "sftp_orchestrator_missed_deadlines", "Deadlines by which no file of the feed had come.", labels=["feed"]
-        )
-        for one in self._expected:
-            missed.add_metric([one.feed], one.missed)
-        yield missed
+def _list_process(board: Board, pulse: Pulse) -> Iterator[Metric]:
+    yield _gauge("sent_bytes", "Bytes acknowledged since the start.", board.sent_bytes)
+    yield _gauge("stuck_stations", "Stations that made no progress within their time.", len(pulse.list_stuck()))
+    build = _gauges("build_info", "1, with the version that runs.", "version")
+    build.add_metric([__version__], 1)
+    yield build

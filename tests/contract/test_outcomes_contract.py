@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim, Hour, InspectedFile, PlannedPart, RowsLeftOut
+from sftp_orchestrator.ledger.records import Claim, Delivered, Hour, InspectedFile, PlannedPart, RowsLeftOut
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -92,6 +92,27 @@ def test_rows_that_were_not_sent_are_counted_of_what_was_delivered(ledger: Ledge
         "purchases": RowsLeftOut(refused=23, duplicates=4),
         "customers": RowsLeftOut(refused=0, duplicates=7),
     }
+
+
+def test_what_was_delivered_is_counted_with_each_delivery(ledger: Ledger) -> None:
+    """Files, bytes and rows by feed and destination, and when the last was; what is on its way does not count."""
+    assert ledger.deliveries.list_all() == []
+    for name, feed, destination in (
+        ("s1", "purchases", "production"),
+        ("s2", "purchases", "production"),
+        ("s3", "purchases", "other"),
+        ("s4", "customers", "production"),
+    ):
+        _claim(ledger, name, feed=feed, destination=destination)
+        _plan(ledger, name)
+        if name != "s4":
+            _deliver(ledger, name)
+    ledger.sources.finish_archive("s1")
+    last = {name: ledger.sources.get(name).changed_at for name in ("s2", "s3")}
+    assert ledger.deliveries.list_all() == [
+        Delivered(feed="purchases", destination="other", sources=1, bytes=3, records=90, last_at=last["s3"]),
+        Delivered(feed="purchases", destination="production", sources=2, bytes=6, records=180, last_at=last["s2"]),
+    ]
 
 
 def test_what_lacks_rows_is_found_for_as_long_as_is_asked(ledger: Ledger) -> None:

@@ -75,6 +75,8 @@ QUESTIONS: dict[str, Question] = {
     "last_delivery": lambda ledger, _: ledger.outcomes.find_last_delivery(),
     "hours": lambda ledger, _: ledger.outcomes.list_hours(NOW),
     "delivered_since": lambda ledger, _: ledger.outcomes.count_delivered(since=NOW),
+    "deliveries": lambda ledger, _: ledger.deliveries.list_all(),
+    "answer": lambda ledger, _: ledger.require_answer(),
     "counts": lambda ledger, _: ledger.count_sources(),
     "history": lambda ledger, _: ledger.list_history(limit=100),
     "history_of_one": lambda ledger, source: ledger.list_history(source_id=source.id),

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -23,14 +24,17 @@ from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.overview import Overview
+from sftp_orchestrator.overview import Overview, get_overview
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import make_app
+from sftp_orchestrator.web.latest import Latest
+from sftp_orchestrator.web.metrics import render_metrics
 from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.readiness import find_obstacle
 from sftp_orchestrator.web.sections import SHOWN
 from sftp_orchestrator.web.server import open_socket
 from tests.support.configuration import write_configuration
-from tests.support.pages import Page, serve
+from tests.support.pages import DEADLINE_SECONDS, Page, serve
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import configure
 
@@ -310,13 +314,67 @@ async def test_the_probes_tell_a_starting_and_a_stuck_daemon_from_a_working_one(
             replies = [await page.get("/healthz"), await page.get("/readyz")]
             return [(reply.status, reply.body) for reply in replies]
 
-        assert await probe() == [(200, "ok\n"), (503, "not ready\n")]
+        assert await probe() == [(200, "ok\n"), (503, "not ready: starting\n")]
         pulse.is_ready = True
         assert await probe() == [(200, "ok\n"), (200, "ready\n")]
         now[0] = 301.0
-        assert await probe() == [(503, "stuck: delivery\n"), (503, "not ready\n")]
+        assert await probe() == [(503, "stuck: delivery\n"), (503, "not ready: stuck: delivery\n")]
         pulse.beat("delivery", within_seconds=300)
         assert await probe() == [(200, "ok\n"), (200, "ready\n")]
+
+
+async def test_a_ledger_that_does_not_answer_makes_the_daemon_unready_and_not_unhealthy(tmp_path: Path) -> None:
+    """One that is away, or hangs: nothing is restarted for it, and the line says what is in the way."""
+    pulse = Pulse()
+    pulse.is_ready = True
+    configuration = await asyncio.to_thread(write_configuration, tmp_path)
+    with Ledger.open("sqlite", configuration.configuration.workspace) as ledger:
+        async with serve(make_app(_Failing(configuration.configuration, ledger), Board(), pulse)) as page:
+            replies = [await page.get("/healthz"), await page.get("/readyz")]
+    assert [(reply.status, reply.body) for reply in replies] == [
+        (200, "ok\n"),
+        (503, "not ready: use ledger postgresql://db/ledger: the server is away\n"),
+    ]
+    hung = threading.Event()
+    obstacle = await find_obstacle(pulse, Latest(lambda: _wait(hung)), within_seconds=0.01)
+    hung.set()
+    assert obstacle == "the ledger did not answer within 0.01 s"
+
+
+async def test_what_was_delivered_is_counted_by_the_ledger_and_what_it_took_by_the_process(tmp_path: Path) -> None:
+    """Files, bytes, rows, time of the last by feed and destination; seconds by stage; a restart keeps the former."""
+    board = Board()
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox)).configuration
+        await asyncio.to_thread(_write, os.fsencode(configuration.staging / "purchases.csv"), EVENTS + MORE)
+        with open_daemon(configuration, board) as daemon:
+            await daemon.run_once()
+        await sandbox.wait_until_idle()
+    bytes_ = len((EVENTS + MORE).encode())
+    for seen, stages in ((board, 1.0), (Board(), 0.0)):
+        samples = await asyncio.to_thread(_measure, configuration, seen)
+        of = {"destination": "production", "feed": "purchases"}
+        assert samples["delivered_files_total", *of.values()] == 1
+        assert samples["delivered_bytes_total", *of.values()] == bytes_
+        assert samples["delivered_rows_total", *of.values()] == 2
+        assert abs(samples["last_delivery_timestamp_seconds", *of.values()] - time.time()) < DEADLINE_SECONDS
+        assert samples["delivered_files_total", "production", "customers"] == 0
+        assert samples["ledger_bytes",] > 4096
+        assert samples["failed_runs", "production"] == samples["retries_total", "production"] == 0
+        assert samples["delivery_seconds_count", "production"] == stages
+        for stage in ("settle", "inspect", "upload", "publish"):
+            assert samples["stage_seconds_count", stage] == stages
+
+
+def _measure(configuration: Configuration, board: Board) -> dict[tuple[str, ...], float]:
+    """Return every sample by its name, without what all begin with, and the values of its labels in their order."""
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        text = render_metrics(get_overview(configuration, ledger), board, Pulse()).decode()
+    return {
+        (sample.name.removeprefix("sftp_orchestrator_"), *dict(sorted(sample.labels.items())).values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 async def test_staging_that_is_gone_hides_nothing_else(tmp_path: Path) -> None:
@@ -346,6 +404,13 @@ class _Failing(Desk):
 
     def get_overview(self) -> Overview:
         raise LocalFault("read", "the ledger", "the disk is gone")
+
+    def require_answer(self) -> None:
+        raise LocalFault("use", "ledger postgresql://db/ledger", "the server is away")
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait(DEADLINE_SECONDS)
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:

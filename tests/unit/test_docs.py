@@ -29,6 +29,7 @@ from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
+from sftp_orchestrator.measuring import Stage
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.web.app import make_app
@@ -303,6 +304,7 @@ class Place:
         """Return the page's application, with some work under way."""
         board = Board()
         board.begin("purchases.csv 1/1", Phase.UPLOAD, 10)
+        board.measures.note_key("production", None)
         return make_app(Desk(self.configuration, ledger), board, Pulse())
 
 
@@ -472,6 +474,11 @@ def test_every_metric_is_documented_and_no_other(place: Place) -> None:
     rows = _list_rows(_get_sections(_read("reference/metrics.md"))["Metrics"])
     assert status == 200
     assert sorted((name.strip("`"), kind) for name, kind, _ in rows) == sorted(served)
+
+
+def test_every_stage_is_documented_and_no_other() -> None:
+    """metrics.md lists exactly the stages whose seconds are counted, in their order."""
+    assert _list_names(_get_sections(_read("reference/metrics.md"))["Stages"]) == [stage.value for stage in Stage]
 
 
 def test_every_path_of_the_page_is_documented_and_no_other(place: Place) -> None:

@@ -39,6 +39,19 @@ def test_a_file_that_was_gone_meanwhile_begins_anew() -> None:
     assert settler.observe([FILE], now=10).waiting == (FILE,)
 
 
+def test_for_how_long_a_file_was_seen_counts_from_the_first_look() -> None:
+    """However often its producer wrote to it meanwhile; one that was gone in between begins anew."""
+    settler = Settler(settle_seconds=10, by_marker=False)
+    settler.observe([FILE], now=0)
+    settler.observe([dataclasses.replace(FILE, size=4)], now=8)
+    settler.observe([dataclasses.replace(FILE, size=4)], now=18)
+    assert settler.get_seen_seconds(b"a.csv", now=18) == 18
+    settler.observe([], now=19)
+    settler.observe([FILE], now=20)
+    assert settler.get_seen_seconds(b"a.csv", now=21) == 1
+    assert settler.get_seen_seconds(b"b.csv", now=21) == 0
+
+
 def test_with_markers_only_the_marker_counts() -> None:
     """However long it lies there unchanged; and with it, at once."""
     settler = Settler(settle_seconds=10, by_marker=True)

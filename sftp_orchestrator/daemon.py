@@ -17,6 +17,8 @@ import structlog
 from starlette.applications import Starlette
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.alerts.alerting import Alerting
+from sftp_orchestrator.alerts.pinging import Pinging
 from sftp_orchestrator.believing import Believing
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config import credentials
@@ -27,7 +29,7 @@ from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import Failure, LocalFault
 from sftp_orchestrator.expecting import Expecting
 from sftp_orchestrator.intake.intake import Intake, Scan
 from sftp_orchestrator.intake.lock import WorkspaceLock
@@ -125,6 +127,10 @@ class Daemon:
         self._scans = Scans()
         self._expecting = Expecting(configuration, stations.ledger)
         self._scan_trouble = Repeating()
+        self._alerting = Alerting(
+            configuration, stations.ledger, key_ends=stations.board.measures.get_key_ends, command=command
+        )
+        self._pinging = Pinging.of(configuration.alerts, self._find_trouble)
         self._tidying = asyncio.Lock()
         self._tidied_on: datetime.date | None = None
 
@@ -148,6 +154,16 @@ class Daemon:
         What is complete can only be told by looking twice, ``settle_seconds`` apart; a file that changes in between is
         not complete now.
         """
+        try:
+            verdict = await self._pass()
+        except Failure as error:
+            await self._pinging.ping(str(error))
+            raise
+        await self._alerting.tell_now()
+        await self._pinging.ping("\n".join(map(str, verdict.failures)) or None)
+        return verdict
+
+    async def _pass(self) -> Verdict:
         held = await self.recover()
         scan = await self._scan()
         if scan.waiting and scan.wait_seconds is not None:
@@ -177,6 +193,8 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._take_in(changed, dispatchers))
                 group.create_task(self._forget_daily())
+                group.create_task(self._alerting.run())
+                group.create_task(self._pinging.run())
                 for dispatcher in dispatchers:
                     group.create_task(dispatcher.run())
                 if door is not None:
@@ -197,7 +215,7 @@ class Daemon:
             scans=self._scans,
             rescan=rescan,
             pulse=self._pulse,
-            tidy=self._tidy,
+            tidy=self._end_run,
         )
 
     async def _deliver_to_nowhere(self) -> None:
@@ -295,6 +313,17 @@ class Daemon:
         async with self._tidying:
             now = await asyncio.to_thread(self._believing.look, _now())
         await threads.call(lambda: self._retention.forget(now, self._stop), self._stop)
+
+    async def _end_run(self) -> None:
+        """Do what follows each run."""
+        self._pinging.wake()
+        await self._tidy()
+
+    def _find_trouble(self) -> str | None:
+        """Return what keeps the daemon from delivering, for the dead-man's switch; blocking, raises ``LocalFault``."""
+        said = [f"stuck: {station}" for station in self._pulse.list_stuck()]
+        said += [f"{pause.destination}: {pause.reason}" for pause in self._ledger.pauses.list_all()]
+        return "\n".join(said) or None
 
     async def _tidy(self) -> None:
         self._tidied_on = self._get_day(_now())

@@ -103,8 +103,10 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("ledger.discard", Fault.LEDGER, "a person gives a source up"),
     Step("ledger.expire", Fault.LEDGER, "a source was quarantined too long: it becomes `discarded`"),
+    Step("ledger.finish_alerts", Fault.LEDGER, "alerts that a channel took are noted"),
     Step("ledger.finish_claims", Fault.LEDGER, "files are noted as ours"),
     Step("ledger.finish_run", Fault.LEDGER, "how a run ended is noted"),
+    Step("ledger.forget_channels", Fault.LEDGER, "alerts for channels that are configured no more are forgotten"),
     Step("ledger.forget_leftover", Fault.LEDGER, "data without a manifest is forgotten"),
     Step("ledger.forget_pause", Fault.LEDGER, "a run to a destination that was left alone went through"),
     Step("ledger.forget_runs", Fault.LEDGER, "runs and ticks that are past their time are forgotten"),
@@ -115,6 +117,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.go_on", Fault.LEDGER, "a person lets a source go on: `retry`, `release`"),
     Step("ledger.history", Fault.LEDGER, "a move gets its line of history, in the transaction of the move"),
     Step("ledger.migrate", Fault.LEDGER, "the ledger's tables are made or changed, in one transaction"),
+    Step("ledger.note_alerts", Fault.LEDGER, "what is worth an alert is noted, with the messages that tell of it"),
     Step("ledger.note_arrival", Fault.LEDGER, "a file that was missing came after all: that is noted"),
     Step(
         "ledger.note_change",

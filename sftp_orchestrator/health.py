@@ -14,9 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from sftp_orchestrator import units
+from sftp_orchestrator.alerts.channels import Channel, open_channels
+from sftp_orchestrator.alerts.conditions import KEY_DAYS
+from sftp_orchestrator.alerts.dead_man import DeadMan
 from sftp_orchestrator.config import credentials, ledger_url
 from sftp_orchestrator.config.findings import InvalidConfiguration, KeyPath
 from sftp_orchestrator.config.model import Column, Configuration, Destination, Verify
+from sftp_orchestrator.config.secrets import SecretReference
 from sftp_orchestrator.deliver import probe, sftp
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
 from sftp_orchestrator.destination import clevertap
@@ -34,8 +38,8 @@ from sftp_orchestrator.prepare.earlier import types_kept
 from sftp_orchestrator.prepare.parts import planning
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
 
-EXPIRY_WARNING_DAYS = 60
-"""An OpenPGP key that expires sooner is worth a line: CleverTap needs time to store a new one."""
+EXPIRY_WARNING_DAYS = max(KEY_DAYS)
+"""An OpenPGP key that expires sooner is worth a line, as it is worth an alert."""
 SPACE_WARNING_BYTES = 10_000_000_000
 """Less free space than two of the largest files is worth a line."""
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -66,6 +70,7 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     yield secrets
     told = _list_told(secrets.failure)
     yield from _check_logins(configuration, told)
+    yield from _check_alerts(configuration, told)
     yield _attempt("staging", lambda: _check_folder(configuration.staging))
     folder = _check_workspace(workspace)
     yield folder
@@ -168,6 +173,26 @@ def _check_logins(configuration: Configuration, told: Container[KeyPath]) -> Ite
 
 def _check_login(destination: Destination, name: str) -> str:
     return get_fingerprint(load_credentials(destination, name).key)
+
+
+def _check_alerts(configuration: Configuration, told: Container[KeyPath]) -> Iterator[Result]:
+    """Look whether each channel is one that can be used; nothing is sent: ``notify test`` does that."""
+    alerts = configuration.alerts
+    if alerts.urls and not any(("alerts", "urls", index) in told for index in range(len(alerts.urls))):
+        for channel in open_channels(configuration):
+            yield _attempt("alerts", partial(_check_channel, channel))
+    if alerts.ping is not None and ("alerts", "ping") not in told:
+        yield _attempt("ping", partial(_check_ping, alerts.ping))
+
+
+def _check_channel(channel: Channel) -> str:
+    channel.require_known()
+    return f"{channel.name}; sftp-orchestrator notify test sends one"
+
+
+def _check_ping(reference: SecretReference) -> str:
+    DeadMan(reference)
+    return str(reference)
 
 
 def _check_workspace(workspace: Workspace) -> Result:

@@ -37,6 +37,10 @@ def configure(*, debug: bool = False, quiet: bool = False) -> None:
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     # It complains when we stop while something moves in staging; what it misses the next scan finds.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+    # What a channel of alerts has to say is told with its name; a line of the library may repeat the URL.
+    apprise = logging.getLogger("apprise")
+    apprise.propagate = False
+    apprise.addHandler(logging.NullHandler())
     # What gpg ends with is looked at by us, and told with the file it was about.
     logging.getLogger("gnupg").setLevel(logging.CRITICAL)
 

@@ -61,6 +61,8 @@ class Overview:
     """in sum, by feed and destination; of every feed of the configuration"""
     ledger_bytes: int = 0
     """of the ledger's database"""
+    unsent_alerts: int = 0
+    """messages that a channel did not take yet"""
     limits: Mapping[str, float | None] = field(default_factory=dict)
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
@@ -167,6 +169,7 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
         # A feed without such rows counts 0: what first shows as 20 would look like no rise to a monitor.
         delivered=_list_delivered(configuration, ledger),
         ledger_bytes=ledger.get_size_bytes(),
+        unsent_alerts=ledger.alerts.count_messages(),
         rows_left_out={**dict.fromkeys(configuration.feeds, NONE_LEFT_OUT), **ledger.outcomes.count_rows_left_out()},
     )
 
@@ -234,6 +237,17 @@ def describe_delivered(overview: Overview) -> str:
 def get_view(source_id: str, configuration: Configuration, ledger: Ledger) -> SourceView:
     """Return one source, whatever its state, without what it waits for; raises ``ConfigurationError``."""
     return _look_at(ledger.sources.get(source_id), ledger, Workspace(root=configuration.workspace))
+
+
+def list_advised(sources: Sequence[Source], configuration: Configuration, ledger: Ledger) -> tuple[SourceView, ...]:
+    """Return a few sources with what a person may do about each, whatever events wait for; raises ``LocalFault``."""
+    workspace = Workspace(root=configuration.workspace)
+    outlook = look_out(configuration, ledger, sources, datetime.datetime.now(datetime.UTC))
+    why = find_reasons(configuration, ledger, workspace, sources)
+    return tuple(
+        _complete(_look_at(source, ledger, workspace), None, workspace, outlook, why.get(source.id, Why()))
+        for source in sources
+    )
 
 
 def _decide_gates(

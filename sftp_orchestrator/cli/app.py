@@ -75,6 +75,7 @@ class _Root(LazyGroup):
             module="health",
             attribute="health",
         ),
+        "notify": _list("Alerts: whether they arrive.", module="notify", attribute="app"),
         "status": _list(
             "Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows.",
             module="status",

@@ -86,6 +86,11 @@ BY_COMMAND = {
         ExitCode.NOT_ALL_DELIVERED: "a station is stuck, or no daemon answers",
         ExitCode.USAGE: f"web.listen is null; {_USAGE}",
     },
+    "notify test": {
+        ExitCode.DONE: "every channel took it",
+        ExitCode.USAGE: f"a channel's URL or secret cannot be used, or none is configured; {_USAGE}",
+        ExitCode.RECEIVER: "a channel could not be reached or did not take it",
+    },
     "status": {
         ExitCode.DONE: "whatever it shows",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,

@@ -25,6 +25,8 @@ BY_COMMAND: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "check": (("check", "without asking a receiver"), ("check --connect", "logs in at each, too")),
     "health": (("health", "for a container's health check"),),
+    "notify": (("notify test", "does every channel take an alert"),),
+    "notify test": (("notify test", "after each change of alerts.urls"),),
     "status": (
         ("status", "what is most urgent stands last"),
         ("status --watch", "stays, with a bar for each file under way"),

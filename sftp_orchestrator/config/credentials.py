@@ -70,3 +70,7 @@ def _list_secrets(configuration: Configuration) -> Iterator[tuple[KeyPath, Secre
             yield (*path, "private_key_passphrase"), destination.private_key_passphrase, True
         if destination.encryption is not None:
             yield (*path, "encryption", "public_key"), destination.encryption.public_key, False
+    for index, reference in enumerate(configuration.alerts.urls):
+        yield ("alerts", "urls", index), reference, True
+    if configuration.alerts.ping is not None:
+        yield ("alerts", "ping"), configuration.alerts.ping, True

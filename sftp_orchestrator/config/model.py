@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from sftp_orchestrator.config import bandwidth, examples, scheduling
+from sftp_orchestrator.config import alerting, bandwidth, examples, scheduling
 from sftp_orchestrator.config import web as web_section
+from sftp_orchestrator.config.alerting import Alerts
 from sftp_orchestrator.config.bandwidth import Bandwidth
 from sftp_orchestrator.config.connections import AUTO, Connections
 from sftp_orchestrator.config.keeping import Archive, Ledger, Quarantine, Space
@@ -55,6 +56,7 @@ PATTERN_MEANINGS = {
     _HOST: "must be a host name or an address",
     _FILLED: "must not be blank",
     CREDENTIAL_PATTERN: "must be a plain file name",
+    **alerting.PATTERN_MEANINGS,
     **bandwidth.PATTERN_MEANINGS,
     **scheduling.PATTERN_MEANINGS,
     **web_section.PATTERN_MEANINGS,
@@ -335,6 +337,8 @@ class Configuration(Section):
     """when deliveries start"""
     web: Web = Web()
     """the status page and the probes"""
+    alerts: Alerts = Alerts()
+    """who is told when a person is needed"""
     archive: Archive = Archive()
     """what happens to originals at their end"""
     quarantine: Quarantine = Quarantine()

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger import forgetting
+from sftp_orchestrator.ledger.alerts import Alerts
 from sftp_orchestrator.ledger.database import count_all, measure, open_database, open_for_reading
 from sftp_orchestrator.ledger.deliveries import Deliveries
 from sftp_orchestrator.ledger.discards import Discards
@@ -55,6 +56,7 @@ class Ledger:
         self.leftovers = Leftovers(self._database)
         self.pauses = Pauses(self._database)
         self.missing = MissingFiles(self._database, clock)
+        self.alerts = Alerts(self._database)
         self.properties = Properties(self._database)
         self.outcomes = Outcomes(self._database)
         self.deliveries = Deliveries(self._database)

@@ -51,6 +51,18 @@ class MissingFiles:
         with self._database.read() as connection:
             return [MissingFile(**row) for row in connection.execute(query).mappings()]
 
+    def find_arrival(self, feed: str) -> str | None:
+        """Return the id of the file of ``feed`` that came late for the last deadline of any; None where none did."""
+        query = (
+            sa.select(MISSING_FILE.c.source_id)
+            .where(MISSING_FILE.c.feed == feed, MISSING_FILE.c.arrived_at.is_not(None))
+            .order_by(MISSING_FILE.c.due_at.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            found: str | None = connection.scalar(query)
+        return found
+
     def count(self) -> dict[str, int]:
         """Return how many there ever were, by feed; without feeds of which there was none."""
         query = sa.select(MISSING_FILE.c.feed, sa.func.count()).group_by(MISSING_FILE.c.feed)

@@ -46,6 +46,11 @@ class Parts:
         """Return all parts in ``state``."""
         return self._select(PART.c.state == state.value)
 
+    def list_sources_in(self, state: PartState) -> set[str]:
+        """Return the ids of all sources that have a part in ``state``."""
+        with self._database.read() as connection:
+            return set(connection.scalars(sa.select(PART.c.source_id).where(PART.c.state == state.value)))
+
     def get(self, source_id: str, number: int) -> Part:
         """Return one part.
 

@@ -233,6 +233,40 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One thing that is worth an alert, and whether that was told."""
+
+    kind: str
+    subject: str
+    """which of its kind: a source's id, a destination, a feed"""
+    level: str
+    """how bad it is, where that is told anew"""
+    since: datetime.datetime
+    """when it came up, or to this level"""
+    first_told_at: datetime.datetime | None = None
+    """None: not so far, or not at this level"""
+    told_at: datetime.datetime | None = None
+    """when it was told last, at any level"""
+    over_at: datetime.datetime | None = None
+    """when it was seen to be over, which is not told so far"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One alert on its way to one channel."""
+
+    channel: str
+    """a digest of its URL"""
+    made_at: datetime.datetime
+    is_good: bool
+    """it tells that something is over"""
+    title: str
+    body: str
+    number: int = 0
+    """given by the ledger"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MissingFile:
     """A deadline by which no file of a feed had come."""
 

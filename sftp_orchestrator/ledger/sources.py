@@ -111,6 +111,25 @@ class Sources:
         """Return the sources in any of ``states``, in the order of arrival."""
         return self._select(SOURCE.c.state.in_([state.value for state in states]))
 
+    def list_states(self, states: Collection[SourceState]) -> dict[str, SourceState]:
+        """Return the sources in any of ``states`` in the order of arrival, by ids alone: there may be 100,000."""
+        query = sa.select(SOURCE.c.id, SOURCE.c.state).where(SOURCE.c.state.in_([state.value for state in states]))
+        with self._database.read() as connection:
+            return {row.id: SourceState(row.state) for row in connection.execute(query.order_by(SOURCE.c.number))}
+
+    def list_stubborn(self, *, failures: int, attempts: int) -> dict[str, str]:
+        """Return the destinations of sources that do not go on by themselves, by the ids of these.
+
+        So often in a row the receiver did not take a file of it, or it could not be read or planned.
+        """
+        unread = [SourceState.CLAIMED.value, SourceState.INSPECTED.value]
+        query = sa.select(SOURCE.c.id, SOURCE.c.destination).where(
+            _IS_ON_ITS_WAY,
+            sa.or_(SOURCE.c.failures >= failures, sa.and_(SOURCE.c.attempts >= attempts, SOURCE.c.state.in_(unread))),
+        )
+        with self._database.read() as connection:
+            return {row.id: row.destination for row in connection.execute(query)}
+
     def list_pending_profiles(self, destination: str) -> list[PendingProfiles]:
         """Return the profile sources of ``destination`` that are not delivered, in the order of arrival."""
         columns = (SOURCE.c[field.name] for field in dataclasses.fields(PendingProfiles))

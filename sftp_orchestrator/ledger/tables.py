@@ -267,6 +267,32 @@ DELIVERED = sa.Table(
     comment="sums over everything that was delivered, forgotten or not: nobody reads all sources to tell them",
 )
 
+ALERT = sa.Table(
+    "alert",
+    METADATA,
+    sa.Column("kind", sa.String(20), primary_key=True),
+    sa.Column("subject", sa.String(60), primary_key=True),
+    sa.Column("level", sa.String(10), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("first_told_at", UtcDateTime),
+    sa.Column("told_at", UtcDateTime),
+    sa.Column("over_at", UtcDateTime),
+    comment="what is worth an alert now, and when it was told: a restart neither repeats nor forgets one",
+)
+
+ALERT_MESSAGE = sa.Table(
+    "alert_message",
+    METADATA,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("channel", sa.String(64), nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("is_good", sa.Boolean, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    comment="alerts on their way: one row for each channel that did not take it yet",
+    sqlite_autoincrement=True,
+)
+
 PROPERTY = sa.Table(
     "property",
     METADATA,

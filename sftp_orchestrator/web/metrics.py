@@ -35,7 +35,7 @@ def render_metrics(overview: Overview, board: Board, pulse: Pulse) -> bytes:
         _list_destinations(overview, board),
         _list_measured(overview, board),
         _list_keys(overview.at, board),
-        _list_process(board, pulse),
+        _list_process(overview, board, pulse),
     ):
         registry.register(_Fixed(metrics))
     return generate_latest(registry)
@@ -154,9 +154,10 @@ def _list_keys(now: datetime.datetime, board: Board) -> Iterator[Metric]:
     yield left
 
 
-def _list_process(board: Board, pulse: Pulse) -> Iterator[Metric]:
+def _list_process(overview: Overview, board: Board, pulse: Pulse) -> Iterator[Metric]:
     yield _gauge("sent_bytes", "Bytes acknowledged since the start.", board.sent_bytes)
     yield _gauge("stuck_stations", "Stations that made no progress within their time.", len(pulse.list_stuck()))
+    yield _gauge("unsent_alerts", "Alerts that a channel did not take yet.", overview.unsent_alerts)
     build = _gauges("build_info", "1, with the version that runs.", "version")
     build.add_metric([__version__], 1)
     yield build

@@ -404,7 +404,16 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
     ledger.sources.note_wait("waits", "why", retry_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     ledger.sources.retry("wanted", by="anna")
     with ledger_engine.begin() as connection:
-        for table in ("leftover", "pause", "forgotten", "missing_file", "run_request", "delivered"):
+        for table in (
+            "leftover",
+            "pause",
+            "forgotten",
+            "missing_file",
+            "run_request",
+            "delivered",
+            "alert",
+            "alert_message",
+        ):
             connection.execute(sa.text(f"DROP TABLE {table}"))
         for column in ("failures", "wanted_at"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))

@@ -1,0 +1,151 @@
+"""What is worth an alert at one moment: read from the ledger, the disk and the keys, never from what was logged."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from sftp_orchestrator.config.alerting import AlertKind
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.intake import pausing
+from sftp_orchestrator.intake.pausing import Room
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import MissingFile, Pause
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
+
+KEY_DAYS = (60, 30, 7)
+"""Before a key expires, and when: CleverTap needs time to store a new one."""
+EXPIRED = "expired"
+LOW, PAUSED = "low", "paused"
+"""How short the disk runs."""
+_LEVELS = ("", *map(str, KEY_DAYS), EXPIRED, LOW, PAUSED)
+"""Of each kind in this order, the worst last."""
+WORKSPACE = "workspace"
+FAILURES = 3
+"""Runs in a row in which the receiver did not take a file of a source."""
+ATTEMPTS = 5
+"""Times that a file could not be read or planned, though it was tried again and again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One thing that is worth an alert as long as it is so."""
+
+    kind: AlertKind
+    subject: str
+    """a source's id, ``destination NAME``, a feed, or the workspace"""
+    level: str = ""
+    """told anew when it gets worse"""
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it is told again each day: a key that is good for weeks to come is not."""
+        return self.kind is not AlertKind.KEY_EXPIRING or self.level in {EXPIRED, str(min(KEY_DAYS))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What there is to know at one moment."""
+
+    at: datetime.datetime
+    aside: Mapping[str, SourceState]
+    """ids of quarantined and held sources"""
+    uncertain: Collection[str]
+    """ids of sources with a part of which nobody knows whether it was taken"""
+    stubborn: Mapping[str, str]
+    """destinations of sources that fail again and again, by id"""
+    pauses: Mapping[str, Pause]
+    """by destination"""
+    missing: Mapping[str, MissingFile]
+    """by feed, the first deadline since which none came"""
+    key_ends: Mapping[str, datetime.datetime | None]
+    """by destination"""
+    room: Room
+
+
+def gather(configuration: Configuration, ledger: Ledger, key_ends: Mapping[str, datetime.datetime | None]) -> Facts:
+    """Return what is so now; blocking, raises ``LocalFault``. Costs what needs a person, not what ever was."""
+    missing: dict[str, MissingFile] = {}
+    for one in ledger.missing.list_open():
+        missing.setdefault(one.feed, one)
+    return Facts(
+        at=datetime.datetime.now(datetime.UTC),
+        aside=ledger.sources.list_states(SOURCE_ASIDE),
+        uncertain=ledger.parts.list_sources_in(PartState.UNCERTAIN),
+        stubborn=ledger.sources.list_stubborn(failures=FAILURES, attempts=ATTEMPTS),
+        pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
+        missing={feed: one for feed, one in missing.items() if feed in configuration.feeds},
+        key_ends=key_ends,
+        room=pausing.look(configuration),
+    )
+
+
+def find_conditions(facts: Facts, kinds: Collection[AlertKind], *, is_low: bool) -> list[Condition]:
+    """Return what is worth an alert of ``kinds``, sources as they came; ``is_low``: the disk was low before. Pure."""
+    return [one for one in _find_all(facts, is_low=is_low) if one.kind in kinds]
+
+
+def _find_all(facts: Facts, *, is_low: bool) -> Iterator[Condition]:
+    yield from _find_of_sources(facts)
+    for destination in facts.pauses:
+        yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=name_destination(destination))
+    for feed in facts.missing:
+        yield Condition(kind=AlertKind.FILE_MISSING, subject=feed)
+    for destination, ends_at in facts.key_ends.items():
+        level = get_key_level(ends_at, facts.at)
+        if level is not None:
+            yield Condition(kind=AlertKind.KEY_EXPIRING, subject=destination, level=level)
+    disk = get_disk_level(facts.room, is_low=is_low)
+    if disk is not None:
+        yield Condition(kind=AlertKind.DISK_LOW, subject=WORKSPACE, level=disk)
+
+
+def _find_of_sources(facts: Facts) -> Iterator[Condition]:
+    for source in sorted(facts.uncertain):
+        yield Condition(kind=AlertKind.UNCERTAIN, subject=source)
+    for source, state in facts.aside.items():
+        # An uncertain one is held for just that, and told once.
+        if source not in facts.uncertain:
+            kind = AlertKind.QUARANTINED if state is SourceState.QUARANTINED else AlertKind.HELD
+            yield Condition(kind=kind, subject=source)
+    for source, destination in facts.stubborn.items():
+        # Where nothing gets through, no single file is to blame.
+        if destination not in facts.pauses and source not in facts.uncertain:
+            yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=source)
+
+
+def name_destination(destination: str) -> str:
+    """Return a destination as a subject: no source's id has a blank. Pure."""
+    return f"destination {destination}"
+
+
+def find_destination(subject: str) -> str | None:
+    """Return the destination that a subject names; None where it is a source's id. Pure."""
+    _, mark, name = subject.partition(" ")
+    return name if mark else None
+
+
+def is_worse(level: str, before: str) -> bool:
+    """Return whether a condition got worse. Pure."""
+    return _LEVELS.index(level) > _LEVELS.index(before)
+
+
+def get_key_level(ends_at: datetime.datetime | None, now: datetime.datetime) -> str | None:
+    """Return the fewest of ``KEY_DAYS`` that a key is good for, ``expired``, or None where that is more days. Pure."""
+    if ends_at is None:
+        return None
+    left = ends_at - now
+    if left <= datetime.timedelta():
+        return EXPIRED
+    return next((str(days) for days in sorted(KEY_DAYS) if left <= datetime.timedelta(days=days)), None)
+
+
+def get_disk_level(room: Room, *, is_low: bool) -> str | None:
+    """Return how short the disk runs: below twice of that at which the intake pauses, or paused. Pure.
+
+    Once low, it is so until a quarter more is free, so that a disk at the edge is not told of each minute.
+    """
+    if room.is_paused:
+        return PAUSED
+    return LOW if pausing.decide(room.free_bytes, 2 * room.pause_below_bytes, was_paused=is_low) else None

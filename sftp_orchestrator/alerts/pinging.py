@@ -1,0 +1,71 @@
+"""Asks the dead-man's switch at regular times and after each run, and never holds up anything by it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Self
+
+import structlog
+
+from sftp_orchestrator.alerts.dead_man import DeadMan
+from sftp_orchestrator.config.alerting import Alerts
+from sftp_orchestrator.errors import Failure, Unreachable
+from sftp_orchestrator.repeating import Repeating
+
+_LOG = structlog.get_logger()
+
+FindTrouble = Callable[[], str | None]
+
+
+class Pinging:
+    """Nothing happens without a dead-man's switch."""
+
+    def __init__(self, dead_man: DeadMan | None, *, every_seconds: float, find_trouble: FindTrouble) -> None:
+        """``find_trouble`` is blocking, and returns what is wrong, None where nothing is; it may raise ``Failure``."""
+        self._dead_man = dead_man
+        self._every_seconds = every_seconds
+        self._find_trouble = find_trouble
+        self._trouble = Repeating()
+        self._wake = asyncio.Event()
+
+    @classmethod
+    def of(cls, alerts: Alerts, find_trouble: FindTrouble) -> Self:
+        """Return what the configuration asks for; raises ``ConfigurationError`` where the secret cannot be used."""
+        dead_man = DeadMan(alerts.ping) if alerts.ping is not None else None
+        return cls(dead_man, every_seconds=alerts.ping_seconds, find_trouble=find_trouble)
+
+    def wake(self) -> None:
+        """Have it asked at once: a run ended."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while self._dead_man is not None:
+            self._wake.clear()
+            await self.ping(await self._look())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._every_seconds):
+                    await self._wake.wait()
+
+    async def ping(self, trouble: str | None) -> None:
+        """Tell once that all is well, or what is wrong; one that does not take it is told of once, and asked again."""
+        if self._dead_man is None:
+            return
+        try:
+            await asyncio.to_thread(self._dead_man.ping, trouble)
+        except Unreachable as error:
+            occurred = self._trouble.note(error)
+            if occurred.is_told:
+                _LOG.error("ping_failed", error=str(error), failures=occurred.failures)
+            return
+        over = self._trouble.end()
+        if over is not None:
+            _LOG.info("ping_recovered", failures=over.failures, seconds=over.seconds)
+
+    async def _look(self) -> str | None:
+        try:
+            return await asyncio.to_thread(self._find_trouble)
+        except Failure as error:
+            return str(error)

@@ -1,0 +1,279 @@
+"""The words of alerts: what, which file, why, and what to type next; each one message of plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sftp_orchestrator import units
+from sftp_orchestrator.alerts import conditions
+from sftp_orchestrator.alerts.conditions import Facts, find_destination
+from sftp_orchestrator.alerts.telling import Group
+from sftp_orchestrator.calling import COMMAND, spell_out
+from sftp_orchestrator.config.alerting import AlertKind
+from sftp_orchestrator.intake.pausing import Room
+from sftp_orchestrator.ledger.records import Alert, Source
+from sftp_orchestrator.views import SourceView
+
+MOST_NAMED = 5
+"""Things that one message names; of the others it tells how many there are."""
+_LONGEST_REASON = 500
+"""Characters of a reason; the whole of it is in ``status``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """One message."""
+
+    title: str
+    body: str
+    is_good: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the words are taken from."""
+
+    facts: Facts
+    host: str
+    command: str
+    """how a person calls us with this configuration"""
+    page_url: str | None
+    views: Mapping[str, SourceView]
+    """of the sources that are named, with what a person may do; without those that are forgotten"""
+    arrived: Mapping[str, Source]
+    """by feed, a file that came after all"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    one: str
+    """what one of them is, after its number"""
+    many: str
+    means: str
+    """what follows from it"""
+    over: str
+    """what one of them is once it is over, after its name"""
+    all_over: str
+    """the same of many, after their number"""
+    read: str
+    """the page to read"""
+
+
+_KINDS = {
+    AlertKind.QUARANTINED: _Kind(
+        one="file is quarantined",
+        many="files are quarantined",
+        means="What breaks a rule is not sent until somebody mends it or gives it up.",
+        over="is not quarantined any more",
+        all_over="files are not quarantined any more",
+        read="docs/how-to/on-call.md#quarantined",
+    ),
+    AlertKind.HELD: _Kind(
+        one="file is held",
+        many="files are held",
+        means="Only a person can say how it goes on.",
+        over="is not held any more",
+        all_over="files are not held any more",
+        read="docs/how-to/on-call.md#held",
+    ),
+    AlertKind.UNCERTAIN: _Kind(
+        one="file is uncertain",
+        many="files are uncertain",
+        means="Nobody can tell whether the receiver took a part of it. Events are not sent again before a person has"
+        " looked there.",
+        over="is not uncertain any more",
+        all_over="files are not uncertain any more",
+        read="docs/how-to/on-call.md#uncertain",
+    ),
+    AlertKind.RETRIES_EXHAUSTED: _Kind(
+        one="delivery fails again and again",
+        many="deliveries fail again and again",
+        means="It is tried again by itself for ever, and nothing is lost.",
+        over="goes through again",
+        all_over="deliveries go through again",
+        read="docs/how-to/on-call.md#the-receiver-is-away-or-says-no",
+    ),
+    AlertKind.FILE_MISSING: _Kind(
+        one="expected file is missing",
+        many="expected files are missing",
+        means="None came by the time that its feed says. Ask who drops it; it ends by itself when one comes.",
+        over="has a file again",
+        all_over="feeds have their files again",
+        read="docs/how-to/on-call.md#a-file-is-missing",
+    ),
+    AlertKind.KEY_EXPIRING: _Kind(
+        one="OpenPGP key expires soon",
+        many="OpenPGP keys expire soon",
+        means="Once it has expired nothing can be encrypted, and deliveries stop: get the receiver's new public key and"
+        " its new key_id in time.",
+        over="has a key that is good for long",
+        all_over="destinations have keys that are good for long",
+        read="docs/how-to/encrypt.md",
+    ),
+    AlertKind.DISK_LOW: _Kind(
+        one="disk runs short",
+        many="disks run short",
+        means="Deliveries go on. Nothing is lost when it fills up, but nothing is taken in then.",
+        over="has room again",
+        all_over="disks have room again",
+        read="docs/how-to/on-call.md#the-disk-is-full",
+    ),
+}
+
+
+_WITHOUT_SOURCE = frozenset({AlertKind.FILE_MISSING, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW})
+
+
+def write(group: Group, context: Context) -> Text:
+    """Return the message that tells of a group. Pure."""
+    return _write_end(group, context) if group.is_over else _write_trouble(group, context)
+
+
+def join(texts: Sequence[Text]) -> Text:
+    """Return several messages as one: for who could not be told for long. Pure."""
+    titles = [text.title for text in texts]
+    named = [*titles[:MOST_NAMED], *_count_others(len(titles))]
+    bodies = [f"{text.title}\n\n{text.body}" for text in texts[-MOST_NAMED:]]
+    return Text(
+        title=f"{len(texts)} alerts that could not be told before",
+        body="\n\n".join(["\n".join(named), *bodies]),
+        is_good=all(text.is_good for text in texts),
+    )
+
+
+def write_test(host: str, command: str, page_url: str | None) -> Text:
+    """Return the message that ``notify test`` sends. Pure."""
+    body = [
+        "This is a test: alerts of SFTP orchestrator reach you.",
+        spell_out(f"What waits now: {COMMAND} status", command),
+        *([page_url] if page_url else []),
+    ]
+    return Text(title=f"SFTP orchestrator on {host}: test", body="\n\n".join(body), is_good=True)
+
+
+def _write_trouble(group: Group, context: Context) -> Text:
+    kind, count = _KINDS[group.kind], len(group.alerts)
+    said = f"{count} {kind.one if count == 1 else kind.many}"
+    if group.is_repeated:
+        said += ", still"
+    if group.standing > count:
+        said += f" ({group.standing} in all)"
+    pieces = [f"{said}. {kind.means}"]
+    pieces += [_describe(one, context) for one in group.alerts[:MOST_NAMED]]
+    pieces += _count_others(count)
+    pieces.append("\n".join(_list_ways(kind, context)))
+    return _finish(said, pieces, context, is_good=False)
+
+
+def _write_end(group: Group, context: Context) -> Text:
+    kind, count = _KINDS[group.kind], len(group.alerts)
+    named = [_name(one, context) for one in group.alerts[:MOST_NAMED]]
+    said = f"{named[0]} {kind.over}" if count == 1 else f"{count} {kind.all_over}"
+    if group.standing:
+        said += f" ({group.standing} left)"
+    pieces = ["\n".join(_describe_end(one, context) for one in group.alerts[:MOST_NAMED]), *_count_others(count)]
+    return _finish(f"over: {said}", pieces, context, is_good=True)
+
+
+def _finish(said: str, pieces: Iterable[str], context: Context, *, is_good: bool) -> Text:
+    body = "\n\n".join([*pieces, *([context.page_url] if context.page_url else [])])
+    return Text(
+        title=f"SFTP orchestrator on {context.host}: {said}",
+        body=spell_out(body, context.command),
+        is_good=is_good,
+    )
+
+
+def _count_others(count: int) -> list[str]:
+    return [f"… and {count - MOST_NAMED:,} more."] if count > MOST_NAMED else []
+
+
+def _list_ways(kind: _Kind, context: Context) -> Iterator[str]:
+    yield f"What waits, why, and what to type next (on {context.host}): {COMMAND} status"
+    yield f"Read on: {kind.read}"
+
+
+def _describe(alert: Alert, context: Context) -> str:
+    view = _find_view(alert, context)
+    if view is not None:
+        steps = "\n".join(view.next_steps)
+        said = f"{_name(alert, context)}: {_shorten(view.reason or view.word)}"
+        return f"{said}\n{textwrap.indent(steps, '    ')}" if steps else said
+    return f"{_name(alert, context)}: {_explain(alert, context)}"
+
+
+def _find_view(alert: Alert, context: Context) -> SourceView | None:
+    # A feed may be called as a source's id is.
+    return context.views.get(alert.subject) if is_of_source(alert) else None
+
+
+def is_of_source(alert: Alert) -> bool:
+    """Return whether its subject is a source's id. Pure."""
+    return alert.kind not in _WITHOUT_SOURCE and find_destination(alert.subject) is None
+
+
+def _name(alert: Alert, context: Context) -> str:
+    """Return which one it is, for people."""
+    view = _find_view(alert, context)
+    match AlertKind(alert.kind):
+        case AlertKind.FILE_MISSING | AlertKind.KEY_EXPIRING:
+            return alert.subject
+        case AlertKind.DISK_LOW:
+            return str(context.facts.room.folder)
+        case _ if view is not None:
+            return f"{view.source.name} (feed {view.source.feed}, id {view.source.id})"
+        case _:
+            return find_destination(alert.subject) or f"id {alert.subject}"
+
+
+def _explain(alert: Alert, context: Context) -> str:
+    """Return why it is so, of what is no source."""
+    facts, now = context.facts, context.facts.at
+    match AlertKind(alert.kind):
+        case AlertKind.RETRIES_EXHAUSTED if pause := facts.pauses.get(find_destination(alert.subject) or ""):
+            times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
+            since = units.format_moment(pause.since, now)
+            reason = _shorten(pause.reason)
+            return f"its runs failed {times}, since {since}: {reason}\n    {COMMAND} check --connect"
+        case AlertKind.FILE_MISSING if alert.subject in facts.missing:
+            return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
+        case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
+            days = (ends_at - now).days
+            said = "expired" if alert.level == conditions.EXPIRED else f"expires in {days} days,"
+            return f"its key {said} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
+        case AlertKind.DISK_LOW:
+            return _explain_room(alert, context.facts.room)
+        case _:
+            return "it is not known any more"
+
+
+def _explain_room(alert: Alert, room: Room) -> str:
+    if alert.level == conditions.PAUSED:
+        return room.describe()
+    below = units.format_bytes(room.pause_below_bytes)
+    return f"{units.format_bytes(room.free_bytes)} are free; below {below} nothing is taken in"
+
+
+def _describe_end(alert: Alert, context: Context) -> str:
+    since = units.format_moment(alert.since, context.facts.at)
+    view = _find_view(alert, context)
+    if view is not None:
+        return f"{_name(alert, context)}: {view.word} now"
+    named = _name(alert, context)
+    match AlertKind(alert.kind):
+        case AlertKind.RETRIES_EXHAUSTED:
+            return f"{named}: a run went through, the first since {since}"
+        case AlertKind.FILE_MISSING if source := context.arrived.get(alert.subject):
+            return f"{named}: {source.name} came"
+        case AlertKind.KEY_EXPIRING if ends_at := context.facts.key_ends.get(alert.subject):
+            return f"{named}: the key expires on {ends_at:%Y-%m-%d}"
+        case AlertKind.DISK_LOW:
+            return f"{named}: {units.format_bytes(context.facts.room.free_bytes)} are free"
+        case _:
+            return f"{named}: over, since {since} it was so"
+
+
+def _shorten(reason: str) -> str:
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"

@@ -1,0 +1,56 @@
+"""What every ledger keeps of alerts, whatever database it lies in."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Alert, Message
+
+AT = datetime.datetime(2026, 1, 1, 2, 3, 4, 567890, tzinfo=datetime.UTC)
+ALERT = Alert(kind="quarantined", subject="s1", level="", since=AT)
+MESSAGE = Message(channel="c1", made_at=AT, is_good=False, title="1 file", body="why: \N{EURO SIGN}")
+
+
+@pytest.fixture
+def ledger(ledger_engine: sa.Engine) -> Ledger:
+    """An empty ledger."""
+    return Ledger(ledger_engine)
+
+
+def test_alerts_stand_as_they_were_noted_last(ledger: Ledger) -> None:
+    """New, changed and forgotten ones; of the same subject in two kinds each by itself. May be repeated."""
+    held = replace(ALERT, kind="held", level="x", told_at=AT)
+    ledger.alerts.note([ALERT, held], [], [])
+    told = replace(ALERT, first_told_at=AT, told_at=AT, over_at=AT)
+    for _ in range(2):
+        ledger.alerts.note([told], [held], [])
+        assert ledger.alerts.list_all() == [told]
+    ledger.alerts.note([], [told], [])
+    assert ledger.alerts.list_all() == []
+
+
+def test_messages_wait_for_their_channel_in_their_order_until_it_took_them(ledger: Ledger) -> None:
+    """Each channel for itself: one that is away takes nothing from the others."""
+    texts = [replace(MESSAGE, title=title) for title in ("first", "second")]
+    ledger.alerts.note([], [], [*texts, replace(MESSAGE, channel="c2")])
+    first, second = ledger.alerts.list_messages("c1")
+    assert [replace(one, number=0) for one in (first, second)] == texts
+    assert ledger.alerts.count_messages() == 3
+    for _ in range(2):
+        ledger.alerts.finish([first])
+        assert ledger.alerts.list_messages("c1") == [second]
+    assert len(ledger.alerts.list_messages("c2")) == 1
+
+
+def test_what_was_meant_for_a_channel_that_is_gone_is_forgotten(ledger: Ledger) -> None:
+    """Nobody is left who could take it."""
+    ledger.alerts.note([], [], [MESSAGE, replace(MESSAGE, channel="c2")])
+    ledger.alerts.forget_channels(besides=["c2"])
+    assert (ledger.alerts.list_messages("c1"), ledger.alerts.count_messages()) == ([], 1)
+    ledger.alerts.forget_channels(besides=[])
+    assert ledger.alerts.count_messages() == 0

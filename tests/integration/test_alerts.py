@@ -1,0 +1,379 @@
+"""Alerts on their way: by Apprise to a web server and a mail server on this machine, and to a dead-man's switch."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from sftp_orchestrator.alerts import alerting, channels
+from sftp_orchestrator.alerts.alerting import Alerting
+from sftp_orchestrator.alerts.channels import Channel
+from sftp_orchestrator.alerts.dead_man import DeadMan, make_fail_url
+from sftp_orchestrator.alerts.pinging import Pinging
+from sftp_orchestrator.alerts.wording import Text
+from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.secrets import SecretReference
+from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import ConfigurationError, LocalFault, Unreachable
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Claim
+from sftp_orchestrator.workspace import Workspace
+from tests.support.configuration import write_configuration
+from tests.support.sinks import Sink, run_mail_sink, run_web_sink
+
+TEXT = Text(title="SFTP orchestrator on h: 1 file is held", body="a <b>.csv: why\n    & what", is_good=False)
+TOKEN = "T0kenThatNobodyMaySee"
+
+
+@pytest.fixture(name="sink")
+def run_sink() -> Iterator[Sink]:
+    """A web server that keeps what it is told."""
+    with run_web_sink() as sink:
+        yield sink
+
+
+def _write_secret(folder: Path, name: str, content: str) -> Path:
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def _configure(folder: Path, *urls: str, **alerts: Any) -> Configuration:
+    """Return the small configuration with alerts, its URLs one a line of one secret."""
+    path = _write_secret(folder, "alerts.url", "# whom to tell\n\n" + "\n".join(urls) + "\n")
+    values = {"alerts": {"urls": [{"file": str(path)}], "group_seconds": 0, **alerts}}
+    configuration = write_configuration(folder, values).configuration
+    Workspace(root=configuration.workspace).prepare()
+    return configuration
+
+
+def _claim(ledger: Ledger, *names: str) -> None:
+    for name in names:
+        claim = Claim(
+            source_id=name,
+            feed="purchases",
+            type=FeedType.EVENT,
+            destination="production",
+            relative_path=f"{name}.csv".encode(),
+            device=1,
+            inode=1,
+            size=1,
+            mtime_ns=1,
+        )
+        ledger.sources.begin_claims([claim])
+        ledger.sources.finish_claim(claim)
+
+
+def _quarantine(ledger: Ledger, *names: str) -> None:
+    _claim(ledger, *names)
+    for name in names:
+        ledger.sources.quarantine(name, "it breaks a rule")
+
+
+def _tell(configuration: Configuration, ledger: Ledger) -> None:
+    """Look and tell once, as a new process does."""
+    asyncio.run(Alerting(configuration, ledger, key_ends=dict).tell_now())
+
+
+@pytest.fixture(name="ledger")
+def open_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """The ledger of the workspace."""
+    (tmp_path / "workspace").mkdir()
+    with Ledger.open("sqlite", tmp_path / "workspace") as ledger:
+        yield ledger
+
+
+def _json_url(sink: Sink, path: str = "alerts") -> str:
+    return f"json://127.0.0.1:{sink.port}/{path}?token={TOKEN}"
+
+
+def test_many_of_a_kind_are_one_alert_and_their_end_is_another(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
+    """By whatever process, each is told once; with ids, reasons and what to type."""
+    configuration = _configure(tmp_path, _json_url(sink))
+    names = [f"s{number}" for number in range(7)]
+    _quarantine(ledger, *names)
+    for _ in range(2):
+        _tell(configuration, ledger)
+    (told,) = sink.list_alerts()
+    assert "7 files are quarantined" in told.title
+    assert [name for name in names if f"id {name})" in told.message] == names[:5]
+    assert "sftp-orchestrator discard s0" in told.message
+    for name in names:
+        ledger.discards.discard(name, by="anna")
+    for _ in range(2):
+        _tell(configuration, ledger)
+    (_, over) = sink.list_alerts()
+    assert "over: 7 files are not quarantined any more" in over.title
+    assert "s0.csv (feed purchases, id s0): discarded now" in over.message
+
+
+def test_each_channel_gets_each_alert_and_one_that_fails_gets_it_later(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A channel that does not take it is logged once and asked again; the other one is told once."""
+    monkeypatch.setattr(alerting, "FIRST_PAUSE_SECONDS", 0.0)
+    with run_web_sink() as other:
+        other.status = 500
+        configuration = _configure(tmp_path, _json_url(sink), _json_url(other))
+        _quarantine(ledger, "s1")
+        station = Alerting(configuration, ledger, key_ends=dict)
+        with structlog.testing.capture_logs() as log:
+            for _ in range(3):
+                asyncio.run(station.tell_now())
+            other.status = 200
+            asyncio.run(station.tell_now())
+        assert len(sink.list_alerts()) == 1
+        assert len(other.list_alerts()) == 4
+    events = [(line["event"], line["channel"].partition(" (")[2]) for line in log]
+    first, second = (f"file {tmp_path}/alerts.url, line {number})" for number in (1, 2))
+    assert [event for event, channel in events if channel == first] == ["alert_sent"]
+    assert [event for event, channel in events if channel == second] == [
+        "alert_not_sent",
+        "alert_sent",
+        "alerts_sent_again",
+    ]
+    assert "500" in next(line["error"] for line in log if line["event"] == "alert_not_sent")
+    assert TOKEN not in str(log)
+    assert ledger.alerts.count_messages() == 0
+
+
+def test_a_channel_that_was_away_for_long_gets_all_of_it_as_one(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No storm after a night without the service."""
+    monkeypatch.setattr(alerting, "FIRST_PAUSE_SECONDS", 0.0)
+    configuration = _configure(tmp_path, _json_url(sink))
+    sink.status = 503
+    for number in range(6):
+        _quarantine(ledger, f"s{number}")
+        _tell(configuration, ledger)
+    sink.told.clear()
+    sink.status = 200
+    _tell(configuration, ledger)
+    (told,) = sink.list_alerts()
+    assert told.title == "6 alerts that could not be told before"
+    assert told.message.count("1 file is quarantined") >= 5
+    assert ledger.alerts.count_messages() == 0
+
+
+def test_what_a_channel_that_is_gone_did_not_take_is_forgotten(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
+    """Another URL is another channel: it is not told of what was."""
+    sink.status = 500
+    _quarantine(ledger, "s1")
+    _tell(_configure(tmp_path, _json_url(sink)), ledger)
+    assert ledger.alerts.count_messages() == 1
+    sink.status = 200
+    _tell(_configure(tmp_path, _json_url(sink, "alerts/new")), ledger)
+    assert ledger.alerts.count_messages() == 0
+    assert [told.path for told in sink.list_alerts()] == ["/alerts"]
+
+
+def test_without_a_channel_nothing_is_noted(tmp_path: Path, ledger: Ledger) -> None:
+    """Whoever asks for alerts later is told of all that needs a person then."""
+    configuration = write_configuration(tmp_path).configuration
+    _quarantine(ledger, "s1")
+    _tell(configuration, ledger)
+    assert ledger.alerts.list_all() == []
+
+
+def test_a_missing_file_a_failing_destination_a_key_and_a_full_disk_are_told(
+    tmp_path: Path, ledger: Ledger, sink: Sink
+) -> None:
+    """Each in a message of its kind; a source that fails again and again, too."""
+    now = datetime.datetime.now(datetime.UTC)
+    configuration = _configure(tmp_path, _json_url(sink))
+    space = configuration.space.model_copy(update={"pause_below_bytes": 10**18})
+    configuration = configuration.model_copy(update={"space": space})
+    ledger.missing.note("purchases", now)
+    _claim(ledger, "s1")
+    for _ in range(5):
+        ledger.sources.note_wait("s1", "the disk says no", retry_at=now)
+    ends = {"production": now + datetime.timedelta(days=29)}
+    asyncio.run(Alerting(configuration, ledger, key_ends=lambda: ends).tell_now())
+    titles = sorted(told.title.partition(": ")[2] for told in sink.list_alerts())
+    assert titles == [
+        "1 OpenPGP key expires soon",
+        "1 delivery fails again and again",
+        "1 disk runs short",
+        "1 expected file is missing",
+    ]
+    (failing,) = (told for told in sink.list_alerts() if "delivery" in told.title)
+    assert "s1.csv (feed purchases, id s1): the disk says no" in failing.message
+
+
+def test_a_ledger_or_disk_that_cannot_be_asked_is_told_of_once(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And deliveries know nothing of it."""
+    station = Alerting(_configure(tmp_path, _json_url(sink)), ledger, key_ends=dict)
+
+    def fail() -> Mapping[str, Any]:
+        raise LocalFault("use", "the ledger", "the disk is gone")
+
+    monkeypatch.setattr(ledger.alerts, "list_all", fail)
+    with structlog.testing.capture_logs() as log:
+        for _ in range(3):
+            asyncio.run(station.tell_now())
+    assert [line["event"] for line in log] == ["alerts_not_noted"]
+
+
+def test_a_defect_in_telling_is_logged_and_ends_nothing(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take the daemon with it, and every delivery."""
+    station = Alerting(_configure(tmp_path, _json_url(sink)), ledger, key_ends=dict)
+
+    def fail() -> Mapping[str, Any]:
+        msg = "a defect"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr(station, "_key_ends", fail)
+    with structlog.testing.capture_logs() as log:
+        asyncio.run(station.tell_now())
+    assert [line["event"] for line in log] == ["alerts_crashed"]
+
+
+async def test_a_stop_waits_for_a_message_under_way_and_notes_it(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not told once more by the next start."""
+    await asyncio.to_thread(_quarantine, ledger, "s1")
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def send(_channel: Channel, _text: Text) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(60)
+
+    monkeypatch.setattr(Channel, "send", send)
+    configuration = await asyncio.to_thread(_configure, tmp_path, "json://127.0.0.1:1/")
+    task = asyncio.create_task(Alerting(configuration, ledger, key_ends=dict).run())
+    await begun.wait()
+    assert await asyncio.to_thread(ledger.alerts.count_messages) == 1
+    task.cancel()
+    loop.call_soon(go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ledger.alerts.count_messages) == 0
+
+
+# Channels.
+
+
+def test_an_alert_is_a_mail(tmp_path: Path) -> None:
+    """By SMTP, with the title as its subject, in plain text: what would be markup in a file's name is none."""
+    with run_mail_sink() as (port, mails):
+        url = f"mailto://127.0.0.1:{port}?from=etl@example.com&to=data-team@example.com"
+        (channel,) = channels.open_channels(_configure(tmp_path, url))
+        channel.send(TEXT)
+    (mail,) = mails
+    body = mail.get_body()
+    assert body is not None
+    assert body.get_content_type() == "text/plain"
+    assert mail["subject"] == TEXT.title
+    assert "data-team@example.com" in mail["to"]
+    assert "a <b>.csv: why" in body.get_content()
+
+
+@pytest.mark.parametrize("url", ["nothing", "slack://a", "unknown://host/path"])
+def test_a_url_that_is_none_is_told_without_it(tmp_path: Path, url: str) -> None:
+    """As a fault of the configuration, named by where it stands."""
+    (channel,) = channels.open_channels(_configure(tmp_path, url))
+    for use in (channel.require_known, lambda: channel.send(TEXT)):
+        with pytest.raises(ConfigurationError, match=r"alerts\.urls\[0\]") as caught:
+            use()
+        assert f" {url}" not in str(caught.value)
+
+
+def test_a_channel_that_is_away_is_told_without_its_secrets(tmp_path: Path, closed_port: int) -> None:
+    """Neither in the error nor in what the channel shows of itself."""
+    url = f"json://{TOKEN}:{TOKEN}@127.0.0.1:{closed_port}/{TOKEN}?x={TOKEN}"
+    (channel,) = channels.open_channels(_configure(tmp_path, url))
+    with pytest.raises(Unreachable) as caught:
+        channel.send(TEXT)
+    assert TOKEN not in str(caught.value) + repr(channel) + channel.key
+    assert str(caught.value).startswith("send an alert by alerts.urls[0] (file ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_service_that_crashes_is_one_that_did_not_take_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library of one of a hundred services raises."""
+    import apprise  # noqa: PLC0415 - as the program does
+
+    def crash(*_: object, **__: object) -> None:
+        msg = TOKEN
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(apprise.Apprise, "notify", crash)
+    (channel,) = channels.open_channels(_configure(tmp_path, "json://127.0.0.1:1/"))
+    with pytest.raises(Unreachable, match="RuntimeError") as caught:
+        channel.send(TEXT)
+    assert TOKEN not in str(caught.value)
+
+
+# The dead-man's switch.
+
+
+def _make_dead_man(folder: Path, url: str) -> DeadMan:
+    return DeadMan(SecretReference(file=_write_secret(folder, "ping.url", url)))
+
+
+def test_all_is_well_is_a_get_and_trouble_is_a_post_with_its_reason(tmp_path: Path, sink: Sink) -> None:
+    """As healthchecks.io has it; a query stays where it belongs."""
+    dead_man = _make_dead_man(tmp_path, f"http://127.0.0.1:{sink.port}/ping/{TOKEN}?a=b\n")
+    dead_man.ping(None)
+    dead_man.ping("production: nothing listens")
+    assert [(told.method, told.path, told.body) for told in sink.told] == [
+        ("GET", f"/ping/{TOKEN}?a=b", ""),
+        ("POST", f"/ping/{TOKEN}/fail?a=b", "production: nothing listens"),
+    ]
+    assert make_fail_url("https://hc-ping.com/uuid/") == "https://hc-ping.com/uuid/fail"
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "file:///etc/passwd", "hc-ping.com/uuid", "http://", "https://a b/"])
+def test_what_is_no_address_of_the_web_is_refused_without_being_told(tmp_path: Path, url: str) -> None:
+    """At the start, as any other secret that cannot be used."""
+    with pytest.raises(ConfigurationError, match=r"alerts\.ping \(file ") as caught:
+        _make_dead_man(tmp_path, url)
+    assert url not in str(caught.value)
+
+
+def test_one_that_does_not_answer_is_told_without_its_address(tmp_path: Path, sink: Sink, closed_port: int) -> None:
+    """Refused, or with an error of its own."""
+    sink.status = 404
+    for port, said in ((sink.port, "it answered 404"), (closed_port, "Connection refused")):
+        with pytest.raises(Unreachable, match=said) as caught:
+            _make_dead_man(tmp_path, f"http://127.0.0.1:{port}/{TOKEN}").ping(None)
+        assert TOKEN not in str(caught.value)
+
+
+async def test_pings_tell_what_is_wrong_and_a_switch_that_fails_is_told_of_once(tmp_path: Path, sink: Sink) -> None:
+    """Each look decides anew; where the ledger cannot be asked, that is what is wrong."""
+    troubles: list[str | Exception | None] = [None, "stuck: intake", LocalFault("use", "the ledger", "gone")]
+
+    def find() -> str | None:
+        found = troubles.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    dead_man = await asyncio.to_thread(_make_dead_man, tmp_path, f"http://127.0.0.1:{sink.port}/p")
+    pinging = Pinging(dead_man, every_seconds=3600, find_trouble=find)
+    task = asyncio.create_task(pinging.run())
+    for count in (1, 2, 3):
+        await asyncio.to_thread(sink.wait_until, count)
+        pinging.wake() if count < 3 else task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [told.body for told in sink.told] == ["", "stuck: intake", "use the ledger: gone"]
+    sink.status = 500
+    with structlog.testing.capture_logs() as log:
+        for status in (500, 500, 200):
+            sink.status = status
+            await pinging.ping(None)
+    assert [line["event"] for line in log] == ["ping_failed", "ping_recovered"]

@@ -1,0 +1,170 @@
+"""The words of alerts: what, which file, why, and what to type next."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sftp_orchestrator.alerts.conditions import EXPIRED, LOW, PAUSED, Facts
+from sftp_orchestrator.alerts.telling import Group
+from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_test
+from sftp_orchestrator.config.alerting import AlertKind
+from sftp_orchestrator.intake.pausing import Room
+from sftp_orchestrator.ledger.records import Alert, MissingFile
+from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.views import SourceView
+from tests.support.records import make_pause, make_source
+
+AT = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+HOUR = datetime.timedelta(hours=1)
+ROOM = Room(
+    folder=Path("/w"), free_bytes=3 * 10**9, pause_below_bytes=2 * 10**9, is_paused=False, staging_free_bytes=None
+)
+FACTS = Facts(
+    at=AT,
+    aside={},
+    uncertain=(),
+    stubborn={},
+    pauses={"production": make_pause(since=AT - HOUR)},
+    missing={"customers": MissingFile(feed="customers", due_at=AT - HOUR, noticed_at=AT)},
+    key_ends={"production": AT + 5 * 24 * HOUR},
+    room=ROOM,
+)
+CONTEXT = Context(
+    facts=FACTS,
+    host="etl-1",
+    command="sftp-orchestrator --config /etc/c.yml",
+    page_url="https://etl-1/page",
+    views={},
+    arrived={},
+)
+
+
+def _make_alerts(kind: AlertKind, *subjects: str, **changes: Any) -> tuple[Alert, ...]:
+    return tuple(
+        Alert(**{"kind": kind.value, "subject": subject, "level": "", "since": AT - HOUR, **changes})
+        for subject in subjects
+    )
+
+
+def _make_view(number: int, state: SourceState, **changes: Any) -> SourceView:
+    source = make_source(number=number, state=state, reason=changes.pop("reason", "it breaks a rule"), **changes)
+    return SourceView(
+        source=source, parts=(), waits_for=None, next_steps=("look, then:", f"sftp-orchestrator retry {source.id}")
+    )
+
+
+def test_a_file_is_told_with_its_reason_and_what_to_type_there() -> None:
+    """Its name, feed and id; the command with the configuration of that host; where to read on, and the page."""
+    view = _make_view(1, SourceState.QUARANTINED)
+    group = Group(kind=AlertKind.QUARANTINED, alerts=_make_alerts(AlertKind.QUARANTINED, "source1"), standing=1)
+    text = write(group, replace(CONTEXT, views={"source1": view}))
+    assert text.title == "SFTP orchestrator on etl-1: 1 file is quarantined"
+    assert "purchases-1.csv (feed purchases, id source1): it breaks a rule\n    look, then:\n" in text.body
+    assert "    sftp-orchestrator --config /etc/c.yml retry source1" in text.body
+    assert "sftp-orchestrator --config /etc/c.yml status" in text.body
+    assert "docs/how-to/on-call.md#quarantined" in text.body
+    assert text.body.endswith("\n\nhttps://etl-1/page")
+    assert not text.is_good
+
+
+def test_many_are_one_message_that_names_the_first() -> None:
+    """With how many there are, and how many in all; a mail of a thousand files is read by nobody."""
+    names = [f"source{number}" for number in range(1, 1001)]
+    views = {name: _make_view(int(name[6:]), SourceState.HELD) for name in names[:MOST_NAMED]}
+    group = Group(kind=AlertKind.HELD, alerts=_make_alerts(AlertKind.HELD, *names), standing=1200)
+    text = write(group, replace(CONTEXT, views=views))
+    assert text.title == "SFTP orchestrator on etl-1: 1000 files are held (1200 in all)"
+    assert text.body.count("(feed purchases, id ") == MOST_NAMED
+    assert "… and 995 more." in text.body
+    assert len(text.body) < 2000
+
+
+def test_what_lasts_says_so() -> None:
+    """A reminder is no news."""
+    alerts = _make_alerts(AlertKind.HELD, "source1")
+    text = write(Group(kind=AlertKind.HELD, alerts=alerts, standing=1, is_repeated=True), CONTEXT)
+    assert text.title == "SFTP orchestrator on etl-1: 1 file is held, still"
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "level", "said"),
+    [
+        (
+            AlertKind.RETRIES_EXHAUSTED,
+            "destination production",
+            "",
+            "production: its runs failed 2 times in a row, since 11:00 UTC (1 h ago): connect to production:",
+        ),
+        (AlertKind.FILE_MISSING, "customers", "", "customers: a file was expected by 11:00 UTC (1 h ago)"),
+        (AlertKind.KEY_EXPIRING, "production", "7", "production: its key expires in 5 days, on 2026-01-06"),
+        (AlertKind.KEY_EXPIRING, "production", EXPIRED, "production: its key expired on 2026-01-06"),
+        (AlertKind.DISK_LOW, "workspace", LOW, "/w: 3.0 GB are free; below 2.0 GB nothing is taken in"),
+        (AlertKind.DISK_LOW, "workspace", PAUSED, "/w: the intake is paused: 3.0 GB are free in /w"),
+    ],
+)
+def test_what_is_no_file_is_told_with_its_reason(kind: AlertKind, subject: str, level: str, said: str) -> None:
+    """Destinations, feeds, keys and disks."""
+    group = Group(kind=kind, alerts=_make_alerts(kind, subject, level=level), standing=1)
+    assert said in write(group, CONTEXT).body
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "title", "said"),
+    [
+        (
+            AlertKind.RETRIES_EXHAUSTED,
+            "destination production",
+            "over: production goes through again",
+            "production: a run went through, the first since 11:00 UTC (1 h ago)",
+        ),
+        (AlertKind.FILE_MISSING, "customers", "over: customers has a file again", "customers: purchases-1.csv came"),
+        (
+            AlertKind.KEY_EXPIRING,
+            "production",
+            "over: production has a key that is good for long",
+            "production: the key expires on 2026-01-06",
+        ),
+        (AlertKind.DISK_LOW, "workspace", "over: /w has room again", "/w: 3.0 GB are free"),
+        (AlertKind.HELD, "gone", "over: id gone is not held any more", "id gone: over, since 11:00 UTC (1 h ago)"),
+    ],
+)
+def test_an_end_is_told_with_what_became_of_it(kind: AlertKind, subject: str, title: str, said: str) -> None:
+    """Also of what the ledger does not know any more."""
+    group = Group(kind=kind, alerts=_make_alerts(kind, subject, over_at=AT), is_over=True)
+    text = write(group, replace(CONTEXT, arrived={"customers": make_source()}))
+    assert text.title == f"SFTP orchestrator on etl-1: {title}"
+    assert said in text.body
+    assert text.is_good
+
+
+def test_a_feed_that_is_called_as_a_files_id_is_no_file() -> None:
+    """Names of feeds are chosen by people."""
+    group = Group(kind=AlertKind.FILE_MISSING, alerts=_make_alerts(AlertKind.FILE_MISSING, "source1"), standing=1)
+    text = write(group, replace(CONTEXT, views={"source1": _make_view(1, SourceState.HELD)}))
+    assert "purchases-1.csv" not in text.body
+
+
+def test_a_name_cannot_break_out_of_its_line() -> None:
+    """Line breaks and control characters of a file's name are escapes, and a reason without end is cut."""
+    view = _make_view(1, SourceState.HELD, relative_path=b"a\nFrom: me\x1b[31m.csv", reason="long " * 1000)
+    group = Group(kind=AlertKind.HELD, alerts=_make_alerts(AlertKind.HELD, "source1"), standing=1)
+    text = write(group, replace(CONTEXT, views={"source1": view}))
+    assert r"a\nFrom: me\x1b[31m.csv" in text.body
+    assert "\x1b" not in text.title + text.body
+    assert len(text.body) < 2000
+
+
+def test_what_could_not_be_told_for_long_is_one_message() -> None:
+    """The titles of the first, how many there are, and the last in full."""
+    texts = [replace(write_test("h", "c", None), title=f"title {number}", is_good=False) for number in range(20)]
+    text = join(texts)
+    assert text.title == "20 alerts that could not be told before"
+    assert text.body.startswith("title 0\ntitle 1\n")
+    assert "… and 15 more." in text.body
+    assert "title 19\n\nThis is a test" in text.body
+    assert not text.is_good

@@ -1,0 +1,122 @@
+"""What is worth an alert at one moment."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sftp_orchestrator.alerts.conditions import (
+    EXPIRED,
+    LOW,
+    PAUSED,
+    Condition,
+    Facts,
+    find_conditions,
+    get_disk_level,
+    get_key_level,
+    is_worse,
+)
+from sftp_orchestrator.config.alerting import AlertKind
+from sftp_orchestrator.intake.pausing import Room
+from sftp_orchestrator.ledger.records import MissingFile
+from sftp_orchestrator.ledger.states import SourceState
+from tests.support.records import make_pause
+
+AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+ROOM = Room(folder=Path("/w"), free_bytes=100, pause_below_bytes=10, is_paused=False, staging_free_bytes=None)
+NOTHING = Facts(
+    at=AT, aside={}, uncertain=(), stubborn={}, pauses={}, missing={}, key_ends={"production": None}, room=ROOM
+)
+
+
+def _find(**changes: Any) -> list[tuple[AlertKind, str, str]]:
+    found = find_conditions(replace(NOTHING, **changes), tuple(AlertKind), is_low=False)
+    return [(one.kind, one.subject, one.level) for one in found]
+
+
+def test_where_all_is_well_nothing_is_told() -> None:
+    """No source aside, no destination failing, room enough, keys that last."""
+    assert _find() == []
+
+
+def test_each_kind_is_found() -> None:
+    """Sources by their ids, destinations, feeds, keys and the disk by their names."""
+    missing = MissingFile(feed="customers", due_at=AT, noticed_at=AT)
+    assert _find(
+        aside={"s1": SourceState.QUARANTINED, "s2": SourceState.HELD},
+        pauses={"production": make_pause()},
+        missing={"customers": missing},
+        key_ends={"production": AT + datetime.timedelta(days=20)},
+        room=replace(ROOM, is_paused=True),
+    ) == [
+        (AlertKind.QUARANTINED, "s1", ""),
+        (AlertKind.HELD, "s2", ""),
+        (AlertKind.RETRIES_EXHAUSTED, "destination production", ""),
+        (AlertKind.FILE_MISSING, "customers", ""),
+        (AlertKind.KEY_EXPIRING, "production", "30"),
+        (AlertKind.DISK_LOW, "workspace", PAUSED),
+    ]
+
+
+def test_a_file_that_is_held_as_it_is_uncertain_is_told_of_once() -> None:
+    """As uncertain, which says what to do; and not as one that fails again and again."""
+    found = _find(aside={"s1": SourceState.HELD}, uncertain={"s1"}, stubborn={"s1": "production"})
+    assert found == [(AlertKind.UNCERTAIN, "s1", "")]
+
+
+def test_no_single_file_is_to_blame_where_nothing_gets_through() -> None:
+    """A file that fails again and again is told of, unless its destination fails as a whole."""
+    stubborn = {"s1": "production", "s2": "other"}
+    found = _find(stubborn=stubborn, pauses={"production": make_pause()})
+    assert [(kind, subject) for kind, subject, _ in found] == [
+        (AlertKind.RETRIES_EXHAUSTED, "s2"),
+        (AlertKind.RETRIES_EXHAUSTED, "destination production"),
+    ]
+
+
+def test_only_the_kinds_that_are_asked_for_are_found() -> None:
+    """Whatever else is so."""
+    facts = replace(NOTHING, aside={"s1": SourceState.QUARANTINED, "s2": SourceState.HELD})
+    assert find_conditions(facts, [AlertKind.HELD], is_low=False) == [Condition(kind=AlertKind.HELD, subject="s2")]
+
+
+@pytest.mark.parametrize(
+    ("days", "level"),
+    [(61, None), (60, "60"), (31, "60"), (30, "30"), (7.01, "30"), (7, "7"), (0.1, "7"), (0, EXPIRED), (-9, EXPIRED)],
+)
+def test_a_key_is_worth_an_alert_at_60_30_and_7_days_and_when_it_expired(days: float, level: str | None) -> None:
+    """The fewest days of these that it is good for."""
+    assert get_key_level(AT + datetime.timedelta(days=days), AT) == level
+
+
+def test_a_key_without_an_end_is_worth_none() -> None:
+    """It never expires."""
+    assert get_key_level(None, AT) is None
+
+
+@pytest.mark.parametrize(
+    ("free", "is_low", "level"),
+    [(20, False, None), (19, False, LOW), (24, True, LOW), (25, True, None), (19, True, LOW)],
+)
+def test_a_disk_is_low_below_twice_of_what_pauses_the_intake(free: int, is_low: bool, level: str | None) -> None:  # noqa: FBT001 - a parameter
+    """Before it comes to that; and until a quarter more is free, so that a disk at the edge is told of once."""
+    assert get_disk_level(replace(ROOM, free_bytes=free), is_low=is_low) == level
+
+
+def test_levels_get_worse_in_their_order() -> None:
+    """Of keys and of disks; a level is no worse than itself."""
+    keys, disks = ("60", "30", "7", EXPIRED), (LOW, PAUSED)
+    for levels in (keys, disks):
+        for place, level in enumerate(levels):
+            assert [is_worse(other, level) for other in levels] == [number > place for number in range(len(levels))]
+
+
+def test_what_is_repeated_each_day() -> None:
+    """Everything but a key that is good for more than a week."""
+    levels = [Condition(kind=AlertKind.KEY_EXPIRING, subject="p", level=level) for level in ("60", "30", "7", EXPIRED)]
+    assert [one.is_repeated for one in levels] == [False, False, True, True]
+    assert Condition(kind=AlertKind.HELD, subject="s1").is_repeated

@@ -137,8 +137,8 @@ def _read_tables(url: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["file", "env", "credential"])
-async def test_no_secret_is_said_anywhere(tmp_path: Path, postgresql_url: str, kind: str) -> None:
-    """Passphrase, key and the ledger's password stand in no output, log, file, table, argument, child's environment."""
+async def test_no_secret_is_said_anywhere(tmp_path: Path, postgresql_url: str, kind: str, closed_port: int) -> None:
+    """Passphrase, key, password and URLs of alerts stand in no output, log, file, table, argument, environment."""
     password = f"hunter2-{secrets.token_hex(8)}"
     server = await asyncio.to_thread(make_postgresql, postgresql_url)
     url = server.replace("postgresql:///", f"postgresql://postgres:{password}@/").replace("&user=postgres", "")
@@ -147,10 +147,17 @@ async def test_no_secret_is_said_anywhere(tmp_path: Path, postgresql_url: str, k
         assert sandbox.access.private_key is not None
         (tmp_path / "keys").mkdir()
         locked = await asyncio.to_thread(_lock, tmp_path / "keys", sandbox.access.private_key, kind)
-        overrides = {"ledger": {"url": url}, "destinations": {"production": locked.references}}
+        token = f"t0ken-{secrets.token_hex(8)}"
+        alerts = {"urls": [{"env": "ALERT_URL"}], "ping": {"env": "PING_URL"}}
+        overrides = {"ledger": {"url": url}, "destinations": {"production": locked.references}, "alerts": alerts}
         written = await asyncio.to_thread(_configure, tmp_path, sandbox, overrides)
-        environment = {**locked.environment, **path}
-        told = Told(secrets=(password.encode(), *locked.secrets))
+        # Nobody listens there: what fails has most to say.
+        urls = {
+            "ALERT_URL": f"json://user:{token}@127.0.0.1:{closed_port}/{token}?+x={token}",
+            "PING_URL": f"http://127.0.0.1:{closed_port}/{token}",
+        }
+        environment = {**locked.environment, **path, **urls}
+        told = Told(secrets=(password.encode(), token.encode(), *locked.secrets))
         (written.configuration.staging / "purchases_1.csv").write_text(HEADER + GOOD + BAD)
         sample = tmp_path / "purchases_2.csv"
         sample.write_text(HEADER + GOOD.replace("u1", "u9"))
@@ -169,6 +176,7 @@ async def test_no_secret_is_said_anywhere(tmp_path: Path, postgresql_url: str, k
     told.said |= await asyncio.to_thread(_read_tables, url)
     told.said["gpg"] = notes.read_bytes()
     assert b"--encrypt" in told.said["gpg"]
+    assert any(b"alert_not_sent" in said and b"ping_failed" in said for said in told.said.values())
     assert len(told.said["table source"]) > 100
     told.check()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -95,6 +95,8 @@ class Lane:
         self._to_publish: asyncio.Queue[_Job | Source | None] = asyncio.Queue()
         self._next: list[_Job | Source | None] = []
         """taken from there too early"""
+        self._undecided: deque[Source] = deque()
+        """of which nobody has asked yet whether they may begin, in their order"""
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, sources: AsyncIterable[Sequence[Source]]) -> None:
@@ -117,6 +119,7 @@ class Lane:
                 if not self._steps.may_begin(source):
                     self._left.add(source.id)
                     continue
+                self._undecided.append(source)
                 for part in parts[source.id]:
                     job = _Job(source=source, part=part)
                     await self._to_publish.put(job)
@@ -144,9 +147,14 @@ class Lane:
                 job.uploaded.set_result(part)
 
     def _begin(self, source: Source) -> bool:
-        """Return whether ``source`` is begun, or may be; once it is, it is seen through."""
-        if source.id not in self._begun and source.id not in self._left:
-            (self._begun if self._steps.may_begin(source) else self._left).add(source.id)
+        """Return whether ``source`` is begun, or may be; once it is, it is seen through.
+
+        What precedes it in the order is decided with it, though its own turn may come later: a small part waits for no
+        slot, and must not overtake what the hour leaves behind a moment after.
+        """
+        while source.id not in self._begun and source.id not in self._left:
+            first = self._undecided.popleft()
+            (self._begun if self._steps.may_begin(first) else self._left).add(first.id)
         return source.id in self._begun
 
     def _end_at(self, job: _Job, error: Failure) -> None:

@@ -46,6 +46,8 @@ class _Journal:
     upload: Step = _do_nothing
     publish: Step = _do_nothing
     may_begin: MayBegin = begin_all
+    small: frozenset[str] = frozenset()
+    """sources whose parts wait for no slot"""
     lines: list[str] = field(default_factory=list)
     together: ClassVar[int] = 0
     """manifests that are published in one go, at most"""
@@ -60,7 +62,7 @@ class _Journal:
 
         steps = Steps(
             list_parts=self._list_parts,
-            is_small=lambda _source, _part: False,
+            is_small=lambda source, _part: source.id in self.small,
             upload=self._upload,
             publish=self._publish,
             publish_several=self._publish_several,
@@ -259,3 +261,19 @@ async def test_a_source_whose_turn_comes_when_it_may_not_begin_any_more_is_left(
     lines = await journal.run("a", "b", "c", "d", width=1)
     assert sent == ["a1", "a2", "a3"]
     assert [line for line in lines if line.startswith(("out", "done"))] == ["out a1", "out a2", "out a3", "done a"]
+
+
+async def test_a_small_source_overtakes_nothing_that_the_hour_would_leave() -> None:
+    """Once it is begun, ahead of its turn, what precedes it is begun with it: all of them go, in order."""
+    is_open = True
+
+    async def upload(source: Source, _part: Part) -> None:
+        nonlocal is_open
+        for _ in range(10):
+            await asyncio.sleep(0)
+        if source.id == "a":
+            is_open = False
+
+    journal = _Journal(parts=1, upload=upload, may_begin=lambda _: is_open, small=frozenset("c"))
+    lines = await journal.run("a", "b", "c", width=1)
+    assert [line for line in lines if line.startswith("out")] == ["out a1", "out b1", "out c1"]

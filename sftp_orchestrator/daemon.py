@@ -183,13 +183,15 @@ class Daemon:
     async def run(self, note_start: Callable[[], None] = lambda: None) -> None:
         """Take in and deliver until cancelled; ``note_start`` is called once recovery is through."""
         listen = self._configuration.web.listen
-        door = open_socket(listen) if listen is not None else None
-        await self.recover()
-        await self._deliver_to_nowhere()
-        await self._tidy()
-        changed = asyncio.Event()
-        dispatchers = [self._make_dispatcher(name, changed) for name in self._configuration.destinations]
-        with Watcher(self._configuration.staging, changed):
+        with contextlib.ExitStack() as stack:
+            # Before all else, so that an address that is taken ends a start at once; and given back whatever comes.
+            door = stack.enter_context(open_socket(listen)) if listen is not None else None
+            await self.recover()
+            await self._deliver_to_nowhere()
+            await self._tidy()
+            changed = asyncio.Event()
+            dispatchers = [self._make_dispatcher(name, changed) for name in self._configuration.destinations]
+            stack.enter_context(Watcher(self._configuration.staging, changed))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._take_in(changed, dispatchers))
                 group.create_task(self._forget_daily())

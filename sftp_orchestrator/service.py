@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import structlog
 
 from sftp_orchestrator import systemd, units
 from sftp_orchestrator.calling import COMMAND
-from sftp_orchestrator.config import credentials, effective
+from sftp_orchestrator.config import credentials, effective, timing
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import Daemon, open_daemon
 from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.errors import ExitCode, Failure
+from sftp_orchestrator.files import as_local_fault
 from sftp_orchestrator.progress import Board, Phase
 
 _LOG = structlog.get_logger()
@@ -59,7 +61,7 @@ async def serve(
                 conclude(verdict)
                 return verdict.exit_code
         with _noting_hang_ups() as hung_up:
-            await _Service(configuration, board, hurry, load, hung_up, command).run()
+            await _Service(configuration, board, hurry, load, hung_up, received, command).run()
     _LOG.info("stopped", signal=received[0].name)
     return ExitCode.DONE if received[0] is signal.SIGTERM else ExitCode.INTERRUPTED
 
@@ -74,13 +76,16 @@ class _Service:
         hurry: asyncio.Event,
         load: Callable[[], Configuration] | None,
         hung_up: asyncio.Event,
+        received: Sequence[signal.Signals],
         command: str,
     ) -> None:
+        """``hung_up`` is set by SIGHUP; ``received`` has the signals so far that ask for a stop."""
         self._configuration = configuration
         self._board = board
         self._hurry = hurry
         self._load = load
         self._hung_up = hung_up
+        self._received = received
         self._command = command
         self._before: Configuration | None = None
         """to go back to, until the one in effect has shown that a daemon starts with it"""
@@ -93,14 +98,15 @@ class _Service:
                 with open_daemon(self._configuration, self._board, self._hurry, command=self._command) as daemon:
                     changed = await self._run_until_reload(daemon)
             except* Failure as group:
-                if self._before is None:
+                if self._before is None or self._received:
                     raise
                 error = "; ".join(str(failure) for failure in group.exceptions)
                 _LOG.error("reload_failed", error=error, goes_on="with the configuration before")
                 changed = self._before
                 self._before = None
             else:
-                self._before = self._configuration
+                # One that never started is nothing to go back to.
+                self._before = self._before or self._configuration
             if changed is not None:
                 self._configuration = changed
 
@@ -138,6 +144,9 @@ class _Service:
 def _load_good(load: Callable[[], Configuration]) -> Configuration:
     """Return the configuration as it now is; raises ``Failure`` where no daemon could start with it."""
     configuration = load()
+    with as_local_fault("look into", f"staging {configuration.staging}", hint="producers drop their files there"):
+        os.scandir(configuration.staging).close()
+    timing.forget_dates()
     credentials.require_secrets(configuration)
     require_credentials(configuration)
     return configuration

@@ -13,7 +13,12 @@ from sftp_orchestrator.config.scheduling import ON_ARRIVAL, Expected, OwnSchedul
 from sftp_orchestrator.config.windows import Opening, Window
 
 _read_once = functools.cache(dates.read_dates)
-"""A process goes by the dates that it began with, as by the rest of its configuration; raises as ``read_dates``."""
+"""A daemon goes by the dates that it began with, as by the rest of its configuration; raises as ``read_dates``."""
+
+
+def forget_dates() -> None:
+    """Have files of dates read anew: the configuration was."""
+    _read_once.cache_clear()
 
 
 @dataclass(frozen=True, kw_only=True)

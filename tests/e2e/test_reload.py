@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import signal
 import socket
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
 from tests.support.ports import find_free_port
-from tests.support.service import Service, configure, run_service
+from tests.support.service import Service, call, configure, run_service
 
 NEVER = {"schedule": {"deliver": "0 2 1 1 *"}}
 
@@ -52,6 +53,7 @@ async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> No
             for changes, said in (
                 ({"schedule": {"deliver": "whenever"}}, "schedule.deliver"),
                 ({"destinations": None}, "destinations"),
+                ({"staging": "stagign"}, "stagign: No such file or directory"),
             ):
                 before = len([line for line in service.lines if line["event"] == "reload_refused"])
                 _change(written.path, **changes)
@@ -113,3 +115,23 @@ async def test_systemd_hears_of_a_reload_and_of_life(tmp_path: Path) -> None:
                     service.process.send_signal(signal.SIGTERM)
                     await hear("STOPPING=1")
                 assert await service.wait() == 0
+
+
+async def test_dates_in_a_file_are_read_anew(tmp_path: Path) -> None:
+    """A day that was put into the file of ``except_dates`` is closed from the reload on."""
+    async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
+        (tmp_path / "holidays.txt").write_text("2000-01-01\n")
+        closed = {"schedule": {"deliver": "on_arrival", "except_dates": "holidays.txt"}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, closed)
+        async with run_service(written.path) as service:
+            await service.wait_for("daemon_started")
+            today = datetime.datetime.now(written.configuration.zone).date()
+            days = [today + datetime.timedelta(days=days) for days in (-1, 0, 1)]
+            (tmp_path / "holidays.txt").write_text("\n".join(map(str, days)))
+            await _reload(service, "reloading")
+            await service.wait_for("daemon_started", count=2)
+            (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
+            await service.wait_for("source_claimed", file="customers.csv")
+            assert (await call(written.path, "run-now")).code == 0
+            assert (await service.wait_for("run_started"))["trigger"] == "now"
+            assert await service.stop() == 0

@@ -58,6 +58,7 @@ _ONLY_IN = {
     "run-now": ("ledger.ask_run",),
     "start of a daemon that was asked for a run": ("ledger.answer_run",),
     "later than expected": ("ledger.note_missing_file", "ledger.note_arrival"),
+    "told by another channel": ("ledger.forget_channels", "ledger.note_alerts", "ledger.finish_alerts"),
     "swapped for a link": ("claim.give_back",),
 }
 """Scenarios for the sake of steps that the two above do not come to."""

@@ -12,6 +12,7 @@ from tests.support import occasions
 from tests.support.crashing import Case, Load
 from tests.support.drops import Drop, make_batch
 from tests.support.forked import Meddling
+from tests.support.sinks import run_web_sink
 
 PASS = ("run", "--once")
 SMALL: dict[str, Any] = {"limits": {"plain_bytes": 900}}
@@ -267,6 +268,24 @@ async def _come_late(case: Case) -> tuple[str, ...]:
     return PASS
 
 
+def _tell(case: Case, port: int) -> dict[str, Any]:
+    """Return settings by which people are told through a web server at ``port``."""
+    path = case.folder / f"channel-{port}"
+    path.touch(mode=0o600)
+    path.write_text(f"json://127.0.0.1:{port}/", encoding="utf-8")
+    return {"alerts": {"urls": [{"file": str(path)}], "group_seconds": 1}}
+
+
+async def _tell_by_another_channel(case: Case) -> tuple[str, ...]:
+    """Quarantine a file when nobody can be told of it; then put another channel in place of that one, and let it go."""
+    sink = case.others.enter_context(run_web_sink())
+    case.configure(_tell(case, occasions.DEAD_PORT))
+    source_id = await _quarantine(case, _get_events())
+    case.configure(_tell(case, sink.port))
+    assert (await case.call("release", source_id)).code == 0
+    return PASS
+
+
 async def _swap(case: Case) -> tuple[str, ...]:
     """Have somebody put a link into a file's place between our look at it and the rename."""
     case.drop([_get_events()])
@@ -313,5 +332,6 @@ SCENARIOS = (
     Scenario(name="later than expected", load=Load(), begin=_come_late),
     Scenario(name="run-now", load=Load(), begin=_ask_for_run, mend=_let_daemon_go),
     Scenario(name="start of a daemon that was asked for a run", load=Load(), begin=_answer_run),
+    Scenario(name="told by another channel", load=Load(), begin=_tell_by_another_channel),
     Scenario(name="swapped for a link", load=Load(), begin=_swap, mend=_swap_back),
 )

@@ -6,7 +6,7 @@ PYTHON  ?= python3
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture tables pictures fuzz bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
+.PHONY: help demo test torture tables pictures docs fuzz bench bench-quick check format lint types imports lock clean system-packages system-packages-test system-packages-bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ tables: $(BUILT) system-packages-test ## write what the tests see of receivers a
 pictures: $(BUILT) system-packages-test ## take the pictures of the page in the docs anew (ARGS="--folder DIR" takes more to look at)
 	$(BIN)/python -m tests.pictures $(ARGS)
 
+# A warning is an error: a page in no list, a link or an anchor that leads nowhere, a picture that is not there.
+docs: $(STAMP) ## make a site of the documentation, to be read without a server: build/docs/index.html
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env -d build/doctrees -c docs/site docs build/docs
+
 fuzz: $(BUILT) ## look for inputs that break what reads them, for ten minutes (ARGS="--minutes 1 --target splitter")
 	@scripts/require-system-packages compiler
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -79,7 +84,7 @@ types: $(BUILT)
 imports: $(BUILT)
 	$(BIN)/lint-imports
 
-check: lint types imports test ## what CI runs
+check: lint types imports docs test ## what CI runs
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -90,4 +95,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	    --no-annotate --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/docs build/doctrees .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

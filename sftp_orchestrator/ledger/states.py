@@ -1,6 +1,6 @@
 """States and legal moves, one table each. A move that is not here does not exist; each says why it does.
 
-The diagram in ``docs/explanation/states.md`` and the CHECK constraints of the tables are held equal to these by tests.
+The diagram in ``docs/reference/states.md`` and the CHECK constraints of the tables are held equal to these by tests.
 """
 
 from __future__ import annotations

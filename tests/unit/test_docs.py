@@ -42,7 +42,9 @@ from tests.support.records import make_pause
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sftp_orchestrator"
 DOCS = ROOT / "docs"
-PAGES = (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.rglob("*.md")))
+WRITTEN = tuple(page for page in sorted(DOCS.rglob("*.md")) if not page.is_symlink())
+"""The pages in ``docs``; ``index.md``, by which the site begins, is only another name of ``README.md``."""
+PAGES = (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *WRITTEN)
 GENERAL = "Before the command"
 """The heading in commands.md under which the options that stand before every command are."""
 SOURCES = ("sources", "with_refused_rows")
@@ -229,7 +231,7 @@ def test_commands_in_examples_exist(page: Path) -> None:
 @pytest.mark.parametrize(("heading", "states"), [("States of a source", SourceState), ("States of a part", PartState)])
 def test_every_state_is_documented_and_no_other(heading: str, states: type[SourceState | PartState]) -> None:
     """states.md lists exactly the states of the ledger, in their order."""
-    section = _get_sections(_read("explanation/states.md"))[heading]
+    section = _get_sections(_read("reference/states.md"))[heading]
     assert _list_names(section) == [state.value for state in states]
 
 
@@ -238,7 +240,7 @@ def test_every_move_is_documented_with_its_why_and_no_other(
     heading: str, moves: Sequence[tuple[SourceState | PartState, SourceState | PartState, str]]
 ) -> None:
     """The tables and diagrams of states.md have exactly the legal moves, each with the code's own reason."""
-    section = _get_sections(_read("explanation/states.md"))[heading]
+    section = _get_sections(_read("reference/states.md"))[heading]
     legal = [(before.value, after.value, why) for before, after, why in moves]
     table = [(before.strip("`"), after.strip("`"), why) for before, after, why in _list_rows(section)]
     drawn = re.findall(r"^ *(\w+) --> (\w+)$", section, flags=re.MULTILINE)
@@ -546,5 +548,5 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_index() -> None:
     """docs/README.md links every page of the documentation."""
     linked = re.findall(r"\]\(([^)\s]+)\)", _read("README.md"))
-    pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page != DOCS / "README.md"]
+    pages = [str(page.relative_to(DOCS)) for page in WRITTEN if page != DOCS / "README.md"]
     assert sorted(linked) == sorted(pages)

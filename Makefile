@@ -45,9 +45,9 @@ test: $(BUILT) system-packages-test ## run every test, ten to twenty-five minute
 torture: $(BUILT) system-packages ## kill the daemon at random moments, and check what arrived (ARGS="--rounds 200 --seed N")
 	$(BIN)/python -m tests.torture $(ARGS)
 
-tables: $(BUILT) system-packages-test ## write what the tests see of receivers and faults into the docs
+tables: $(BUILT) system-packages-test ## write what the tests see of receivers, faults and exit codes into the docs
 	$(BIN)/python -m pytest --write-tables tests/contract/test_remote_contract.py tests/contract/test_delivery_contract.py \
-	    tests/integration/test_line_faults.py
+	    tests/integration/test_line_faults.py tests/unit/test_docs_exit_codes.py
 
 pictures: $(BUILT) system-packages-test ## take the pictures of the page in the docs anew (ARGS="--folder DIR" takes more to look at)
 	$(BIN)/python -m tests.pictures $(ARGS)

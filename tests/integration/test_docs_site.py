@@ -89,7 +89,7 @@ def test_every_page_is_built_and_in_the_sidebar(site: Path, pages: dict[Path, Pa
     assert sidebar is not None
     assert {Path(link) for link in re.findall(r'href="([^"#]+)"', sidebar[1])} == written - {Path("index.html")}
     captions = re.findall(r'class="caption-text">([^<]+)<', sidebar[1])
-    assert captions == ["How to", "Reference", "Explanation"]
+    assert captions == ["Tutorial", "How to", "Reference", "Explanation"]
 
 
 def test_every_link_and_anchor_of_the_site_leads_somewhere(pages: dict[Path, Page]) -> None:

@@ -85,7 +85,7 @@ def get_next_due(line: str, zone: ZoneInfo, *, after: datetime) -> datetime | No
 
 
 def _get_next_of_every_hour(line: str, zone: ZoneInfo, after: datetime) -> datetime | None:
-    trigger = get_trigger(line, zone)
+    trigger, clock = get_trigger(line, zone), get_trigger(line, UTC)
     start = after
     while True:
         # Added in UTC: arithmetic in local time forgets which of the two hours of the autumn change is meant.
@@ -94,7 +94,9 @@ def _get_next_of_every_hour(line: str, zone: ZoneInfo, after: datetime) -> datet
         if tick is None:
             return None
         in_utc = tick.astimezone(UTC)
-        if in_utc > after:
+        # A tick that the clock is set forward over comes back as one of an hour that the line may not have.
+        shown = in_utc.astimezone(zone).replace(tzinfo=UTC, fold=0)
+        if in_utc > after and clock.get_next_fire_time(None, shown) == shown:
             return in_utc
         start = max(in_utc, start)
 

@@ -15,6 +15,8 @@ from sftp_orchestrator.errors import ConfigurationError
 
 DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _EXAMPLE = "such as 2026-12-25"
+LATEST_YEAR = 2200
+"""No holiday is that far away; behind the last day that there is no opening can be looked for."""
 
 PATTERN_MEANINGS = {DATE_PATTERN: f"must be a date, {_EXAMPLE}"}
 """What each pattern asks for, in words."""
@@ -64,9 +66,13 @@ def _parse(text: object) -> datetime.date:
     if not isinstance(text, str) or not re.fullmatch(DATE_PATTERN, text):
         raise ValueError(msg)
     try:
-        return datetime.date.fromisoformat(text)
+        date = datetime.date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(msg) from error
+    if date.year > LATEST_YEAR:
+        msg = f"must be a date up to {LATEST_YEAR}: correct it, or leave it out (got {text})"
+        raise ValueError(msg)
+    return date
 
 
 _SCHEMA: dict[str, Any] = {

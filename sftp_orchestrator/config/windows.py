@@ -135,16 +135,31 @@ class Opening:
         """Yield begin and end of the windows that begin on ``day``, in UTC.
 
         A window all of which the clock is set forward over is as much later and as long as ever, as a cron job of that
-        hour is; one that the clock is set back over opens once.
+        hour is; one only whose begin is left out begins where the clock goes on. One that the clock is set back over
+        opens once.
         """
         for window in self.windows:
-            if day.weekday() in window.days:
-                begin, end = (_resolve(day, minute, self.zone) for minute in (window.start, window.end))
-                whole = datetime.timedelta(minutes=window.end - window.start)
-                yield begin, end if end > begin else begin + whole
+            if day.weekday() not in window.days:
+                continue
+            first = next(
+                (minute for minute in range(window.start, window.end) if _exists(day, minute, self.zone)), None
+            )
+            if first is None:
+                begin = _resolve(day, window.start, self.zone)
+                yield begin, begin + datetime.timedelta(minutes=window.end - window.start)
+            else:
+                yield _resolve(day, first, self.zone), _resolve(day, window.end, self.zone)
 
 
 def _resolve(day: datetime.date, minute: int, zone: ZoneInfo) -> datetime.datetime:
     """Return the moment, in UTC, of a minute of ``day``: the first where there are two, a later one where none is."""
-    naive = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(minutes=minute)
-    return naive.replace(tzinfo=zone, fold=0).astimezone(datetime.UTC)
+    return _place(day, minute).replace(tzinfo=zone, fold=0).astimezone(datetime.UTC)
+
+
+def _exists(day: datetime.date, minute: int, zone: ZoneInfo) -> bool:
+    """Return whether the clock of ``zone`` ever shows this minute of ``day``. Pure."""
+    return _resolve(day, minute, zone).astimezone(zone).replace(tzinfo=None) == _place(day, minute)
+
+
+def _place(day: datetime.date, minute: int) -> datetime.datetime:
+    return datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(minutes=minute)

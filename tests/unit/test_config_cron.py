@@ -77,3 +77,43 @@ def test_refuses_what_cron_refuses(line: str, said: str) -> None:
     """A line that is not cron's, or can never come true, is refused with the reason."""
     with pytest.raises(ValueError, match=re.escape(said)):
         cron.get_trigger(line, UTC)
+
+
+@pytest.mark.parametrize(
+    "line", ["0 */2 * * *", "30 */2 * * *", "*/20 1-5/2,*/4 * * *", "*/15 * * * *", "10 */3 * * 0"]
+)
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Europe/Berlin", datetime(2026, 3, 29, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 10, 25, tzinfo=UTC)),
+        ("Africa/Casablanca", datetime(2026, 2, 15, tzinfo=UTC)),
+        ("Africa/Casablanca", datetime(2026, 3, 22, tzinfo=UTC)),
+        ("Australia/Lord_Howe", datetime(2026, 4, 5, tzinfo=UTC)),
+        ("Australia/Lord_Howe", datetime(2026, 10, 4, tzinfo=UTC)),
+    ],
+)
+def test_a_line_of_every_hour_fires_whenever_the_clock_shows_its_time(line: str, zone: str, day: datetime) -> None:
+    """On the days on which a clock is set, too: in no hour that it has not, in both of one that comes twice."""
+    clock, here = cron.get_trigger(line, UTC), ZoneInfo(zone)
+    begin, end = day - timedelta(days=1), day + timedelta(days=1)
+    expected = []
+    for minute in range(1, 2 * 24 * 60):
+        at = begin + timedelta(minutes=minute)
+        shown = at.astimezone(here).replace(tzinfo=UTC, fold=0)
+        expected += [at] if clock.get_next_fire_time(None, shown) == shown else []
+    found = []
+    tick = cron.get_next_due(line, here, after=begin)
+    while tick is not None and tick < end:
+        found.append(tick)
+        tick = cron.get_next_due(line, here, after=tick)
+    assert found == expected
+
+
+def test_no_tick_comes_of_an_hour_that_the_clock_is_set_forward_over() -> None:
+    """Every two hours in Berlin: after midnight comes four, for there is no two, and three is none of its hours."""
+    ticks, tick = [], datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
+    for _ in range(3):
+        tick = cron.get_next_due("0 */2 * * *", ZoneInfo("Europe/Berlin"), after=tick) or tick
+        ticks.append(f"{tick.astimezone(ZoneInfo('Europe/Berlin')):%H:%M}")
+    assert ticks == ["00:00", "04:00", "06:00"]

@@ -76,6 +76,10 @@ def test_without_any_of_it_files_go_on_arrival_in_the_outermost_zone(tmp_path: P
             {"except_dates": ["2026-02-30"]},
             "schedule.except_dates: must be a date, such as 2026-12-25 (got 2026-02-30)",
         ),
+        (
+            {"except_dates": ["2026-12-25", "9999-12-31"]},
+            "schedule.except_dates: must be a date up to 2200: correct it, or leave it out (got",
+        ),
         ({"except_dates": 7}, "schedule.except_dates: must be a list of dates, such as 2026-12-25, or the path"),
         ({"except_dates": "gone.txt"}, "schedule.except_dates: read "),
     ],

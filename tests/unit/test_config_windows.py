@@ -110,7 +110,9 @@ def test_it_opens_again_however_many_dates_are_left_out() -> None:
         pytest.param("Europe/Berlin", "02:15-02:45", "2026-03-29", [("29 01:15", "29 01:45")], id="and within it"),
         pytest.param("Europe/Berlin", "02:00-03:00", "2026-10-25", [("25 00:00", "25 02:00")], id="twice is once"),
         pytest.param("Europe/Berlin", "02:15-02:45", "2026-10-25", [("25 00:15", "25 00:45")], id="and within it once"),
-        pytest.param("America/New_York", "02:30-03:30", "2026-03-08", [("08 07:30", "08 08:30")], id="begins in none"),
+        pytest.param("America/New_York", "02:30-03:30", "2026-03-08", [("08 07:00", "08 07:30")], id="begins in none"),
+        pytest.param("Europe/Berlin", "02:30-03:30", "2026-03-29", [("29 01:00", "29 01:30")], id="half of it is none"),
+        pytest.param("Europe/Berlin", "02:59-06:00", "2026-03-29", [("29 01:00", "29 04:00")], id="a minute is none"),
         pytest.param("America/New_York", "01:00-02:30", "2026-03-08", [("08 06:00", "08 07:30")], id="ends in none"),
         pytest.param("America/New_York", "01:30-03:00", "2026-11-01", [("01 05:30", "01 08:00")], id="from the first"),
         pytest.param("Australia/Lord_Howe", "02:00-02:30", "2026-10-04", [("03 15:30", "03 16:00")], id="half an hour"),
@@ -146,14 +148,21 @@ def test_a_date_that_is_left_out_has_no_hour_though_its_clock_is_set() -> None:
         assert opening.find_opening(first) == last
 
 
+def test_the_last_date_that_can_be_left_out_is_no_end_of_it() -> None:
+    """It opens behind that one, too."""
+    opening = _open("Europe/Berlin", "22:00-06:00", closed_on=f"{dates.LATEST_YEAR}-12-31")
+    assert opening.find_opening(_utc("2200-12-31 12:00")) == _utc("2200-12-31 23:00")
+
+
 def test_a_file_of_dates_has_one_a_line(tmp_path: Path) -> None:
     """Empty lines and comments say nothing; a line that is no date is named."""
     path = tmp_path / "holidays.txt"
     path.write_text("\ufeff# ours\n2026-12-25\n\n2027-01-01  # New Year\n", encoding="utf-8")
     assert dates.read_dates(path) == {datetime.date(2026, 12, 25), datetime.date(2027, 1, 1)}
-    path.write_text("2026-12-25\n2026-02-30\n", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=re.escape(f"{path}:2: must be a date")):
-        dates.read_dates(path)
+    for wrong, said in (("2026-02-30", "must be a date"), ("9999-12-31", "must be a date up to 2200: correct it")):
+        path.write_text(f"2026-12-25\n{wrong}\n", encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=re.escape(f"{path}:2: {said}")):
+            dates.read_dates(path)
     path.unlink()
     with pytest.raises(ConfigurationError, match="No such file"):
         dates.read_dates(path)

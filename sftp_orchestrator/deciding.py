@@ -99,14 +99,18 @@ def require_unchanged(ledger: Ledger, source_id: str, seen_at: datetime.datetime
 
 def _discard(configuration: Configuration, ledger: Ledger, source_id: str, *, by: str, reason: str | None) -> list[str]:
     ledger.sources.get(source_id)
-    why = " ".join((reason or "").split()) or None
-    delivered = ledger.discards.discard(source_id, by=by, reason=why)
+    delivered = ledger.discards.discard(source_id, by=by, reason=_tidy(reason or "") or None)
     source = ledger.sources.get(source_id)
     folder = get_archive_folder(Workspace(root=configuration.workspace), source, configuration.zone)
     return [
         f"{source.id} ({source.name}) is discarded; {delivered}.",
         f"A running daemon, or the next run, puts its file into {folder}.",
     ]
+
+
+def _tidy(text: str) -> str:
+    """Return ``text`` on one line, without what cannot be printed: PostgreSQL takes no NUL. Pure."""
+    return " ".join("".join(letter for letter in " ".join(text.split()) if letter.isprintable()).split())
 
 
 def _accept(configuration: Configuration, ledger: Ledger, source_id: str, *, by: str) -> list[str]:

@@ -32,7 +32,8 @@ class Repeating:
     For one thread, or for several that take turns.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, remind_seconds: float = REMIND_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._remind_seconds = remind_seconds
         self._clock = clock
         self._what: tuple[type[Failure], str, str] | None = None
         self._failures = 0
@@ -50,7 +51,7 @@ class Repeating:
             self._since, self._failures = now, 0
         is_first, self._what, self._last_at = what != self._what, what, now
         self._failures += 1
-        is_told = is_first or now - self._told_at >= REMIND_SECONDS
+        is_told = is_first or now - self._told_at >= self._remind_seconds
         if is_told:
             self._told_at = now
         return Occurrence(is_first=is_first, is_told=is_told, failures=self._failures, seconds=round(now - self._since))

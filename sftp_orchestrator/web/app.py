@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,16 +23,17 @@ from sftp_orchestrator import threads, units
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.deciding import OF_PARTS, Choice
 from sftp_orchestrator.desk import Desk, Dossier
-from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, Failure
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, Failure, Permanent
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.progress import Board
-from sftp_orchestrator.views import summarize_parts
+from sftp_orchestrator.repeating import Repeating
+from sftp_orchestrator.views import SourceView, summarize_parts
 from sftp_orchestrator.web import metrics, sections
 from sftp_orchestrator.web.access import COOKIE, SESSION_SECONDS, Access, Visitor
 from sftp_orchestrator.web.assets import Assets
-from sftp_orchestrator.web.forms import UnreadableForm, read_form
+from sftp_orchestrator.web.forms import UnreadableForm, read_form, read_moment
 from sftp_orchestrator.web.guard import Guard
-from sftp_orchestrator.web.latest import Latest
+from sftp_orchestrator.web.latest import Latest, LatestOf
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.readiness import find_obstacle
 from sftp_orchestrator.web.stream import Streams
@@ -43,6 +43,8 @@ _LOG = structlog.get_logger()
 DAY_SECONDS = 2.0
 """How long the picture of the last day counts as new."""
 LONGEST_REASON = 500
+REFUSED_SECONDS = 60.0
+"""Who tries token after token is logged so often, and with each line how often they tried."""
 _PLACE = re.compile(r"(?:sources/[A-Za-z0-9_-]{1,20})?")
 """Where a login may lead to: a page of ours, and nowhere else."""
 _HOPELESS = {ConfigurationError: HTTPStatus.CONFLICT, DecisionNeeded: HTTPStatus.CONFLICT}
@@ -100,7 +102,10 @@ class _Page:
         self._overview = Latest(desk.get_overview)
         self._answer = Latest(desk.require_answer)
         self._day = Latest(desk.get_day, keep_seconds=DAY_SECONDS)
+        self._dossiers = LatestOf[Dossier]()
+        self._rows = LatestOf[tuple[SourceView, Path] | None]()
         self._streams = Streams()
+        self._refused = Repeating(remind_seconds=REFUSED_SECONDS)
         self._assets = Assets()
         self._templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
         self._set_up(self._templates.env)
@@ -146,8 +151,10 @@ class _Page:
         """Return each live part; where it cannot be looked up, what is said in place of the trouble."""
         try:
             context = {**await described, "root": root, "command": self._command}
-        except Failure as failure:
-            return {"trouble": self._templates.env.get_template("trouble.html").render(said=str(failure))}
+        except (Failure, HTTPException) as error:
+            # Such as a ledger that cannot be read, or a source that was forgotten meanwhile.
+            said = error.detail if isinstance(error, HTTPException) else str(error)
+            return {"trouble": self._templates.env.get_template("trouble.html").render(said=said)}
         found = {name: self._templates.env.get_template(f"{folder}/{name}.html").render(context) for name in names}
         return {"trouble": "", **found}
 
@@ -173,7 +180,7 @@ class _Page:
     async def send_rows(self, request: Request) -> Response:
         """The refused rows of a source, as a file."""
         source_id = request.path_params["source_id"]
-        found = await Latest(lambda: self._desk.find_failed_rows(source_id)).get()
+        found = await self._rows.get(source_id, lambda: self._desk.find_failed_rows(source_id))
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "It has no refused rows.")
         view, path = found
@@ -187,7 +194,7 @@ class _Page:
     async def _look_at(self, source_id: str) -> Dossier:
         overview = await self._overview.get()
         try:
-            return await Latest(lambda: self._desk.get_dossier(source_id, overview)).get()
+            return await self._dossiers.get(source_id, lambda: self._desk.get_dossier(source_id, overview))
         except ConfigurationError as error:
             raise HTTPException(HTTPStatus.NOT_FOUND, sections.explain_failure(error)) from error
 
@@ -229,9 +236,11 @@ class _Page:
             f"{source_id}/{part}" if part else source_id,
             by=visitor.signature,
             reason=form.get("reason", "")[:LONGEST_REASON] or None,
-            seen_at=_read_moment(form.get("seen_at", "")),
+            seen_at=read_moment(form.get("seen_at", "")),
         )
         _LOG.info("decided_on_page", source=source_id, choice=choice.value, part=part or None, by=visitor.signature)
+        for known in (self._dossiers, self._rows):
+            known.forget(source_id)
         self._overview.forget()
         return RedirectResponse(f"../{quote(source_id)}?done={choice.value}", status_code=HTTPStatus.SEE_OTHER)
 
@@ -255,8 +264,9 @@ class _Page:
         form = await read_form(request)
         place = form.get("next", "")
         if not self._access.is_token(form.get("token", "").strip()):
-            _LOG.warning("page_login_refused", client=request.client.host if request.client else None)
+            self._note_refusal(request)
             return self._show_login(request, place, is_wrong=True)
+        self._refused.end()
         target = place if _PLACE.fullmatch(place) else ""
         response = RedirectResponse(f"./{target}", status_code=HTTPStatus.SEE_OTHER)
         # Without a path: then it is that of this folder, whatever prefix a proxy puts before it.
@@ -270,6 +280,12 @@ class _Page:
             secure=_is_secure(request),
         )
         return response
+
+    def _note_refusal(self, request: Request) -> None:
+        occurred = self._refused.note(Permanent("log in to", "the page", "the token is wrong"))
+        if occurred.is_told:
+            client = request.client.host if request.client else None
+            _LOG.warning("page_login_refused", client=client, failures=occurred.failures)
 
     async def log_out(self, request: Request) -> Response:
         """Forget the session in this browser."""
@@ -343,7 +359,7 @@ class _Page:
         visitor = _get_visitor(request)
         known = {
             # Every address is relative, so that the page works below any prefix of a proxy.
-            "root": "../" * (request.url.path.count("/") - 1) or "./",
+            "root": "../" * (request.scope["path"].count("/") - 1) or "./",
             "command": self._command,
             "visitor": visitor,
             "mark": self._access.mark_form(visitor),
@@ -370,15 +386,6 @@ def _get_choice(request: Request) -> Choice:
         return Choice(request.path_params["choice"])
     except ValueError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page.") from error
-
-
-def _read_moment(text: str) -> datetime.datetime | None:
-    if not text:
-        return None
-    try:
-        return datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UnreadableForm("The form is not readable.") from error
 
 
 def _is_secure(request: Request) -> bool:

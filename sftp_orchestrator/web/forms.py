@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -34,3 +35,13 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise UnreadableForm("The form is not readable.") from error
     return dict(reversed(pairs))
+
+
+def read_moment(text: str) -> datetime.datetime | None:
+    """Return the moment that a field of ours has, None where it is empty; raises ``UnreadableForm``. Pure."""
+    if not text:
+        return None
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UnreadableForm("The form is not readable.") from error

@@ -71,7 +71,8 @@ class Guard:
             return _say(HTTPStatus.MISDIRECTED_REQUEST, said)
         if request.method not in _LOOKS and not self._access.is_same_origin(request.headers):
             return _say(HTTPStatus.FORBIDDEN, "Only forms of this page may change something.")
-        path = request.url.path
+        # As the router has it: that of the URL is put together from what the client says of the host.
+        path: str = request.scope["path"]
         if visitor is not None or path == "/login" or path.startswith("/static/"):
             return None
         if request.method == "GET" and _PAGES.fullmatch(path) and get_bearer(request.headers) is None:

@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MOST_SUBJECTS = 64
+"""More than may be watched at the same time."""
+
 KEEP_SECONDS = 1.0
 """How long an answer counts as new: for whoever looks, a second ago is now."""
 _IDLE_TIMES = 4.0
@@ -32,7 +35,7 @@ class Latest(Generic[T]):
         keep_seconds: float = KEEP_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ask = ask
+        self.ask = ask
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._answer: asyncio.Future[T] | None = None
@@ -54,7 +57,7 @@ class Latest(Generic[T]):
     def _begin(self) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        began = self._clock()
+        began, ask = self._clock(), self.ask
 
         def settle(step: Callable[[], None]) -> None:
             now = self._clock()
@@ -63,7 +66,7 @@ class Latest(Generic[T]):
 
         def work() -> None:
             try:
-                step = functools.partial(answer.set_result, self._ask())
+                step = functools.partial(answer.set_result, ask())
             except Exception as error:  # noqa: BLE001 - not swallowed: raised by whoever waits for the answer
                 step = functools.partial(answer.set_exception, error)
             # The loop may have ended meanwhile: then nobody waits any more.
@@ -72,3 +75,25 @@ class Latest(Generic[T]):
 
         threading.Thread(target=work, name="page", daemon=True).start()
         return answer
+
+
+class LatestOf(Generic[T]):
+    """One ``Latest`` for each subject; of those that were asked about least lately, nothing is known any more."""
+
+    def __init__(self, *, most: int = MOST_SUBJECTS) -> None:
+        self._most = most
+        self._by_subject: dict[str, Latest[T]] = {}
+
+    async def get(self, subject: str, ask: Callable[[], T]) -> T:
+        """Return, or raise, what ``ask`` does, or what another look at ``subject`` got as of late."""
+        latest = self._by_subject.pop(subject, None) or Latest(ask)
+        # What it goes by may be newer than at the first look.
+        latest.ask = ask
+        self._by_subject[subject] = latest
+        if len(self._by_subject) > self._most:
+            del self._by_subject[next(iter(self._by_subject))]
+        return await latest.get()
+
+    def forget(self, subject: str) -> None:
+        """Have what is known of ``subject`` count as old; who waits gets what was asked before."""
+        self._by_subject.pop(subject, None)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.desk import Desk
@@ -217,6 +218,23 @@ async def test_a_wrong_token_opens_nothing(configuration: Configuration) -> None
         made_up = await page.get("/", cookie=f"{COOKIE}=9999999999.YW5uYQ==.00")
     assert (reply.status, "set-cookie" in reply.headers) == (403, False)
     assert made_up.status == 303
+
+
+async def test_who_tries_token_after_token_does_not_fill_the_log(configuration: Configuration) -> None:
+    """The first try is told at once, and after a right one the next wrong one, too."""
+    with capture_logs() as logs:
+        async with _serve(configuration, Access(token=TOKEN)) as page:
+            for token in (*("wrong",) * 5, TOKEN, *("wrong",) * 5):
+                await _log_in(page, token)
+    told = [line for line in logs if line["event"] == "page_login_refused"]
+    assert [(line["client"], line["failures"]) for line in told] == [("127.0.0.1", 1)] * 2
+
+
+async def test_a_path_is_judged_as_it_is_routed(configuration: Configuration) -> None:
+    """A line feed is left out of an address that is put together anew; what is no login page is judged as none."""
+    async with _serve(configuration, Access(token=TOKEN)) as page:
+        replies = [await page.get(path) for path in ("/log%0Ain", "/log%0Din", "/sta%09tic/page.css")]
+    assert [reply.status for reply in replies] == [401] * 3
 
 
 async def test_who_logs_out_is_forgotten_by_the_browser(configuration: Configuration) -> None:

@@ -8,10 +8,13 @@ import datetime
 import html
 import json
 import re
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+from starlette.responses import Response
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
@@ -23,13 +26,17 @@ from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.web import sections
 from sftp_orchestrator.web.app import make_app, name_download
 from sftp_orchestrator.web.pulse import Pulse
-from sftp_orchestrator.web.stream import Streams, format_event
+from sftp_orchestrator.web.stream import LONGEST_SECONDS, Streams, format_event
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
-from tests.support.pages import Page, Reply, serve
+from tests.support.pages import DEADLINE_SECONDS, Page, Reply, serve
 from tests.support.plights import claim, doubt, hold
 
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+FAR_OFF = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
+LOOK_SECONDS = 0.5
+"""In which ten can ask."""
+T = TypeVar("T")
 ROWS = "event_name,time_stamp,user_id\nSold,1700000000,u1\nSold,<i>soon</i>,u2\n"
 
 
@@ -91,7 +98,7 @@ async def test_a_person_s_word_is_carried_out_and_noted(tmp_path: Path) -> None:
     """As by the command: the state changes once, the history tells who, and the page tells what happened."""
     configuration, source_id = await _quarantine(tmp_path)
     async with _serve(configuration) as (page, ledger):
-        reply = await _decide(page, source_id, "discard", reason="  nobody \n wants it ")
+        reply = await _decide(page, source_id, "discard", reason="  nobody \n wants\x00 \x1b it ")
         shown = (await page.get(f"/sources/{source_id}?done=discard")).body
         again = await page.get(f"/sources/{source_id}/discard")
         (move,) = ledger.list_history(source_id=source_id, limit=1)
@@ -199,19 +206,90 @@ async def test_a_stream_tells_what_is_new(tmp_path: Path) -> None:
     assert unknown.status == 404
 
 
-async def test_so_many_watch_and_no_more() -> None:
-    """Whoever comes later is told, and a place that somebody leaves is free again."""
-    streams = Streams(most=1, pause_seconds=0)
+async def test_a_source_that_is_forgotten_meanwhile_is_trouble(tmp_path: Path) -> None:
+    """Whoever watches it is told, and the stream goes on."""
+    configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
+    async with _serve(configuration) as (page, ledger):
+        hold(ledger, configuration.workspace, "s1")
+        watching = asyncio.create_task(
+            page.read_events("/sources/s1/events", until=lambda told: bool(told.get("trouble")))
+        )
+        await page.get("/sources/s1")
+        ledger.discards.discard("s1", by="anna")
+        assert ledger.forgetting.forget_sources(before=FAR_OFF, besides=()) == 1
+        told = await watching
+    assert "What stands below may be out of date" in told["trouble"]
+
+
+async def test_all_who_watch_a_source_share_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten who ask at the same time have the ledger asked once; so it is with downloads."""
+    configuration, source_id = await _quarantine(tmp_path)
+    asked: list[str] = []
+    for name in ("get_dossier", "find_failed_rows"):
+        monkeypatch.setattr(Desk, name, _ask_slowly(name, asked, getattr(Desk, name)))
+    async with _serve(configuration) as (page, _):
+        for path in ("", "/failed_rows.csv"):
+            await asyncio.gather(*(page.get(f"/sources/{source_id}{path}") for _ in range(10)))
+    assert asked == ["get_dossier", "find_failed_rows"]
+
+
+def _ask_slowly(name: str, asked: list[str], ask: Callable[..., T]) -> Callable[..., T]:
+    def slowly(*arguments: object) -> T:
+        asked.append(name)
+        threading.Event().wait(LOOK_SECONDS)
+        return ask(*arguments)
+
+    return slowly
+
+
+async def _render() -> dict[str, str]:
+    return {"a": "b"}
+
+
+async def _send_to(response: Response, received: list[bytes], *, leaves_after: int) -> None:
+    """Send it to a client that leaves once it has so many pieces of the body."""
+    left = asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        if leaves_after:
+            await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if not leaves_after:
+            await left.wait()
+        received.append(message.get("body", b""))
+        if len(received) > leaves_after:
+            left.set()
+
+    await response({"type": "http"}, receive, send)
+
+
+@pytest.mark.parametrize("leaves_after", [0, 2])
+async def test_so_many_watch_and_no_more(leaves_after: int) -> None:
+    """Whoever comes later is told, also before the first byte; a place that somebody leaves is free again."""
+    streams = Streams(most=2, pause_seconds=0)
+    replies = [streams.answer(_render) for _ in range(10)]
+    assert [reply.status_code for reply in replies] == [200] * 2 + [503] * 8
+    received: list[bytes] = []
+    await _send_to(replies[0], received, leaves_after=leaves_after)
+    assert received[1:3] == [b"retry: 2000\n\n", b"event: a\ndata: b\n\n"][:leaves_after]
+    assert [streams.answer(_render).status_code for _ in range(2)] == [200, 503]
+
+
+async def test_a_stream_ends_after_a_while_so_that_who_watches_is_judged_anew() -> None:
+    """By itself, and before anything newer is sent."""
+    now = [100.0]
+    streams = Streams(pause_seconds=0, clock=lambda: now[0])
 
     async def render() -> dict[str, str]:
-        return {"a": "b"}
+        now[0] += LONGEST_SECONDS / 2
+        return {"a": str(now[0])}
 
-    first = streams.answer(render)
-    body = getattr(first, "body_iterator")  # noqa: B009 - of a streaming answer alone
-    assert [await anext(body), await anext(body)] == ["retry: 2000\n\n", "event: a\ndata: b\n\n"]
-    assert streams.answer(render).status_code == 503
-    await body.aclose()
-    assert streams.answer(render).status_code == 200
+    received: list[bytes] = []
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await _send_to(streams.answer(render), received, leaves_after=1000)
+    assert received[1:] == [b"retry: 2000\n\n", b"event: a\ndata: 250.0\n\n", b""]
 
 
 def test_an_event_is_lines_of_data() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from sftp_orchestrator.web.latest import Latest
+from sftp_orchestrator.web.latest import Latest, LatestOf
 
 DEADLINE_SECONDS = 30
 
@@ -94,3 +95,20 @@ def test_the_end_does_not_wait_for_an_answer(question: _Question) -> None:
     assert time.monotonic() - started < DEADLINE_SECONDS / 2
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "page"]
     assert thread.daemon
+
+
+async def test_of_subjects_that_are_asked_about_least_nothing_is_kept() -> None:
+    """The last ones are known, each by itself; of what is forgotten the next look asks anew."""
+    asked: list[str] = []
+
+    def ask(subject: str) -> str:
+        asked.append(subject)
+        return subject
+
+    latest = LatestOf[str](most=2)
+    for subject in "abacabb":
+        assert await latest.get(subject, functools.partial(ask, subject)) == subject
+    assert asked == list("abcb")
+    latest.forget("b")
+    await latest.get("b", functools.partial(ask, "b"))
+    assert asked == list("abcbb")

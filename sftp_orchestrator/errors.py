@@ -13,7 +13,7 @@
         ├── ReceiverRefused     the receiver answered and said no
         │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
         │       └── LoginRefused    … to our key, or we to its host key
-    │           └── KeyRefused  … to our key: it is to be registered there
+        │           └── KeyRefused      … to our key: it is to be registered there
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
             └── SourceFault     … with one source alone: it waits, and the others go on
 

@@ -21,16 +21,28 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2, "
 
 def notify(*lines: str) -> None:
     """Tell systemd about our state (sd_notify(3)); nothing happens where it did not start us."""
+    error = _send(lines)
+    if error is not None:
+        _tell_deaf(lines[0], error)
+
+
+def _send(lines: Sequence[str]) -> OSError | None:
+    """Send it to systemd; return why that did not work."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
-        return
+        return None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
             channel.connect(("\0" + address[1:]) if address.startswith("@") else address)
             channel.sendall("\n".join(lines).encode())
     except OSError as error:
-        # What we do does not hang on it; and what it does without, such as the watchdog, it says itself.
-        _LOG.warning("systemd_not_told", told=lines[0], error=error.strerror or str(error))
+        return error
+    return None
+
+
+def _tell_deaf(told: str, error: OSError) -> None:
+    # What we do does not hang on it; and what it does without, such as the watchdog, it says itself.
+    _LOG.warning("systemd_not_told", told=told, error=error.strerror or str(error))
 
 
 def notify_reloading() -> None:
@@ -49,13 +61,19 @@ def get_watchdog_seconds(environment: Mapping[str, str] = os.environ) -> float |
 async def keep_told(list_stuck: Callable[[], Sequence[str]], describe: Callable[[], str]) -> None:
     """Tell systemd what is under way, and that we live, twice as often as it wants to hear it; not while one is stuck.
 
-    So a daemon that hangs is killed, and so is one that turns and gets nowhere: starting anew is recovering.
+    So a daemon that hangs is killed, and so is one that turns and gets nowhere: starting anew is recovering. Where it
+    cannot be told, the log has it once, until it can be again.
     """
     patience = get_watchdog_seconds()
     told: Sequence[str] = ()
+    was_deaf = False
     while "NOTIFY_SOCKET" in os.environ:
         stuck = list_stuck()
-        notify(f"STATUS={describe()}", *([] if stuck or patience is None else ["WATCHDOG=1"]))
+        lines = [f"STATUS={describe()}", *([] if stuck or patience is None else ["WATCHDOG=1"])]
+        error = _send(lines)
+        if error is not None and not was_deaf:
+            _tell_deaf(lines[0], error)
+        was_deaf = error is not None
         if stuck and stuck != told and patience is not None:
             _LOG.error("watchdog_not_fed", stuck=list(stuck), killed_within_seconds=round(patience))
         told = stuck

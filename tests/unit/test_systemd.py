@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sftp_orchestrator import systemd
 from sftp_orchestrator.progress import Board, Phase
@@ -77,6 +78,32 @@ async def test_a_stuck_daemon_lets_the_watchdog_starve(manager: socket.socket, m
         await systemd.keep_told(list_stuck, lambda: "idle")
     told = [manager.recv(1000).decode().splitlines() for _ in range(4)]
     assert told == [["STATUS=idle", "WATCHDOG=1"], ["STATUS=idle"], ["STATUS=idle"], ["STATUS=idle", "WATCHDOG=1"]]
+
+
+async def test_that_systemd_does_not_listen_is_told_once_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state is told every ten seconds; the log has it once, and again once it had worked meanwhile."""
+    monkeypatch.setenv("WATCHDOG_USEC", "2000")
+    path = tmp_path / "notify"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    turns = 0
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def list_stuck() -> list[str]:
+        nonlocal turns
+        turns += 1
+        if turns == 4:
+            listening.bind(str(path))
+        elif turns == 5:
+            path.unlink()
+        elif turns == 8:
+            raise asyncio.CancelledError
+        return []
+
+    with listening, capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await systemd.keep_told(list_stuck, lambda: "idle")
+    assert [(line["event"], line["told"]) for line in logs] == [("systemd_not_told", "STATUS=idle")] * 2
 
 
 def test_what_is_under_way_is_one_line() -> None:

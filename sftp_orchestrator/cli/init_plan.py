@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
@@ -24,6 +23,7 @@ from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.setting_up import answers, feeds, host_keys
+from sftp_orchestrator.setting_up.answers import Given
 from sftp_orchestrator.setting_up.layout import Layout
 from sftp_orchestrator.setting_up.login_key import provide_key
 from sftp_orchestrator.setting_up.openpgp_key import read_openpgp_key
@@ -31,25 +31,6 @@ from sftp_orchestrator.setting_up.plan import Plan, make_receiver
 
 DEFAULT_PORT = 22
 _PINNING = ("--host-key-fingerprint", "--accept-new-host-key")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What the options say."""
-
-    host: str | None
-    port: int | None
-    username: str | None
-    client_email: str | None
-    samples: tuple[Path, ...]
-    feed_type: FeedType | None
-    private_key: Path | None
-    passphrase_file: Path | None
-    host_key_fingerprints: tuple[str, ...]
-    accepts_new_host_key: bool
-    public_key: Path | None
-    key_id: str | None
-    is_forced: bool
 
 
 def decide(places: Layout, given: Given, asker: Asker) -> Plan:

@@ -28,6 +28,27 @@ class Question:
     take: Callable[[str], str] = str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the options say."""
+
+    host: str | None
+    port: int | None
+    username: str | None
+    client_email: str | None
+    samples: tuple[Path, ...]
+    feed_type: FeedType | None
+    private_key: Path | None
+    passphrase_file: Path | None
+    host_key_fingerprints: tuple[str, ...]
+    accepts_new_host_key: bool
+    public_key: Path | None
+    key_id: str | None
+    staging: Path | None
+    workspace: Path | None
+    is_forced: bool
+
+
 def get_host(text: str) -> str:
     """Return the host that ``text`` says: of a region of CleverTap's its own, else a host as it stands. Pure."""
     region = text.strip()

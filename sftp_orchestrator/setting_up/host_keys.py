@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import asyncssh
@@ -75,8 +75,8 @@ def choose(
     Raises:
         LoginRefused: none has: somebody may stand in between.
     """
-    wanted = {text.strip().removeprefix("SHA256:").rstrip("=") for text in fingerprints}
-    chosen = tuple(key for key in offered if key.get_fingerprint("sha256").removeprefix("SHA256:") in wanted)
+    wanted = to_bare(fingerprints)
+    chosen = tuple(key for key in offered if to_bare([key.get_fingerprint("sha256")]) <= wanted)
     if not chosen:
         raise errors.LoginRefused(
             "trust",
@@ -85,6 +85,11 @@ def choose(
             hint="ask the receiver which fingerprint is right; somebody may stand in between",
         )
     return chosen
+
+
+def to_bare(fingerprints: Iterable[str]) -> frozenset[str]:
+    """Return ``fingerprints`` without what some programs write around them, so that they can be compared. Pure."""
+    return frozenset(text.strip().removeprefix("SHA256:").rstrip("=") for text in fingerprints)
 
 
 def is_fingerprint(text: str) -> bool:

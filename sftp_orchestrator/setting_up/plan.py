@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config import loading, sample
 from sftp_orchestrator.config.model import Configuration, Destination
 from sftp_orchestrator.deliver.receiver import Receiver
-from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.setting_up import answers, host_keys
 from sftp_orchestrator.setting_up.layout import Content, Layout
 from sftp_orchestrator.setting_up.login_key import LoginKey
@@ -93,26 +92,6 @@ class Plan:
                 else {}
             ),
         }
-
-
-def require_same(config: Path, destination: Destination, given: Mapping[str, str | int | None]) -> None:
-    """Return where what is ``given`` by options is what an earlier set-up wrote. Pure.
-
-    Raises:
-        ConfigurationError: an option says something else.
-    """
-    encryption = destination.encryption
-    written = {
-        "--host": destination.host,
-        "--port": destination.port,
-        "--username": destination.username,
-        "--client-email": destination.client_email,
-        "--key-id": encryption.key_id if encryption is not None else None,
-    }
-    for option, value in given.items():
-        if value is not None and value != written[option]:
-            cause = f"it is there, and says {written[option]!r} where {option} says {value!r}"
-            raise ConfigurationError("set up", str(config), cause, hint="correct it there, or write it anew by --force")
 
 
 def get_command(config: Path) -> str:

@@ -168,6 +168,36 @@ async def test_what_is_there_is_kept(tmp_path: Path, sandbox: SandboxReceiver, s
     assert {name for name in after if after[name] != before[name]} == {"config.yml"}
 
 
+async def test_nothing_that_is_said_again_is_passed_over(
+    tmp_path: Path, sandbox: SandboxReceiver, sample: Path
+) -> None:
+    """Each option is compared with what is there, and refused by its name in one line; the same ones change nothing."""
+    key = tmp_path / "other_key"
+    key.touch(mode=0o600)
+    key.write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    same = [*_get_options(sandbox, sample), "--accept-new-host-key", "--staging", str(tmp_path / "box" / "staging")]
+    await _init(tmp_path, *same)
+    for option, value in (
+        ("--host", "not a host"),
+        ("--host-key-fingerprint", "SHA256:0000000000000000000000000000"),
+        ("--staging", str(tmp_path / "elsewhere")),
+        ("--workspace", str(tmp_path / "elsewhere")),
+        ("--private-key", str(key)),
+        ("--passphrase-file", str(key)),
+        ("--public-key", str(sandbox.access.openpgp_public_key)),
+        ("--sample", str(tmp_path / "customers.csv")),
+        ("--feed-type", "profile"),
+    ):
+        other = await _init(tmp_path, *same, option, value)
+        assert (other.code, other.out, other.errors.count("\n")) == (2, "", 1), (option, other)
+        assert option in other.errors
+        assert "--force writes it anew" in other.errors or option == "--host"
+    own = ["--host-key-fingerprint", _get_fingerprint(sandbox), "--private-key", str(tmp_path / "box" / "id_ed25519")]
+    kept = await _init(tmp_path, *same, *own)
+    assert (kept.code, kept.errors) == (3, ""), kept
+    assert " is there and is kept; --force writes it anew.\n" in kept.out
+
+
 async def test_a_pgp_key_that_cannot_encrypt_is_refused(tmp_path: Path, sandbox: SandboxReceiver, sample: Path) -> None:
     """What is no public key is told by its option, before anything is written."""
     answer = await _init(

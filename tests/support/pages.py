@@ -68,7 +68,9 @@ class Page:
             name, lines = "", list[str]()
             async with asyncio.timeout(DEADLINE_SECONDS):
                 while not until(told):
-                    line = (await reader.readline()).decode().rstrip("\n")
+                    received = await reader.readline()
+                    assert received, f"the stream of {path} ended"
+                    line = received.decode().rstrip("\n")
                     field, _, value = line.partition(": ")
                     if field == "event":
                         name, lines = value, []

@@ -21,6 +21,7 @@ MOST_STREAMS = 40
 LONGEST_SECONDS = 300.0
 """Then a stream ends and the browser asks anew, so that who logged out, or whose session is over, is told no more."""
 _RETRY = "retry: 2000\n\n"
+_RETRY_AT_ONCE = "retry: 100\n\n"
 _QUIET = ": nothing new\n\n"
 _HEADERS = {"X-Accel-Buffering": "no"}  # nginx would keep events back until there are many
 
@@ -58,6 +59,7 @@ class Streams:
         while True:
             found = await render()
             if self._clock() >= end:
+                yield _RETRY_AT_ONCE
                 return
             news = {name: html for name, html in found.items() if shown.get(name) != html}
             quiet = 0.0 if news else quiet + self._pause_seconds

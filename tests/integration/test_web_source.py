@@ -289,7 +289,7 @@ async def test_a_stream_ends_after_a_while_so_that_who_watches_is_judged_anew() 
     received: list[bytes] = []
     async with asyncio.timeout(DEADLINE_SECONDS):
         await _send_to(streams.answer(render), received, leaves_after=1000)
-    assert received[1:] == [b"retry: 2000\n\n", b"event: a\ndata: 250.0\n\n", b""]
+    assert received[1:] == [b"retry: 2000\n\n", b"event: a\ndata: 250.0\n\n", b"retry: 100\n\n", b""]
 
 
 def test_an_event_is_lines_of_data() -> None:

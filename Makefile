@@ -56,6 +56,7 @@ pictures: $(BUILT) system-packages-test ## take the pictures of the page in the 
 docs: $(STAMP) ## make a site of the documentation, to be read without a server: build/docs/index.html
 	rm -rf build/docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env -d build/doctrees -c docs/site docs build/docs
+	@echo "Read it: build/docs/index.html"
 
 fuzz: $(BUILT) ## look for inputs that break what reads them, for ten minutes (ARGS="--minutes 1 --target splitter")
 	@scripts/require-system-packages compiler

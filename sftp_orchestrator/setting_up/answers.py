@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,14 @@ class Given:
 
 
 def get_host(text: str) -> str:
-    """Return the host that ``text`` says: of a region of CleverTap's its own, else a host as it stands. Pure."""
+    """Return the host that ``text`` says: of a region of CleverTap's its own, else a host as it stands. Pure.
+
+    Raises ``ValueError``.
+    """
     region = text.strip()
+    if re.fullmatch(r"[^:\[\]]+:\d+", region):
+        msg = f"must be a host without its port, which is asked for by itself: --port (got {region})"
+        raise ValueError(msg)
     return f"{region}.{_DOMAIN}" if region in REGIONS else _take("host")(region)
 
 

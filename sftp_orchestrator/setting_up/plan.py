@@ -114,6 +114,8 @@ def list_registering(destination: Destination, folder: Path) -> Iterator[str]:
 
 def list_beginning(configuration: Configuration) -> Iterator[str]:
     """Yield what a person does once all is in place, a step each. Pure."""
+    if configuration.feeds:
+        yield "Read what was warned of above, and the comments in the configuration that begin with doubtful, first"
     yield f"Drop files into {configuration.staging}"
     yield f"Deliver once: {COMMAND} run --once"
     yield f"Or begin the service: {COMMAND} run"

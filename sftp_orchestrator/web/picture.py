@@ -67,7 +67,7 @@ def draw(hours: Sequence[Hour]) -> Picture:
     """Return the picture of ``hours``, the oldest first; the last of them is not over."""
     kinds: tuple[tuple[str, str, Callable[[Hour], int], Callable[[int], str]], ...] = (
         ("files", "Files delivered", lambda hour: hour.delivered, lambda count: f"{count:,}"),
-        ("bytes", "Data delivered", lambda hour: hour.delivered_bytes, units.format_bytes),
+        ("bytes", "Data sent", lambda hour: hour.delivered_bytes, units.format_bytes),
         ("aside", "Set aside", lambda hour: hour.set_aside, lambda count: f"{count:,}"),
     )
     return Picture(

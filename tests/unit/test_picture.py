@@ -30,7 +30,7 @@ def test_each_chart_is_told_in_words() -> None:
     picture = draw(_make_hours(0, 2, 3))
     assert [chart.said for chart in picture.charts] == [
         "Files delivered in the last 24 hours: 5, peak 3/h.",
-        "Data delivered in the last 24 hours: 5.0 MB, peak 3.0 MB/h.",
+        "Data sent in the last 24 hours: 5.0 MB, peak 3.0 MB/h.",
         "Set aside in the last 24 hours: 0.",
     ]
     assert picture.charts[1].bars[2].said == "22:00 UTC: 3.0 MB"

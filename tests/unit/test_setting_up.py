@@ -156,3 +156,10 @@ def test_what_to_do_next_names_the_dashboard_of_clevertap_alone(layout: Layout) 
     assert "Saved Keys" in " ".join(plan.list_registering(clevertap, layout.folder))
     assert "CleverTap" not in " ".join(plan.list_registering(destination, layout.folder))
     assert list(plan.list_registering(clevertap, layout.folder))[-1].endswith(f"init {layout.folder}")
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:2222", "sftp.example.com:22"])
+def test_a_host_is_told_from_its_port_at_once(text: str) -> None:
+    """Else all other questions come first, and a name that nobody knows is looked for."""
+    with pytest.raises(ValueError, match="--port"):
+        answers.get_host(text)

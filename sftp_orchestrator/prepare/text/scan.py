@@ -323,7 +323,7 @@ class _Pass:
             )
             for row in known.ragged
         ]
-        hint = "every row must have as many fields as the header"
+        hint = "every row must have as many fields as the header; what else is wrong shows once this is mended"
         return Refused(tally(findings, total=known.ragged_count), hint=hint)
 
 

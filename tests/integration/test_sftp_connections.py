@@ -119,7 +119,7 @@ async def test_a_refused_login_is_tried_once_for_all(tmp_path: Path) -> None:
         destination = server.get_destination(private_key={"file": stranger})
         async with ConnectionPool(destination, "production", 4, connector=count_and_connect) as pool:
             outcomes = await asyncio.gather(*(use(pool) for _ in range(6)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [errors.LoginRefused] * 6
+    assert [type(outcome) for outcome in outcomes] == [errors.KeyRefused] * 6
     assert attempts == 1
 
 

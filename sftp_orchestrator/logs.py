@@ -94,7 +94,8 @@ def _for_programs() -> list[structlog.typing.Processor]:
     render = structlog.processors.JSONRenderer(ensure_ascii=not is_utf8)
     return [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        # Without what the variables held: secrets, and rows of the input.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
         _for_journal(render) if systemd.is_journal(sys.stderr) else render,
     ]
 

@@ -55,6 +55,8 @@ class _Line:
     failures: int = 0
     retry_at: float = 0.0
     """monotonic seconds"""
+    taken: set[int] = field(default_factory=set)
+    """numbers of messages that it took, and of which the ledger could not be told: they are not sent again"""
 
 
 class Alerting:
@@ -169,7 +171,10 @@ class Alerting:
         line = self._lines[channel.key]
         try:
             messages = await asyncio.to_thread(self._ledger.alerts.list_messages, channel.key)
-            for some in _make_batches(messages):
+            taken = [message for message in messages if message.number in line.taken]
+            if taken:
+                await self._finish(line, taken)
+            for some in _make_batches([message for message in messages if message not in taken]):
                 await self._deliver(channel, some)
         except Failure as error:
             line.failures += 1
@@ -199,8 +204,15 @@ class Alerting:
             if sending.done() and not sending.cancelled() and sending.exception() is None:
                 await threads.see_through(self._ledger.alerts.finish, messages)
             raise
-        await threads.see_through(self._ledger.alerts.finish, messages)
+        self._lines[channel.key].taken.update(number for number in (one.number for one in messages) if number)
+        await self._finish(self._lines[channel.key], messages)
         _LOG.info("alert_sent", channel=channel.name, title=text.title, messages=len(messages))
+
+    async def _finish(self, line: _Line, messages: Sequence[Message]) -> None:
+        """Note that ``line``'s channel took ``messages``, as soon as the ledger lets us."""
+        with self._telling_of_ledger():
+            await threads.see_through(self._ledger.alerts.finish, messages)
+            line.taken.difference_update(one.number for one in messages)
 
 
 def _make_batches(messages: Sequence[Message]) -> list[Sequence[Message]]:

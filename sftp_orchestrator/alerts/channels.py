@@ -30,6 +30,8 @@ class Channel:
 
     name: str
     """the key of the configuration, and where the secret lies: never what it is"""
+    place: str
+    """where its URL lies, whatever that says"""
     url: str
 
     def __repr__(self) -> str:
@@ -37,8 +39,8 @@ class Channel:
 
     @property
     def key(self) -> str:
-        """What the ledger knows it by."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+        """What the ledger knows it by: its place, so that what waits goes out by a URL that was put right."""
+        return hashlib.sha256(self.place.encode()).hexdigest()[:16]
 
     def require_known(self) -> None:
         """Return where Apprise knows what to do with the URL; nothing is sent, may be repeated.
@@ -66,10 +68,10 @@ class Channel:
         """
         import apprise  # noqa: PLC0415
 
-        self.require_known()
-        sender = apprise.Apprise(asset=_make_asset(apprise.AppriseAsset))
-        sender.add(self.url)
         try:
+            self.require_known()
+            sender = apprise.Apprise(asset=_make_asset(apprise.AppriseAsset))
+            sender.add(self.url)
             result = sender.notify(
                 body=text.body,
                 title=text.title,
@@ -77,6 +79,8 @@ class Channel:
                 body_format=apprise.NotifyFormat.TEXT,
                 timeout=SEND_SECONDS,
             )
+        except ConfigurationError:
+            raise
         except Exception as error:
             # What a hundred services are spoken to by is not ours to list.
             raise Unreachable("send an alert by", self.name, f"the service failed: {type(error).__name__}") from error
@@ -104,7 +108,7 @@ def _open(name: str, reference: SecretReference) -> Iterator[Channel]:
     urls = [line for line in lines if line and not line.startswith("#")]
     for number, url in enumerate(urls, start=1):
         which = f", line {number}" if len(urls) > 1 else ""
-        yield Channel(name=f"{name} ({reference}{which})", url=url)
+        yield Channel(name=f"{name} ({reference}{which})", place=f"{reference} {number}", url=url)
 
 
 def _make_asset(kind: type[apprise.AppriseAsset]) -> apprise.AppriseAsset:

@@ -9,13 +9,15 @@ from typing import Self
 
 import structlog
 
-from sftp_orchestrator.alerts.dead_man import DeadMan
+from sftp_orchestrator.alerts.dead_man import ANSWER_SECONDS, DeadMan
 from sftp_orchestrator.config.alerting import Alerts
 from sftp_orchestrator.errors import Failure, Unreachable
 from sftp_orchestrator.repeating import Repeating
 
 _LOG = structlog.get_logger()
 
+LONGEST_SECONDS = 2 * ANSWER_SECONDS
+"""For the whole of an answer: one that comes byte by byte must not keep a pass, with its lock, for ever."""
 FindTrouble = Callable[[], str | None]
 
 
@@ -54,15 +56,23 @@ class Pinging:
         if self._dead_man is None:
             return
         try:
-            await asyncio.to_thread(self._dead_man.ping, trouble)
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await asyncio.to_thread(self._dead_man.ping, trouble)
         except Unreachable as error:
-            occurred = self._trouble.note(error)
-            if occurred.is_told:
-                _LOG.error("ping_failed", error=str(error), failures=occurred.failures)
+            self._note_trouble(error)
+            return
+        except TimeoutError:
+            late = f"no whole answer within {LONGEST_SECONDS:g} s"
+            self._note_trouble(Unreachable("ping", "the dead-man's switch", late))
             return
         over = self._trouble.end()
         if over is not None:
             _LOG.info("ping_recovered", failures=over.failures, seconds=over.seconds)
+
+    def _note_trouble(self, error: Unreachable) -> None:
+        occurred = self._trouble.note(error)
+        if occurred.is_told:
+            _LOG.error("ping_failed", error=str(error), failures=occurred.failures)
 
     async def _look(self) -> str | None:
         try:

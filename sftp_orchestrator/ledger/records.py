@@ -256,7 +256,7 @@ class Message:
     """One alert on its way to one channel."""
 
     channel: str
-    """a digest of its URL"""
+    """a digest of where its URL lies"""
     made_at: datetime.datetime
     is_good: bool
     """it tells that something is over"""

@@ -164,15 +164,53 @@ def test_a_channel_that_was_away_for_long_gets_all_of_it_as_one(
 
 
 def test_what_a_channel_that_is_gone_did_not_take_is_forgotten(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
-    """Another URL is another channel: it is not told of what was."""
+    """A secret in another place is another channel: it is not told of what was."""
+    sink.status = 500
+    _quarantine(ledger, "s1")
+    configuration = _configure(tmp_path, _json_url(sink))
+    _tell(configuration, ledger)
+    assert ledger.alerts.count_messages() == 1
+    sink.status = 200
+    elsewhere = _write_secret(tmp_path, "other.url", _json_url(sink, "alerts/new"))
+    (reference,) = configuration.alerts.urls
+    moved = configuration.alerts.model_copy(update={"urls": (reference.model_copy(update={"file": elsewhere}),)})
+    _tell(configuration.model_copy(update={"alerts": moved}), ledger)
+    assert ledger.alerts.count_messages() == 0
+    assert [told.path for told in sink.list_alerts()] == ["/alerts"]
+
+
+def test_what_waits_goes_out_by_a_url_that_was_put_right(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
+    """A token was revoked, and the secret has another one now: nothing that waited is lost."""
     sink.status = 500
     _quarantine(ledger, "s1")
     _tell(_configure(tmp_path, _json_url(sink)), ledger)
-    assert ledger.alerts.count_messages() == 1
     sink.status = 200
     _tell(_configure(tmp_path, _json_url(sink, "alerts/new")), ledger)
     assert ledger.alerts.count_messages() == 0
-    assert [told.path for told in sink.list_alerts()] == ["/alerts"]
+    assert [told.path for told in sink.list_alerts()] == ["/alerts", "/alerts/new"]
+
+
+def test_what_was_taken_is_not_sent_again_where_the_ledger_cannot_be_told(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for some looks: one message leaves, and is noted once there is room."""
+    _quarantine(ledger, "s1")
+    finish = ledger.alerts.finish
+    alerting = Alerting(_configure(tmp_path, _json_url(sink)), ledger, key_ends=dict)
+
+    def fail(_: object) -> None:
+        raise LocalFault("note", "alerts", "the disk is full")
+
+    async def tell() -> None:
+        monkeypatch.setattr(ledger.alerts, "finish", fail)
+        for _ in range(3):
+            await alerting.tell_now()
+        monkeypatch.setattr(ledger.alerts, "finish", finish)
+        await alerting.tell_now()
+
+    asyncio.run(tell())
+    assert len(sink.list_alerts()) == 1
+    assert ledger.alerts.count_messages() == 0
 
 
 def test_without_a_channel_nothing_is_noted(tmp_path: Path, ledger: Ledger) -> None:

@@ -76,3 +76,21 @@ def test_what_a_reason_says_is_to_be_typed_works_as_it_stands(monkeypatch: pytes
     line = json.loads(written.getvalue())
     assert line["reason"] == "`sftp-orchestrator --config c.yml retry abc` tries it"
     assert line["file"] == named
+
+
+def test_a_traceback_tells_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a frame holds may be a secret, or a row of somebody's."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, encoding="utf-8", write_through=True))
+    logs.configure()
+
+    def fail(secret: str) -> None:
+        raise ValueError(len(secret))
+
+    try:
+        fail("T0kenThatNobodyMaySee")
+    except ValueError:
+        structlog.get_logger().exception("source_crashed")
+    (line,) = written.getvalue().decode().splitlines()
+    assert json.loads(line)["exception"][0]["exc_type"] == "ValueError"
+    assert "T0ken" not in line

@@ -1,4 +1,4 @@
-"""What was told in alerts, and what is on its way: noted together, so that a crash neither repeats nor loses one."""
+"""What was told in alerts, and what is on its way: noted together, so that a crash loses none."""
 
 from __future__ import annotations
 

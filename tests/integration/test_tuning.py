@@ -19,6 +19,8 @@ from tests.support.openssh import run_openssh
 from tests.support.paramiko_server import run_paramiko
 
 PARTS = 40
+LATE_SECONDS = 0.1
+"""So much a line makes good of what it could not send while this machine did something else."""
 
 
 def _get_line(server: Any, port: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - of either kind
@@ -37,13 +39,19 @@ def _get_line(server: Any, port: int, **changes: Any) -> dict[str, Any]:  # noqa
     }
 
 
-def _share(seconds: float) -> Callable[[], Pace]:
-    """Return paces of one line for all connections: each chunk takes its time after all others."""
-    turn = asyncio.Lock()
+def _share(bytes_per_second: float) -> Callable[[], Pace]:
+    """Return paces of one line for all connections: each chunk has its place in time, after all others.
 
-    async def wait(_size: int) -> None:
-        async with turn:
-            await asyncio.sleep(seconds)
+    A line by the clock: where this machine is late for a moment, the line does not become a slower one, whose rate
+    would then seem to grow.
+    """
+    free_at = 0.0
+
+    async def wait(size: int) -> None:
+        nonlocal free_at
+        now = asyncio.get_running_loop().time()
+        free_at = max(free_at, now - LATE_SECONDS) + size / bytes_per_second
+        await asyncio.sleep(free_at - now)
 
     return lambda: wait
 
@@ -74,7 +82,7 @@ async def test_a_line_that_limits_each_connection_gets_more_of_them(tmp_path: Pa
 async def test_a_line_that_is_full_gets_no_more(tmp_path: Path) -> None:
     """What all connections share is not more for being shared by more: each try is told, and none is kept."""
     with run_openssh(tmp_path / "openssh") as server:
-        async with FaultProxy(server.port, make_pace=_share(0.003)) as proxy:
+        async with FaultProxy(server.port, make_pace=_share(8_000_000)) as proxy:
             lines = await _deliver(tmp_path, _get_line(server, proxy.port), part_bytes=4_000_000)
     assert [line["event"] for line in lines[:1]] == ["connections_tried"]
     assert not [line for line in lines if line["event"] == "connections_changed"]

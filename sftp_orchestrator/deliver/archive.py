@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,11 +58,8 @@ class Archive:
                 for source in found
                 if source.state is SourceState.DELIVERED and self._put_away_delivered(source)
             ]
-            for outcome in self._ledger.write_together(
-                [functools.partial(self._ledger.sources.finish_archive, source_id) for source_id in put_away]
-            ):
-                if outcome is not None:
-                    raise outcome
+            if put_away:
+                self._ledger.sources.finish_archives(put_away)
 
     def put_away_all(self) -> None:
         """Put away every original that is at its end and was not put away yet; part of every start, and after runs.

@@ -389,7 +389,7 @@ class Delivery:
 
     def _finish_all(self, sources: Sequence[Source]) -> list[Exception | None]:
         """Note that sources are delivered, and put their originals away; blocking."""
-        outcomes = self._ledger.write_together([functools.partial(self._finish_one, source.id) for source in sources])
+        outcomes = self._ledger.finish_deliveries([source.id for source in sources])
         delivered = [outcome for outcome in outcomes if isinstance(outcome, Source)]
         for source in delivered:
             seconds = (source.changed_at - source.claimed_at).total_seconds()
@@ -407,10 +407,6 @@ class Delivery:
             )
         self._archive.put_away(delivered)
         return [None if isinstance(outcome, Source) else outcome for outcome in outcomes]
-
-    def _finish_one(self, source_id: str) -> Source:
-        self._ledger.sources.finish_delivery(source_id)
-        return self._ledger.sources.get(source_id)
 
 
 def _warn_of_profiles(event: Source, gate: order.Gate, replacements: order.Replacements) -> None:

@@ -171,21 +171,20 @@ class Publisher:
 
         Where one part of a source may not, none behind it does.
         """
-        refused: dict[str, Failure] = {}
+        refused: dict[str, tuple[int, Failure]] = {}
+        """by source: the first part that may not"""
 
         def begin(part: Part) -> None:
-            if part.source_id in refused:
-                raise refused[part.source_id]
+            number, refusal = refused.get(part.source_id, (part.number, None))
+            if refusal is not None and number < part.number:
+                raise refusal
             try:
-                allow(part)
-            except Failure as refusal:
-                refused[part.source_id] = refusal
+                require_fit(part, self._destination)
+                require(part)
+                self._ledger.parts.begin_publishing(part)
+            except Failure as error:
+                refused[part.source_id] = part.number, error
                 raise
-
-        def allow(part: Part) -> None:
-            require_fit(part, self._destination)
-            require(part)
-            self._ledger.parts.begin_publishing(part)
 
         begun = await threads.see_through(
             self._ledger.write_together, [functools.partial(begin, part) for part in parts]

@@ -196,12 +196,9 @@ class Runner:
 
     async def _judge(self, sources: Sequence[Source], failures: Sequence[Failure]) -> Verdict:
         ledger = self.stations.ledger
-        after = [await asyncio.to_thread(ledger.sources.get, source.id) for source in sources]
+        after = await asyncio.to_thread(ledger.sources.list_of, [source.id for source in sources])
         done = [source for source in after if source.state in SOURCE_DONE]
-        # Counted one by one: the manifests of 100,000 parts are more than we have memory for.
-        parts = 0
-        for source in done:
-            parts += len(await asyncio.to_thread(ledger.parts.list_of, source.id))
+        parts = await asyncio.to_thread(ledger.parts.count_of_all, [source.id for source in done])
         return Verdict(
             delivered=len(done),
             not_delivered=tuple(source for source in after if source.state in SOURCE_OPEN),

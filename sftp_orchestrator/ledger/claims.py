@@ -1,47 +1,51 @@
-"""How an intent to claim a file becomes a source, in the caller's transaction."""
+"""How intents to claim files become sources, in the caller's transaction."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from sftp_orchestrator.ledger import moves
+from sftp_orchestrator.ledger import history, moves
 from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, SOURCE
 
+_IS_ONE = CLAIM.c.source_id.in_(sa.bindparam("sources", expanding=True))
+_FORGET = sa.delete(CLAIM).where(_IS_ONE).returning(CLAIM.c.source_id)
+_PUT = sa.insert(SOURCE)
 
-def finish_claim(connection: sa.Connection, claim: Claim, *, now: datetime.datetime) -> None:
-    """Put the source in the place of the intent, with its first line of history.
+
+def finish(connection: sa.Connection, claims: Sequence[Claim], *, now: datetime.datetime) -> None:
+    """Put sources in the place of the intents, in their order, each with its first line of history.
 
     Raises:
-        IllegalMove: there is no such intent: it was finished or forgotten before. Nothing was changed.
+        IllegalMove: there is no intent for one of them: it was finished or forgotten before. The transaction must end.
     """
-    gone = connection.execute(sa.delete(CLAIM).where(CLAIM.c.source_id == claim.source_id))
-    if gone.rowcount != 1:
-        raise moves.IllegalMove("claim", f"source {claim.source_id}", "its intent is not in the ledger")
+    gone = set(connection.scalars(_FORGET, {"sources": [claim.source_id for claim in claims]}))
+    for claim in claims:
+        if claim.source_id not in gone:
+            raise moves.IllegalMove("claim", f"source {claim.source_id}", "its intent is not in the ledger")
+    claimed = SourceState.CLAIMED.value
     connection.execute(
-        sa.insert(SOURCE).values(
-            id=claim.source_id,
-            feed=claim.feed,
-            type=claim.type.value,
-            destination=claim.destination,
-            relative_path=claim.relative_path,
-            state=SourceState.CLAIMED.value,
-            claimed_at=now,
-            changed_at=now,
-            size=claim.size,
-            mtime_ns=claim.mtime_ns,
-        )
+        _PUT,
+        [
+            {
+                "id": claim.source_id,
+                "feed": claim.feed,
+                "type": claim.type.value,
+                "destination": claim.destination,
+                "relative_path": claim.relative_path,
+                "state": claimed,
+                "claimed_at": now,
+                "changed_at": now,
+                "size": claim.size,
+                "mtime_ns": claim.mtime_ns,
+            }
+            for claim in claims
+        ],
     )
-    moves.note(
-        connection,
-        now=now,
-        source_id=claim.source_id,
-        part=None,
-        before=None,
-        after=SourceState.CLAIMED,
-        reason=None,
-        by=moves.DAEMON,
-    )
+    line = {"at": now, "part": None, "before": None, "after": claimed, "reason": None, "by": moves.DAEMON}
+    for claim in claims:
+        history.note(connection, source_id=claim.source_id, **line)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import leftovers, moves
+from sftp_orchestrator.ledger import history, leftovers, moves
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
 
@@ -43,7 +43,9 @@ def go_on(
         moves.move_source(connection, source_id, after, now=now, reason=reason, by=by, **values)
     else:
         connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(**values))
-        moves.note(connection, now=now, source_id=source_id, part=None, before=state, after=state, reason=reason, by=by)
+        history.note(
+            connection, at=now, source_id=source_id, part=None, before=state, after=state, reason=reason, by=by
+        )
 
 
 def take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:

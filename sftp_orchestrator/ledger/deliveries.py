@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,21 +28,26 @@ class Deliveries:
             return [Delivered(**row) for row in connection.execute(query).mappings()]
 
 
-def add(connection: sa.Connection, source_id: str, *, now: datetime.datetime) -> None:
-    """Count a source that is delivered ``now``, in the caller's transaction; once for each."""
-    connection.execute(_ADD[connection.dialect.name], {"source": source_id, "now": now})
+def add(connection: sa.Connection, source_ids: Sequence[str], *, now: datetime.datetime) -> None:
+    """Count sources that are delivered ``now``, in the caller's transaction; once for each."""
+    connection.execute(_ADD[connection.dialect.name], {"sources": source_ids, "now": now})
 
 
 def _make(insert: type[sqlite.Insert | postgresql.Insert]) -> sa.Insert:
-    one = sa.select(
-        SOURCE.c.feed,
-        SOURCE.c.destination,
-        sa.literal(1),
-        SOURCE.c.size,
-        sa.func.coalesce(SOURCE.c.records, 0),
-        sa.bindparam("now", type_=DELIVERED.c.last_at.type),
-    ).where(SOURCE.c.id == sa.bindparam("source"))
-    statement = insert(DELIVERED).from_select([column.name for column in DELIVERED.columns], one)
+    sums = (
+        sa.select(
+            SOURCE.c.feed,
+            SOURCE.c.destination,
+            sa.func.count(),
+            sa.func.sum(SOURCE.c.size),
+            sa.func.coalesce(sa.func.sum(SOURCE.c.records), 0),
+            sa.bindparam("now", type_=DELIVERED.c.last_at.type),
+        )
+        .where(SOURCE.c.id.in_(sa.bindparam("sources", expanding=True)))
+        .group_by(SOURCE.c.feed, SOURCE.c.destination)
+        .order_by(SOURCE.c.feed, SOURCE.c.destination)
+    )
+    statement = insert(DELIVERED).from_select([column.name for column in DELIVERED.columns], sums)
     summed = {name: DELIVERED.c[name] + statement.excluded[name] for name in _SUMS}
     return statement.on_conflict_do_update(
         index_elements=[column.name for column in DELIVERED.primary_key],

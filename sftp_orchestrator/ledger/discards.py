@@ -73,7 +73,7 @@ def _give_up(connection: sa.Connection, source_id: str, *, now: datetime.datetim
         wanted_at=None,
     )
     if PartState.DELIVERED.value in parts:
-        properties.add_delivered(connection, source_id, now=now)
+        properties.add_delivered(connection, [source_id], now=now)
     return delivered
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
@@ -25,7 +26,7 @@ from sftp_orchestrator.ledger.ownership import Ownership
 from sftp_orchestrator.ledger.parts import Parts
 from sftp_orchestrator.ledger.pauses import Pauses
 from sftp_orchestrator.ledger.properties import Properties
-from sftp_orchestrator.ledger.records import Move
+from sftp_orchestrator.ledger.records import Move, Source
 from sftp_orchestrator.ledger.requests import RunRequests
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
@@ -102,24 +103,45 @@ class Ledger:
     def write_together(self, writes: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """Call what writes to this ledger in one transaction; return what each returned, or was refused with.
 
-        A refusal (``IllegalMove`` and others) undoes its own write alone.
+        A refusal (``IllegalMove`` and others) undoes its own write alone: then all are called once more, each for
+        itself. What they do besides must bear repetition.
 
         Raises:
             LocalFault: the database stands in the way: nothing was changed.
         """
-        outcomes: list[T | Exception] = []
         if not writes:
-            return outcomes
-        with failpoints.around("ledger.write_together"), self._database.write():
-            for write in writes:
-                try:
-                    with self._database.attempt():
-                        outcomes.append(write())
-                except Exception as error:
-                    if isinstance(error, LocalFault) and not isinstance(error, IllegalMove):
-                        raise
-                    outcomes.append(error)
-        return outcomes
+            return []
+        with failpoints.around("ledger.write_together"):
+            if len(writes) == 1:
+                return [self._try(writes[0])]
+            with self._database.write():
+                # Nearly always nothing is refused, and a savepoint for each write would cost as much as the write.
+                together = self._try(lambda: [write() for write in writes])
+                return [self._try(write) for write in writes] if isinstance(together, Exception) else [*together]
+
+    def _try(self, write: Callable[[], T]) -> T | Exception:
+        try:
+            with self._database.attempt():
+                return write()
+        except Exception as error:
+            if _stands_in_the_way(error):
+                raise
+            return error
+
+    def finish_deliveries(self, source_ids: Sequence[str]) -> list[Source | Exception]:
+        """Do as ``Sources.finish_deliveries`` for those of which each part is delivered; return each, or why it is not.
+
+        Raises:
+            LocalFault: the database stands in the way: nothing was changed.
+        """
+        try:
+            found = {source.id: source for source in self.sources.finish_deliveries(source_ids)}
+            return [found[source_id] for source_id in source_ids]
+        except IllegalMove:
+            # One of them is not as the others: each by itself.
+            finish = self.sources.finish_deliveries
+            alone = self.write_together([functools.partial(finish, [source_id]) for source_id in source_ids])
+            return [outcome if isinstance(outcome, Exception) else outcome[0] for outcome in alone]
 
     def close(self) -> None:
         """Close every connection; may be repeated."""
@@ -130,3 +152,8 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _stands_in_the_way(error: Exception) -> bool:
+    """Return whether the database failed, rather than refused one write."""
+    return isinstance(error, LocalFault) and not isinstance(error, IllegalMove)

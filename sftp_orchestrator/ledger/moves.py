@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.ledger import history
 from sftp_orchestrator.ledger.states import PartState, SourceState, list_before, list_parts_before
-from sftp_orchestrator.ledger.tables import HISTORY, PART, SOURCE
+from sftp_orchestrator.ledger.tables import PART, SOURCE
 
 Clock = Callable[[], datetime.datetime]
 DAEMON = "daemon"
@@ -28,8 +28,12 @@ _PART_IS = sa.and_(PART.c.source_id == sa.bindparam("source"), PART.c.number == 
 _STATE_OF_SOURCE = sa.select(SOURCE.c.state).where(_SOURCE_IS).with_for_update()
 _STATE_OF_PART = sa.select(PART.c.state).where(_PART_IS).with_for_update()
 _MOVE_SOURCE = sa.update(SOURCE).where(_SOURCE_IS, SOURCE.c.state == sa.bindparam("before"))
+_SOURCE_IS_ONE = SOURCE.c.id.in_(sa.bindparam("sources", expanding=True))
+_STATES_OF_SOURCES = (
+    sa.select(SOURCE.c.id, SOURCE.c.state).where(_SOURCE_IS_ONE).order_by(SOURCE.c.id).with_for_update()
+)
+_MOVE_SOURCES = sa.update(SOURCE).where(_SOURCE_IS_ONE)
 _MOVE_PART = sa.update(PART).where(_PART_IS, PART.c.state == sa.bindparam("before"))
-_NOTE = sa.insert(HISTORY)
 """Statements are made once: to make one takes as long as to run it, and a source takes dozens."""
 
 
@@ -39,21 +43,42 @@ def move_source(
     after: SourceState,
     *,
     now: datetime.datetime,
+    likely: SourceState | None = None,
     reason: str | None = None,
     by: str = DAEMON,
     **values: Any,
 ) -> None:
     """Move a source to ``after`` and note it; ``values`` are further columns of its row.
 
+    Where it is in the state ``likely``, nobody has to ask first in which.
+
     Raises:
         IllegalMove: the source is in no state from which the move exists. Nothing was changed.
     """
-    before = connection.scalar(_STATE_OF_SOURCE, {"source": source_id})
+    row = _Row(f"source {source_id}", {"source": source_id}, state=_STATE_OF_SOURCE, update=_MOVE_SOURCE)
     changes = {"state": after.value, "changed_at": now, "reason": reason, **values}
-    here = {"source": source_id, "before": before}
-    if before not in list_before(after) or not _change(connection, _MOVE_SOURCE, here, changes):
-        raise IllegalMove("move", f"source {source_id}", f"it is {before or 'unknown'}, so it cannot become {after}")
-    note(connection, now=now, source_id=source_id, part=None, before=before, after=after, reason=reason, by=by)
+    before = _move(connection, row, changes, legal=list_before(after), likely=likely)
+    history.note(connection, at=now, source_id=source_id, part=None, before=before, after=after, reason=reason, by=by)
+
+
+def move_sources(
+    connection: sa.Connection, source_ids: Sequence[str], after: SourceState, *, now: datetime.datetime, **values: Any
+) -> None:
+    """Move several sources, by one statement, where a single state leads to ``after``; else as ``move_source``.
+
+    Raises:
+        IllegalMove: one of them is in another state. Nothing was changed.
+    """
+    (before,) = list_before(after)
+    states = lock_sources(connection, source_ids)
+    for source_id in source_ids:
+        if (state := states.get(source_id)) is not before:
+            raise IllegalMove("move", f"source {source_id}", f"it is {state or 'unknown'}, so it cannot become {after}")
+    changes = {"state": after.value, "changed_at": now, "reason": None, **values}
+    connection.execute(_MOVE_SOURCES, {"sources": source_ids, **changes})
+    line = {"at": now, "part": None, "before": before.value, "after": after.value, "reason": None, "by": DAEMON}
+    for source_id in source_ids:
+        history.note(connection, source_id=source_id, **line)
 
 
 def move_part(
@@ -63,33 +88,21 @@ def move_part(
     after: PartState,
     *,
     now: datetime.datetime,
+    likely: PartState | None = None,
     reason: str | None = None,
     by: str = DAEMON,
     **values: Any,
 ) -> None:
-    """Move a part to ``after`` and note it; ``values`` are further columns of its row.
+    """Move a part to ``after`` and note it; ``values`` and ``likely`` are as those of a source.
 
     Raises:
         IllegalMove: the part is in no state from which the move exists. Nothing was changed.
     """
-    before = connection.scalar(_STATE_OF_PART, {"source": source_id, "part": number})
-    here = {"source": source_id, "part": number, "before": before}
-    if before not in list_parts_before(after) or not _change(
-        connection, _MOVE_PART, here, {"state": after.value, **values}
-    ):
-        raise IllegalMove(
-            "move", f"part {source_id}/{number}", f"it is {before or 'unknown'}, so it cannot become {after}"
-        )
-    note(
-        connection,
-        now=now,
-        source_id=source_id,
-        part=number,
-        before=before,
-        after=after,
-        reason=reason,
-        by=by,
-    )
+    here = {"source": source_id, "part": number}
+    row = _Row(f"part {source_id}/{number}", here, state=_STATE_OF_PART, update=_MOVE_PART)
+    changes = {"state": after.value, **values}
+    before = _move(connection, row, changes, legal=list_parts_before(after), likely=likely)
+    history.note(connection, at=now, source_id=source_id, part=number, before=before, after=after, reason=reason, by=by)
 
 
 def lock_source(connection: sa.Connection, source_id: str) -> SourceState:
@@ -104,37 +117,38 @@ def lock_source(connection: sa.Connection, source_id: str) -> SourceState:
     return SourceState(state)
 
 
-def note(
-    connection: sa.Connection,
-    *,
-    now: datetime.datetime,
-    source_id: str,
-    part: int | None,
-    before: str | None,
-    after: str,
-    reason: str | None,
-    by: str,
-) -> None:
-    """Add a line to the history."""
-    with failpoints.around("ledger.history"):
-        connection.execute(
-            _NOTE,
-            {
-                "at": now,
-                "source_id": source_id,
-                "part": part,
-                "before": before,
-                "after": str(after),
-                "reason": reason,
-                "by": by,
-            },
-        )
+def lock_sources(connection: sa.Connection, source_ids: Sequence[str]) -> dict[str, SourceState]:
+    """Return the states of those sources that there are, which stay as they are until the transaction ends."""
+    rows = connection.execute(_STATES_OF_SOURCES, {"sources": source_ids})
+    return {row.id: SourceState(row.state) for row in rows}
 
 
-def _change(connection: sa.Connection, statement: sa.Update, here: dict[str, Any], changes: dict[str, Any]) -> bool:
-    """Change the one row that is ``here``; return whether it still was."""
+class _Row(NamedTuple):
+    """One row that has a state, and how to ask for it and change it."""
+
+    name: str
+    here: dict[str, Any]
+    state: sa.Select[Any]
+    update: sa.Update
+
+
+def _move(
+    connection: sa.Connection, row: _Row, changes: dict[str, Any], *, legal: Sequence[str], likely: str | None
+) -> str:
+    """Change a row that is in a ``legal`` state; return in which it was."""
+    if likely is None and len(legal) == 1:
+        likely = legal[0]
+    if likely in legal and _change(connection, row, changes, before=likely):
+        return str(likely)
+    before: str | None = connection.scalar(row.state, row.here)
+    if before is None or before not in legal or not _change(connection, row, changes, before=before):
+        raise IllegalMove("move", row.name, f"it is {before or 'unknown'}, so it cannot become {changes['state']}")
+    return before
+
+
+def _change(connection: sa.Connection, row: _Row, changes: dict[str, Any], *, before: str | None) -> bool:
+    """Change a row that is in the state ``before``; return whether it was."""
     computed = {name: value for name, value in changes.items() if isinstance(value, sa.ClauseElement)}
-    if computed:
-        statement = statement.values(computed)
+    statement = row.update.values(computed) if computed else row.update
     given = {name: value for name, value in changes.items() if name not in computed}
-    return connection.execute(statement, {**here, **given}).rowcount == 1
+    return connection.execute(statement, {**row.here, "before": before, **given}).rowcount == 1

@@ -15,7 +15,13 @@ from sftp_orchestrator.ledger import decisions, moves
 from sftp_orchestrator.ledger.records import Part
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
-from sftp_orchestrator.ledger.transactions import Transactions
+from sftp_orchestrator.ledger.transactions import Transactions, split_ids
+
+_STILL_PLANNED = (
+    sa.select(PART.c.number)
+    .where(PART.c.source_id == sa.bindparam("source"), PART.c.state == PartState.PLANNED.value)
+    .limit(1)
+)
 
 
 class Parts:
@@ -35,6 +41,13 @@ class Parts:
         for part in self._select(PART.c.source_id.in_(found)):
             found[part.source_id].append(part)
         return found
+
+    def count_of_all(self, source_ids: Collection[str]) -> int:
+        """Return how many parts several sources have together."""
+        count = sa.select(sa.func.count())
+        with self._database.read() as connection:
+            queries = (count.where(PART.c.source_id.in_(some)) for some in split_ids(source_ids))
+            return sum(connection.execute(query).scalar_one() for query in queries)
 
     def list_by_source(self, states: Collection[SourceState]) -> dict[str, tuple[Part, ...]]:
         """Return the parts of every source in one of ``states``, in order, by its id; without sources of none."""
@@ -75,11 +88,9 @@ class Parts:
         """
         now = self._clock()
         with failpoints.around("ledger.part.ready"), self._database.write() as connection:
-            moves.move_part(connection, part.source_id, part.number, PartState.READY, now=now, size=size)
-            left = sa.select(PART.c.number).where(
-                PART.c.source_id == part.source_id, PART.c.state == PartState.PLANNED.value
-            )
-            if connection.execute(left.limit(1)).first() is None:
+            here = part.source_id, part.number
+            moves.move_part(connection, *here, PartState.READY, now=now, likely=part.state, size=size)
+            if part.of == 1 or connection.execute(_STILL_PLANNED, {"source": part.source_id}).first() is None:
                 moves.move_source(connection, part.source_id, SourceState.READY, now=now)
         return dataclasses.replace(part, state=PartState.READY, size=size)
 
@@ -94,7 +105,7 @@ class Parts:
 
     def finish_publishing(self, part: Part) -> None:
         """Publishing → delivered."""
-        self._move(part, PartState.DELIVERED, delivered_at=self._clock())
+        self._move(part, PartState.DELIVERED, likely=PartState.PUBLISHING, delivered_at=self._clock())
 
     def publish_again(self, part: Part, reason: str) -> None:
         """Publishing → uploaded: the manifest is not there, the data is; its name stays."""
@@ -154,9 +165,13 @@ class Parts:
             )
             _reopen_source(connection, part.source_id, now=now, reason=reason, by=by)
 
-    def _move(self, part: Part, after: PartState, *, reason: str | None = None, **values: Any) -> None:
+    def _move(
+        self, part: Part, after: PartState, *, reason: str | None = None, likely: PartState | None = None, **values: Any
+    ) -> None:
         with failpoints.around(f"ledger.part.{after}"), self._database.write() as connection:
-            moves.move_part(connection, part.source_id, part.number, after, now=self._clock(), reason=reason, **values)
+            now = self._clock()
+            here = part.source_id, part.number
+            moves.move_part(connection, *here, after, now=now, likely=likely or part.state, reason=reason, **values)
 
 
 def _reopen_source(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:

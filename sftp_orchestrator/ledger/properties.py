@@ -22,6 +22,21 @@ _ON_THEIR_WAY = SOURCE_SENT - SOURCE_DONE
 _FIRST_PART = sa.and_(PART.c.source_id == SOURCE.c.id, PART.c.number == 1)
 """One part speaks for all: the manifests of a source differ in nothing but the file that they name."""
 
+_ALIKE = (SOURCE.c.destination, SOURCE.c.feed, SOURCE.c.plan_key, SOURCE.c.header_bytes)
+"""Sources that agree in these bring the same properties: of a thousand of them one is read."""
+_FIRST_ALIKE = (
+    sa.select(SOURCE.c.id, SOURCE.c.destination, SOURCE.c.type, SOURCE.c.header_bytes, PART.c.manifest)
+    .join(PART, _FIRST_PART)
+    .where(
+        SOURCE.c.number.in_(
+            sa.select(sa.func.min(SOURCE.c.number))
+            .where(SOURCE.c.id.in_(sa.bindparam("ids", expanding=True)))
+            .group_by(*_ALIKE)
+        )
+    )
+    .order_by(SOURCE.c.number)
+)
+
 
 class Properties:
     """Reads the register. It is written by ``Sources`` alone, in the transaction of the move that it belongs to."""
@@ -46,14 +61,13 @@ class Properties:
     def list_on_their_way(self, destination: str, kind: FeedType, *, besides: str | None = None) -> list[Property]:
         """Return what sources that have parts and are not delivered yet bring, ``besides`` one of them.
 
-        Each property once, by the source that was claimed first. Of sources that look alike (feed, header, settings)
-        one is read, so that a thousand of them cost little.
+        Each property once, by the source that was claimed first.
         """
         alike = (
             sa.select(sa.func.min(SOURCE.c.number))
             .join(PART, _FIRST_PART)
             .where(*_are_on_their_way(destination, kind, besides))
-            .group_by(SOURCE.c.feed, SOURCE.c.plan_key, SOURCE.c.header_bytes)
+            .group_by(*_ALIKE)
         )
         query = (
             sa.select(SOURCE, PART.c.manifest)
@@ -70,16 +84,18 @@ class Properties:
         return list(found.values())
 
 
-def add_delivered(connection: sa.Connection, source_id: str, *, now: datetime.datetime) -> None:
-    """Register what a source declared that is delivered now; what is known stays as it is. May be repeated."""
-    query = sa.select(SOURCE, PART.c.manifest).join(PART, _FIRST_PART).where(SOURCE.c.id == source_id)
-    row = connection.execute(query).mappings().one()
-    values = [
-        _make_row(row["destination"], row["type"], declared, source_id=source_id, since=now, accepted_by=None)
-        for declared in _read_declared(row)
-    ]
+def add_delivered(connection: sa.Connection, source_ids: Sequence[str], *, now: datetime.datetime) -> None:
+    """Register what sources declared that are delivered now; what is known stays as it is. May be repeated."""
+    values: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in connection.execute(_FIRST_ALIKE, {"ids": source_ids}).mappings():
+        for declared in _read_declared(row):
+            made = _make_row(
+                row["destination"], row["type"], declared, source_id=row["id"], since=now, accepted_by=None
+            )
+            values.setdefault(tuple(made[name] for name in _KEY), made)
     if values:
-        connection.execute(_insert(connection).on_conflict_do_nothing(index_elements=_KEY), values)
+        insert = _insert(connection).on_conflict_do_nothing(index_elements=_KEY)
+        connection.execute(insert, [values[key] for key in sorted(values)])
 
 
 def accept(

@@ -13,12 +13,12 @@ from sftp_orchestrator import failpoints
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.ledger import decisions, deliveries, leftovers, moves, properties
-from sftp_orchestrator.ledger.claims import finish_claim
+from sftp_orchestrator.ledger import claims as claiming
+from sftp_orchestrator.ledger import decisions, delivering, leftovers, moves, properties
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source, to_source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
-from sftp_orchestrator.ledger.transactions import Transactions
+from sftp_orchestrator.ledger.transactions import Transactions, split_ids
 
 _HAS_LEFT = (
     sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(decisions.LEFT)).exists()
@@ -26,8 +26,12 @@ _HAS_LEFT = (
 _IS_ON_ITS_WAY = sa.or_(*(SOURCE.c.state == state.value for state in sorted(SOURCE_ON_ITS_WAY)))
 """Spelled out: a list cannot be given with a statement that runs once for each of many rows."""
 
-_IDS_AT_ONCE = 500
-"""Named in one question; databases take some thousands."""
+_TAKE_SENDING = (
+    sa.update(SOURCE)
+    .where(SOURCE.c.id == sa.bindparam("source"))
+    .values(sendings=SOURCE.c.sendings + 1)
+    .returning(SOURCE.c.sendings)
+)
 _NOT_AWAITED: dict[str, Any] = {"retry_at": None, "wanted_at": None}
 """Columns of a source that nothing is tried with by itself."""
 
@@ -63,10 +67,10 @@ class Sources:
 
         Once for each claim; where one is not in the ledger, ``IllegalMove`` is raised and none is changed.
         """
-        now = self._clock()
+        if not claims:
+            return []
         with failpoints.around("ledger.finish_claims"), self._database.write() as connection:
-            for claim in claims:
-                finish_claim(connection, claim, now=now)
+            claiming.finish(connection, claims, now=self._clock())
         return self._select(SOURCE.c.id.in_([claim.source_id for claim in claims]))
 
     def abandon_claims(self, claims: Sequence[Claim]) -> None:
@@ -96,16 +100,16 @@ class Sources:
 
     def list_of(self, source_ids: Collection[str]) -> list[Source]:
         """Return the sources of these ids that the ledger knows, in the order of arrival."""
-        return self._select(SOURCE.c.id.in_(source_ids))
+        found = [source for some in split_ids(source_ids) for source in self._select(SOURCE.c.id.in_(some))]
+        return sorted(found, key=lambda source: source.number)
 
     def list_discarded_of(self, source_ids: Collection[str]) -> list[Source]:
         """Return those of these ids that are discarded, in no order; however many there are in all."""
         # A state is looked at, not looked up: there may be more discarded ones than ids.
         is_discarded = sa.func.coalesce(SOURCE.c.state, "") == SourceState.DISCARDED.value
-        ids, found = list(source_ids), []
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            found += self._select(SOURCE.c.id.in_(ids[start : start + _IDS_AT_ONCE]), is_discarded)
-        return found
+        return [
+            source for some in split_ids(source_ids) for source in self._select(SOURCE.c.id.in_(some), is_discarded)
+        ]
 
     def list_in(self, states: Collection[SourceState]) -> list[Source]:
         """Return the sources in any of ``states``, in the order of arrival."""
@@ -204,8 +208,9 @@ class Sources:
         """Inspected → planned: the parts, their names and manifests are fixed from here on."""
         planned = list(parts)
         with failpoints.around("ledger.source.planned"), self._database.write() as connection:
+            settled: dict[str, Any] = {"attempts": 0, "failures": 0, "likely": SourceState.INSPECTED}
             moves.move_source(
-                connection, source_id, SourceState.PLANNED, now=self._clock(), attempts=0, failures=0, plan_key=plan_key
+                connection, source_id, SourceState.PLANNED, now=self._clock(), plan_key=plan_key, **settled
             )
             connection.execute(
                 sa.insert(PART),
@@ -224,32 +229,32 @@ class Sources:
     def take_sending(self, source_id: str) -> int:
         """Return the next generation of names of this source, counted from 1; each number is given once."""
         with failpoints.around("ledger.take_sending"), self._database.write() as connection:
-            connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(sendings=SOURCE.c.sendings + 1))
-            return int(connection.execute(sa.select(SOURCE.c.sendings).where(SOURCE.c.id == source_id)).scalar_one())
+            return int(connection.execute(_TAKE_SENDING, {"source": source_id}).scalar_one())
 
     def finish_delivery(self, source_id: str) -> None:
-        """Ready → delivered: every part's manifest is published; it counts, and the register learns its properties."""
-        now = self._clock()
+        """As ``finish_deliveries``, for one."""
+        self.finish_deliveries([source_id])
+
+    def finish_deliveries(self, source_ids: Sequence[str]) -> list[Source]:
+        """Ready → delivered: every part's manifest is published; they count, and the register learns their properties.
+
+        All in one transaction; return them as they stand then, in the order of arrival.
+
+        Raises:
+            IllegalMove: one of them cannot be moved, or has a part that is not delivered. Nothing was changed.
+        """
         with failpoints.around("ledger.source.delivered"), self._database.write() as connection:
-            left = connection.scalar(
-                sa.select(sa.func.count())
-                .select_from(PART)
-                .where(PART.c.source_id == source_id, PART.c.state != PartState.DELIVERED.value)
-            )
-            if left:
-                raise moves.IllegalMove("move", f"source {source_id}", f"{left} of its parts are not delivered")
-            state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id))
-            if state == SourceState.PLANNED:
-                # Its last open part was decided by a person and never came by "ready".
-                moves.move_source(connection, source_id, SourceState.READY, now=now)
-            settled = {"attempts": 0, "failures": 0, **_NOT_AWAITED}
-            moves.move_source(connection, source_id, SourceState.DELIVERED, now=now, **settled)
-            properties.add_delivered(connection, source_id, now=now)
-            deliveries.add(connection, source_id, now=now)
+            delivering.finish(connection, source_ids, now=self._clock())
+            return self.list_of(source_ids)
 
     def finish_archive(self, source_id: str) -> None:
-        """Delivered → archived."""
-        self._move(source_id, SourceState.ARCHIVED)
+        """As ``finish_archives``, for one."""
+        self.finish_archives([source_id])
+
+    def finish_archives(self, source_ids: Sequence[str]) -> None:
+        """Delivered → archived, in one transaction; none moves, and ``IllegalMove`` is raised, where one cannot."""
+        with failpoints.around("ledger.source.archived"), self._database.write() as connection:
+            moves.move_sources(connection, source_ids, SourceState.ARCHIVED, now=self._clock())
 
     def quarantine(self, source_id: str, reason: str) -> None:
         """claimed, inspected → quarantined: the input's fault."""

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
+
+from sftp_orchestrator.ledger import history
+
+_IDS_AT_ONCE = 500
+"""Named in one question; databases take some thousands."""
+
+
+def split_ids(ids: Collection[str]) -> Iterator[list[str]]:
+    """Yield ids as few at a time as one statement may name. Pure."""
+    left = list(ids)
+    for start in range(0, len(left), _IDS_AT_ONCE):
+        yield left[start : start + _IDS_AT_ONCE]
 
 
 class Transactions:
@@ -34,7 +46,7 @@ class Transactions:
         if (inside := self._get_own()) is not None:
             yield inside
             return
-        with self._engine.begin() as connection:
+        with self._engine.begin() as connection, history.gathered(connection):
             self._here.connection = connection
             try:
                 yield connection
@@ -43,8 +55,13 @@ class Transactions:
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
-        """Let an exception undo what is written inside, and nothing else of the transaction around it."""
-        with self.write() as connection, connection.begin_nested():
+        """Let an exception undo what is written inside, and nothing else of a transaction around it."""
+        inside = self._get_own()
+        if inside is None:
+            with self.write():
+                yield
+            return
+        with history.forgotten_if_undone(inside), inside.begin_nested():
             yield
 
     def _get_own(self) -> sa.Connection | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -35,6 +35,9 @@ _LOG = structlog.get_logger()
 SMALL_BYTES = 256 * 1024
 """Of a file that is inspected, planned and sent together with others: all of them are done in a blink."""
 BATCH_SOURCES = 32
+
+_Alike = tuple[str, str, bytes]
+"""Feed, destination and header: sources that have these in common bring the same properties."""
 
 
 class Planner:
@@ -85,13 +88,22 @@ class Planner:
             Stopped: ``stop`` was set.
         """
         looked = [self._look_at(source, stop) for source in sources]
-        writes = [
-            functools.partial(self._plan, source, *found)
-            for source, found in zip(sources, looked, strict=True)
-            if not isinstance(found, Exception)
-        ]
-        planned = iter(self._ledger.write_together(writes))
-        return [found if isinstance(found, Exception) else next(planned) for found in looked]
+        alike: set[_Alike] = set()
+        # First, for where all are called once more nothing of the first time holds.
+        writes: list[Callable[[], DecisionNeeded | None]] = [alike.clear]
+        for source, found in zip(sources, looked, strict=True):
+            if not isinstance(found, Exception):
+                writes.append(functools.partial(self._plan, source, *found, alike))
+        refusals = iter(self._ledger.write_together(writes)[1:])
+        planned = {source.id: source for source in self._ledger.sources.list_of([source.id for source in sources])}
+        outcomes: list[Source | Exception] = []
+        for source, found in zip(sources, looked, strict=True):
+            refusal = found if isinstance(found, Exception) else next(refusals)
+            outcomes.append(planned[source.id] if refusal is None else refusal)
+            if refusal is None and not isinstance(found, Exception):
+                log = _LOG.bind(source=source.id, feed=source.feed)
+                log.info("source_planned", records=found[0].records, parts=len(found[1]))
+        return outcomes
 
     def require_plan(self, source: Source) -> None:
         """Raise ``DecisionNeeded`` where its parts were planned by other settings than those of today."""
@@ -173,8 +185,14 @@ class Planner:
             watch=watch,
         )
 
-    def _plan(self, source: Source, inspection: Inspection, ranges: Sequence[ByteRange]) -> Source | DecisionNeeded:
-        """Fix the parts of an inspected source, in the caller's transaction; what is noted before a hold stays."""
+    def _plan(
+        self, source: Source, inspection: Inspection, ranges: Sequence[ByteRange], alike: set[_Alike]
+    ) -> DecisionNeeded | None:
+        """Fix the parts of an inspected source, in the caller's transaction; return why they may not leave.
+
+        What is noted before a hold stays. ``alike`` has what was planned before in this transaction: what contradicts
+        these was held, so what brings the same properties contradicts nothing either.
+        """
         feed, destination = planning.require_feed(self._configuration, source)
         try:
             if feed.holds_same_file:
@@ -182,7 +200,8 @@ class Planner:
             self._tell_of_rows(source, inspection)
             self._ledger.sources.finish_inspection(source.id, _describe(inspection))
             header_bytes = inspection.header.header_bytes
-            types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
+            if (source.feed, source.destination, header_bytes) not in alike:
+                types_kept.require_kept(self._ledger.properties, source, feed, destination, header_bytes)
         except DecisionNeeded as refused:
             return refused
         sending = self._ledger.sources.take_sending(source.id)
@@ -197,8 +216,10 @@ class Planner:
         )
         self._fingerprints.keep(source)
         self._ledger.sources.finish_planning(source.id, parts, plan_key=self._get_plan_key(source))
-        _LOG.info("source_planned", source=source.id, feed=source.feed, records=inspection.records, parts=len(parts))
-        return self._ledger.sources.get(source.id)
+        if not source.released:
+            # What a person released may contradict what is known, and others must not go by that word.
+            alike.add((source.feed, source.destination, header_bytes))
+        return None
 
     def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:
         """Keep the refused rows with their report, and log what was found."""

@@ -594,3 +594,21 @@ def test_where_the_database_stands_in_the_way_nothing_of_them_is_changed(ledger:
     with pytest.raises(LocalFault, match="disk full"):
         ledger.write_together([lambda: ledger.sources.hold("a", "why"), fail])
     assert ledger.sources.get("a").state is SourceState.CLAIMED
+
+
+def test_of_several_that_are_finished_together_one_that_is_not_done_holds_up_no_other(ledger: Ledger) -> None:
+    """Two of three are delivered, and counted once each, though all were tried together first."""
+    for source_id in "abc":
+        _claim(ledger, source_id)
+        _plan(ledger, source_id, parts=1)
+        _take_to(ledger, source_id, 1, PartState.PUBLISHING if source_id == "b" else PartState.DELIVERED)
+    first, second, third = ledger.finish_deliveries(["a", "b", "c"])
+    assert isinstance(second, IllegalMove)
+    assert "1 of its parts are not delivered" in str(second)
+    assert [source.state for source in (first, third) if isinstance(source, Source)] == [SourceState.DELIVERED] * 2
+    assert ledger.sources.get("b").state is SourceState.READY
+    assert [(sums.sources, sums.bytes) for sums in ledger.deliveries.list_all()] == [(2, 60)]
+    assert [line.after for line in ledger.list_history(source_id="a")][-1] == "delivered"
+    with pytest.raises(IllegalMove, match="it is delivered, so it cannot become delivered"):
+        ledger.sources.finish_deliveries(["a", "c"])
+    assert [(sums.sources, sums.bytes) for sums in ledger.deliveries.list_all()] == [(2, 60)]

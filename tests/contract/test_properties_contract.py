@@ -22,6 +22,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Property
 from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.ledger.transactions import Transactions
 
 DEADLINE_SECONDS = 60
 FLOAT, STRING = {"amount": "FLOAT"}, {"amount": "STRING"}
@@ -191,7 +192,7 @@ def test_a_manifest_that_is_leaving_is_waited_for(ledger: Ledger, ledger_engine:
     ledger.sources.hold("s1", "contradicts")
     now = datetime.datetime.now(datetime.UTC)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        with ledger_engine.begin() as connection:
+        with Transactions(ledger_engine).write() as connection:
             moves.move_part(connection, "other", 1, PartState.PUBLISHING, now=now)
             accepting = pool.submit(
                 lambda: ledger.sources.accept_types("s1", [AMOUNT_STRING], reason="said so", by="anna")

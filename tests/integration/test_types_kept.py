@@ -14,7 +14,9 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import ConfigurationError, ExitCode
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare.earlier import types_kept
 from sftp_orchestrator.progress import Board
@@ -98,6 +100,32 @@ async def test_a_changed_type_is_held_however_often_it_is_tried(tmp_path: Path) 
         await sandbox.wait_until_idle()
         assert _list_sent_types(sandbox) == ["FLOAT", "FLOAT"]
     assert _get_known(configuration) == ("FLOAT", first.id, None)
+
+
+async def test_of_files_planned_together_one_that_dropped_out_vouches_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first brings is known once it is planned; that is undone, and the second, of another type, goes."""
+    calls: list[str] = []
+
+    def finish_planning(sources: Sources, source_id: str, *arguments: Any, **named: Any) -> None:
+        calls.append(source_id)
+        if len(calls) in {2, 3}:  # The third file, so that all are planned once more, and then the first.
+            raise IllegalMove("move", f"source {source_id}", "somebody else moved it")
+        real(sources, source_id, *arguments, **named)
+
+    real = Sources.finish_planning
+    monkeypatch.setattr(Sources, "finish_planning", finish_planning)
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        feeds = {name: _make_feed(name, type_) for name, type_ in TWO_FEEDS.items()}
+        feeds["purchases"]["files"] = ["a_*.csv", "c_*.csv"]
+        feeds["refunds"]["files"] = ["b_*.csv"]
+        configuration = configure(tmp_path, sandbox, {"feeds": feeds}).configuration
+        _drop(configuration, "a_1", "b_1", "c_1")
+        _, sources = await _run(configuration)
+        await sandbox.wait_until_idle()
+        assert _list_sent_types(sandbox) == ["STRING"]
+    assert sources["c_1.csv"].state is SourceState.HELD
 
 
 async def test_accepted_types_are_those_of_every_later_file(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def _show(config: Path, arguments: tuple[str, ...], environment: dict[str, str])
         "--config", config.name, *arguments, folder=config.parent, environment=environment, columns=COLUMNS
     ) as terminal:
         terminal.end()
-        return terminal.raw.replace("\r", "")
+        # A bar is drawn over itself: what follows a return alone is a line of its own.
+        return terminal.raw.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def test_every_line_fits(shown: dict[tuple[str, ...], tuple[str, str]]) -> None:

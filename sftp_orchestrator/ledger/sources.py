@@ -23,6 +23,21 @@ from sftp_orchestrator.ledger.transactions import Transactions, split_ids
 _HAS_LEFT = (
     sa.select(PART.c.source_id).where(PART.c.source_id == SOURCE.c.id, PART.c.state.in_(decisions.LEFT)).exists()
 )
+_FIRST_SAME = (
+    sa.select(SOURCE)
+    .where(
+        SOURCE.c.sha256 == sa.bindparam("sha256"),
+        SOURCE.c.feed == sa.bindparam("feed"),
+        SOURCE.c.destination == sa.bindparam("destination"),
+        SOURCE.c.id != sa.bindparam("besides"),
+        sa.or_(
+            sa.and_(SOURCE.c.state.in_([state.value for state in SOURCE_SENT]), SOURCE.c.records.is_not(None)),
+            sa.and_(SOURCE.c.state == SourceState.DISCARDED.value, _HAS_LEFT),
+        ),
+    )
+    .order_by(SOURCE.c.number)
+    .limit(1)
+)
 _IS_ON_ITS_WAY = sa.or_(*(SOURCE.c.state == state.value for state in sorted(SOURCE_ON_ITS_WAY)))
 """Spelled out: a list cannot be given with a statement that runs once for each of many rows."""
 
@@ -151,17 +166,10 @@ class Sources:
 
         One that was discarded counts where a manifest of it has left; one that is held as a mere copy does not.
         """
-        found = self._select(
-            SOURCE.c.sha256 == sha256,
-            SOURCE.c.feed == feed,
-            SOURCE.c.destination == destination,
-            SOURCE.c.id != (besides or ""),
-            sa.or_(
-                sa.and_(SOURCE.c.state.in_([state.value for state in SOURCE_SENT]), SOURCE.c.records.is_not(None)),
-                sa.and_(SOURCE.c.state == SourceState.DISCARDED.value, _HAS_LEFT),
-            ),
-        )
-        return found[0] if found else None
+        wanted = {"sha256": sha256, "feed": feed, "destination": destination, "besides": besides or ""}
+        with self._database.read() as connection:
+            row = connection.execute(_FIRST_SAME, wanted).mappings().first()
+        return to_source(dict(row)) if row is not None else None
 
     def list_sent(
         self, feed: str, destination: str, *, since: datetime.datetime, besides: str | None = None

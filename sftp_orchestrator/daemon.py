@@ -12,9 +12,9 @@ import datetime
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
-from starlette.applications import Starlette
 
 from sftp_orchestrator import threads
 from sftp_orchestrator.alerts.alerting import Alerting
@@ -42,11 +42,11 @@ from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.retention import Retention
-from sftp_orchestrator.web.access import Access
-from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.pulse import Pulse
-from sftp_orchestrator.web.server import open_socket, serve_page
 from sftp_orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 _LOG = structlog.get_logger()
 
@@ -182,6 +182,9 @@ class Daemon:
 
     async def run(self, note_start: Callable[[], None] = lambda: None) -> None:
         """Take in and deliver until cancelled; ``note_start`` is called once recovery is through."""
+        # Read here: a single pass serves no page, and need not wait for what serves one.
+        from sftp_orchestrator.web.server import open_socket, serve_page  # noqa: PLC0415
+
         listen = self._configuration.web.listen
         with contextlib.ExitStack() as stack:
             # Before all else, so that an address that is taken ends a start at once; and given back whatever comes.
@@ -227,6 +230,9 @@ class Daemon:
         await self._runner.run("start", lost)
 
     def _make_app(self) -> Starlette:
+        from sftp_orchestrator.web.access import Access  # noqa: PLC0415
+        from sftp_orchestrator.web.app import make_app  # noqa: PLC0415
+
         return make_app(
             Desk(self._configuration, self._ledger),
             self._stations.board,

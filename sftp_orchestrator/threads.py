@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -42,6 +42,49 @@ async def see_through(function: Callable[P, T], *arguments: P.args, **keywords: 
     For what changes ledger or disk: nothing is changed behind the back of what comes after us.
     """
     return await call(functools.partial(function, *arguments, **keywords), threading.Event())
+
+
+def begin(function: Callable[[], T], *, name: str) -> Future[T]:
+    """Have ``function`` run in a thread of its own called ``name``, and return what will come of it.
+
+    The thread is none of the event loop's: one that hangs takes none away from the daemon's work, and neither the loop
+    nor the process waits for it at the end. So nothing may depend on its being carried through, and who calls sees to
+    it that they do not become many.
+    """
+    result: Future[T] = Future()
+    # From now on nobody who gives up can cancel it for the others.
+    result.set_running_or_notify_cancel()
+
+    threading.Thread(target=_work, args=(function, result), name=name, daemon=True).start()
+    return result
+
+
+def _work(function: Callable[[], T], result: Future[T]) -> None:
+    try:
+        found = function()
+    except BaseException as error:  # noqa: BLE001 - not swallowed: raised by whoever asks for the result
+        result.set_exception(error)
+    else:
+        result.set_result(found)
+    finally:
+        # The error knows this frame: what it holds would live until the next collection.
+        del result
+
+
+async def has_ended(result: Future[T], *, within_seconds: float | None = None) -> bool:
+    """Return whether ``result`` is there, whatever it is, as soon as it is, or the time is up; may be repeated."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def note(_: Future[T]) -> None:
+        # The loop may have ended meanwhile: then nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    result.add_done_callback(note)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_seconds):
+            await ended.wait()
+    return result.done()
 
 
 class _Abandonable(ThreadPoolExecutor):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import functools
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
+
+from sftp_orchestrator import threads
 
 T = TypeVar("T")
 
@@ -38,43 +37,56 @@ class Latest(Generic[T]):
         self.ask = ask
         self._keep_seconds = keep_seconds
         self._clock = clock
-        self._answer: asyncio.Future[T] | None = None
+        self._answer: Future[T] | None = None
         self._stale_at = 0.0
+        self._is_forgotten = False
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a question is under way."""
+        return self._answer is not None and not self._answer.done()
 
     async def get(self) -> T:
         """Return, or raise, what ``ask`` does now, or did within the last ``keep_seconds``, longer where it is slow.
 
         Who gives up takes nothing from the others who wait.
         """
-        if self._answer is None or (self._answer.done() and self._clock() >= self._stale_at):
-            self._answer = self._begin()
-        return await asyncio.shield(self._answer)
+        while self._answer is None or self._is_old():
+            if self.is_asking:
+                await self.end()
+            else:
+                self._answer = threads.begin(self._make_question(), name="page")
+                self._is_forgotten = False
+        answer = self._answer
+        await threads.has_ended(answer)
+        return answer.result()
+
+    async def end(self) -> None:
+        """Wait until no question is under way."""
+        if self._answer is not None:
+            await threads.has_ended(self._answer)
 
     def forget(self) -> None:
-        """Have what is known count as old: something was changed. Who waits gets what was asked before."""
-        self._answer = None
+        """Have what is known count as old: something was changed. Who waits gets what was asked before.
 
-    def _begin(self) -> asyncio.Future[T]:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
+        Who asks next has it asked anew, once a question that is under way has ended.
+        """
+        self._is_forgotten = True
+
+    def _is_old(self) -> bool:
+        return self._is_forgotten or (not self.is_asking and self._clock() >= self._stale_at)
+
+    def _make_question(self) -> Callable[[], T]:
         began, ask = self._clock(), self.ask
 
-        def settle(step: Callable[[], None]) -> None:
-            now = self._clock()
-            self._stale_at = now + max(self._keep_seconds, _IDLE_TIMES * (now - began))
-            step()
-
-        def work() -> None:
+        def work() -> T:
             try:
-                step = functools.partial(answer.set_result, ask())
-            except Exception as error:  # noqa: BLE001 - not swallowed: raised by whoever waits for the answer
-                step = functools.partial(answer.set_exception, error)
-            # The loop may have ended meanwhile: then nobody waits any more.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle, step)
+                return ask()
+            finally:
+                now = self._clock()
+                self._stale_at = now + max(self._keep_seconds, _IDLE_TIMES * (now - began))
 
-        threading.Thread(target=work, name="page", daemon=True).start()
-        return answer
+        return work
 
 
 class LatestOf(Generic[T]):
@@ -85,15 +97,27 @@ class LatestOf(Generic[T]):
         self._by_subject: dict[str, Latest[T]] = {}
 
     async def get(self, subject: str, ask: Callable[[], T]) -> T:
-        """Return, or raise, what ``ask`` does, or what another look at ``subject`` got as of late."""
+        """Return, or raise, what ``ask`` does, or what another look at ``subject`` got as of late.
+
+        Where as many questions as may be are under way, the end of one is waited for.
+        """
+        while subject not in self._by_subject and len(self._by_subject) >= self._most:
+            await self._make_room()
         latest = self._by_subject.pop(subject, None) or Latest(ask)
         # What it goes by may be newer than at the first look.
         latest.ask = ask
         self._by_subject[subject] = latest
-        if len(self._by_subject) > self._most:
-            del self._by_subject[next(iter(self._by_subject))]
         return await latest.get()
 
     def forget(self, subject: str) -> None:
         """Have what is known of ``subject`` count as old; who waits gets what was asked before."""
-        self._by_subject.pop(subject, None)
+        if subject in self._by_subject:
+            self._by_subject[subject].forget()
+
+    async def _make_room(self) -> None:
+        """Forget the subject asked about least lately, or wait where all are being asked about."""
+        idle = next((name for name, one in self._by_subject.items() if not one.is_asking), None)
+        if idle is not None:
+            del self._by_subject[idle]
+        else:
+            await next(iter(self._by_subject.values())).end()

@@ -112,3 +112,39 @@ async def test_of_subjects_that_are_asked_about_least_nothing_is_kept() -> None:
     latest.forget("b")
     await latest.get("b", functools.partial(ask, "b"))
     assert asked == list("abcbb")
+
+
+def _count_threads() -> int:
+    return [thread.name for thread in threading.enumerate()].count("page")
+
+
+async def test_what_is_forgotten_while_a_question_hangs_takes_no_thread_more(question: _Question) -> None:
+    """Who asks then has it asked anew once that one has ended, all of them once; who asked before gets its answer."""
+    latest = Latest(question)
+    before = asyncio.create_task(latest.get())
+    await asyncio.to_thread(question.begun.wait, DEADLINE_SECONDS)
+    after = []
+    for _ in range(20):
+        latest.forget()
+        after.append(asyncio.create_task(latest.get()))
+        await asyncio.sleep(0)
+    assert (_count_threads(), question.asked) == (1, 1)
+    question.go_on.set()
+    assert await before == 1
+    assert await asyncio.gather(*after) == [2] * 20
+
+
+async def test_subjects_take_no_more_threads_than_may_be_watched(question: _Question) -> None:
+    """However many are asked about while all hang, and however often they are forgotten; then each is answered."""
+    latest = LatestOf[int](most=3)
+    tasks = []
+    for number in range(20):
+        latest.forget(str(number % 5))
+        tasks.append(asyncio.create_task(latest.get(str(number % 5), question)))
+        await asyncio.sleep(0)
+    await asyncio.to_thread(question.begun.wait, DEADLINE_SECONDS)
+    assert _count_threads() == 3
+    question.go_on.set()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await asyncio.gather(*tasks)
+    assert _count_threads() <= 3

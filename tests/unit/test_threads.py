@@ -55,3 +55,46 @@ async def test_what_is_seen_through_has_ended_when_its_caller_is_cancelled() -> 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+async def test_what_runs_in_a_thread_of_its_own_is_awaited_as_long_as_one_likes() -> None:
+    """Its result or error is there for everybody; who gives up takes it from nobody."""
+    may_end = threading.Event()
+
+    def work() -> str:
+        may_end.wait()
+        return "done"
+
+    result = threads.begin(work, name="own")
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "own"]
+    assert thread.daemon
+    assert not await threads.has_ended(result, within_seconds=0.01)
+    waiting = asyncio.create_task(threads.has_ended(result))
+    other = asyncio.create_task(threads.has_ended(result))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    may_end.set()
+    assert await other
+    assert result.result() == "done"
+    failed = threads.begin(lambda: 1 // 0, name="own")
+    assert await threads.has_ended(failed)
+    with pytest.raises(ZeroDivisionError):
+        failed.result()
+
+
+def test_the_loop_does_not_wait_for_what_runs_in_a_thread_of_its_own() -> None:
+    """It ends while that hangs, and what comes of it later disturbs nobody."""
+    may_end = threading.Event()
+
+    async def begin() -> threading.Thread:
+        result = threads.begin(may_end.wait, name="own")
+        task = asyncio.create_task(threads.has_ended(result))
+        await asyncio.sleep(0)
+        task.cancel()
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "own"]
+        return thread
+
+    thread = asyncio.run(begin())
+    assert thread.is_alive()
+    may_end.set()
+    thread.join()

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from sftp_orchestrator import units
-from sftp_orchestrator.alerts.channels import Channel, open_channels
+from sftp_orchestrator.alerts.channels import Channel, list_channels
 from sftp_orchestrator.alerts.conditions import KEY_DAYS
 from sftp_orchestrator.alerts.dead_man import DeadMan
 from sftp_orchestrator.config import credentials, ledger_url
@@ -179,8 +179,12 @@ def _check_alerts(configuration: Configuration, told: Container[KeyPath]) -> Ite
     """Look whether each channel is one that can be used; nothing is sent: ``notify test`` does that."""
     alerts = configuration.alerts
     if alerts.urls and not any(("alerts", "urls", index) in told for index in range(len(alerts.urls))):
-        for channel in open_channels(configuration):
-            yield _attempt("alerts", partial(_check_channel, channel))
+        for channel in list_channels(configuration):
+            if channel.same_as is None:
+                yield _attempt("alerts", partial(_check_channel, channel))
+            else:
+                said = f"{channel.name}: the same as {channel.same_as}, and told once"
+                yield Result(subject="alerts", said=said, is_warning=True)
     if alerts.ping is not None and ("alerts", "ping") not in told:
         yield _attempt("ping", partial(_check_ping, alerts.ping))
 

@@ -1,4 +1,4 @@
-"""The station that tells people: it looks, notes what is to be told, and sees it taken; no delivery waits for it."""
+"""The station that tells people: it looks, and notes what is to be told; a courier for each channel sees it taken."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import contextlib
 import datetime
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import structlog
 
 from sftp_orchestrator import threads
 from sftp_orchestrator.alerts import conditions, wording
-from sftp_orchestrator.alerts.channels import SEND_SECONDS, Channel, open_channels
+from sftp_orchestrator.alerts.channels import open_channels
+from sftp_orchestrator.alerts.courier import LONGEST_PAUSE_SECONDS, Courier
 from sftp_orchestrator.alerts.telling import Decision, Group, decide
-from sftp_orchestrator.alerts.wording import Context, Text
+from sftp_orchestrator.alerts.wording import Context
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.errors import Failure, LocalFault, Unreachable
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Message
+from sftp_orchestrator.ledger.records import Alert, Message
 from sftp_orchestrator.overview import list_advised
 from sftp_orchestrator.repeating import Repeating
 
@@ -34,29 +35,10 @@ LONGEST_LOOK_SECONDS = 60.0
 """… where so much needs a person that a look takes seconds."""
 _LOOK_SHARE = 0.05
 """Of the time, at most, goes into looks."""
-FIRST_PAUSE_SECONDS = 15.0
-"""Before a channel is tried again that did not take an alert; twice as long after each further time."""
-LONGEST_PAUSE_SECONDS = 900.0
-MOST_AT_ONCE = 3
-"""Messages of several looks that a channel is given one by one; more become one: no storm after a night away."""
-STOP_GRACE_SECONDS = 5.0
-"""How long a stop waits for a message under way, which would be told once more otherwise."""
-_SLACK_SECONDS = 5.0
-"""A service whose own deadline fails, too, is left to itself."""
 
 KeyEnds = Callable[[], Mapping[str, datetime.datetime | None]]
-
-
-@dataclass(kw_only=True)
-class _Line:
-    """What became of the last tries of one channel."""
-
-    trouble: Repeating = field(default_factory=Repeating)
-    failures: int = 0
-    retry_at: float = 0.0
-    """monotonic seconds"""
-    taken: set[int] = field(default_factory=set)
-    """numbers of messages that it took, and of which the ledger could not be told: they are not sent again"""
+Step = Callable[[], Awaitable[float]]
+"""What is done again and again, after as many seconds as it returns."""
 
 
 class Alerting:
@@ -71,45 +53,65 @@ class Alerting:
         self._ledger = ledger
         self._key_ends = key_ends
         self._command = command
-        self._channels = open_channels(configuration)
-        self._lines = {channel.key: _Line() for channel in self._channels}
+        channels = open_channels(configuration)
+        self._names = {channel.key: channel.name for channel in channels}
+        substitute = wording.write_substitute(socket.gethostname(), command, self._settings.page_url)
+        self._couriers = [
+            Courier(channel, ledger.alerts, substitute=substitute, guard=self._telling_of_ledger)
+            for channel in channels
+        ]
         self._trouble = Repeating()
 
     async def run(self) -> None:
-        """Look and tell until cancelled."""
-        await self._begin()
-        while self._channels:
-            pause = await self._tell(self._settings.group_seconds)
-            await asyncio.sleep(pause)
+        """Look and tell until cancelled; neither waits for the other, nor one channel for the next."""
+        await self._survive(self._begin)
+        async with asyncio.TaskGroup() as group:
+            for step in self._list_steps(self._settings.group_seconds):
+                group.create_task(self._repeat(step))
 
     async def tell_now(self) -> None:
         """Look once, and tell what is to be told without waiting for more: at the end of a pass."""
-        await self._begin()
-        if self._channels:
-            await self._tell(0.0)
+        await self._survive(self._begin)
+        if self._couriers:
+            await self._survive(partial(self._look, 0.0))
+        async with asyncio.TaskGroup() as group:
+            for courier in self._couriers:
+                group.create_task(self._survive(courier.bring))
 
-    async def _tell(self, group_seconds: float) -> float:
-        """Look once and tell; return for how many seconds not to look again."""
-        began = time.monotonic()
+    def _list_steps(self, group_seconds: float) -> list[Step]:
+        look: list[Step] = [partial(self._look, group_seconds)] if self._couriers else []
+        return look + [courier.serve for courier in self._couriers]
+
+    async def _repeat(self, step: Step) -> None:
+        while True:
+            pause = await self._survive(step)
+            await asyncio.sleep(pause)
+
+    async def _survive(self, step: Step) -> float:
+        """Do ``step``; return for how many seconds not to do it again."""
         try:
-            await self._look(group_seconds)
-            took = time.monotonic() - began
-            await self._send_all()
+            return await step()
         except Exception:  # noqa: BLE001 - logged with its traceback; a defect in telling must end no delivery
             _LOG.error("alerts_crashed", exc_info=True)
             return LONGEST_PAUSE_SECONDS
-        return min(LONGEST_LOOK_SECONDS, max(LOOK_SECONDS, took / _LOOK_SHARE))
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> float:
         """Forget what was meant for others than the channels there are now."""
         with self._telling_of_ledger():
             if await asyncio.to_thread(self._ledger.alerts.count_messages):
-                await threads.see_through(self._ledger.alerts.forget_channels, besides=list(self._lines))
+                await threads.see_through(self._ledger.alerts.forget_channels, besides=list(self._names))
+        return 0.0
 
-    async def _look(self, group_seconds: float) -> None:
+    async def _look(self, group_seconds: float) -> float:
+        """Look once, and have couriers bring what is to be told."""
+        began = time.monotonic()
         with self._telling_of_ledger():
             await threads.see_through(self._note, group_seconds)
             self._trouble.end()
+        for courier in self._couriers:
+            courier.wake()
+        took = time.monotonic() - began
+        return min(LONGEST_LOOK_SECONDS, max(LOOK_SECONDS, took / _LOOK_SHARE))
 
     @contextlib.contextmanager
     def _telling_of_ledger(self) -> Iterator[None]:
@@ -128,10 +130,20 @@ class Alerting:
         facts = conditions.gather(self._configuration, self._ledger, self._key_ends())
         is_low = any(one.kind == AlertKind.DISK_LOW and one.over_at is None for one in known)
         found = conditions.find_conditions(facts, kinds, is_low=is_low)
-        decision = decide(found, known, facts.at, kinds=kinds, group_seconds=group_seconds)
+        unwatched = conditions.list_unwatched(known, found, facts, self._configuration)
+        watched = [one for one in known if one not in unwatched]
+        decision = decide(found, watched, facts.at, kinds=kinds, group_seconds=group_seconds)
         messages = self._write(decision, facts)
-        if decision.kept or decision.forgotten or messages:
-            self._ledger.alerts.note(decision.kept, decision.forgotten, messages)
+        if decision.kept or decision.forgotten or unwatched or messages:
+            dropped = self._ledger.alerts.note(decision.kept, (*decision.forgotten, *unwatched), messages)
+            self._tell_of_unsaid(unwatched, dropped)
+
+    def _tell_of_unsaid(self, unwatched: Sequence[Alert], dropped: Mapping[str, int]) -> None:
+        """Log what nobody is told of by an alert."""
+        for alert in unwatched:
+            _LOG.info("alert_forgotten", kind=alert.kind, subject=alert.subject)
+        for channel, count in dropped.items():
+            _LOG.warning("alerts_dropped", channel=self._names[channel], messages=count)
 
     def _write(self, decision: Decision, facts: conditions.Facts) -> list[Message]:
         if not decision.groups:
@@ -139,8 +151,8 @@ class Alerting:
         context = self._make_context(decision.groups, facts)
         texts = [wording.write(group, context) for group in decision.groups]
         return [
-            Message(channel=channel.key, made_at=facts.at, is_good=text.is_good, title=text.title, body=text.body)
-            for channel in self._channels
+            Message(channel=channel, made_at=facts.at, is_good=text.is_good, title=text.title, body=text.body)
+            for channel in self._names
             for text in texts
         ]
 
@@ -159,73 +171,3 @@ class Alerting:
             views={view.source.id: view for view in views},
             arrived={feed: arrived[source] for feed, source in arrivals.items() if source in arrived},
         )
-
-    async def _send_all(self) -> None:
-        """Send what is on its way, to all channels side by side; one that fails is tried again later."""
-        due = [channel for channel in self._channels if self._lines[channel.key].retry_at <= time.monotonic()]
-        async with asyncio.TaskGroup() as group:
-            for channel in due:
-                group.create_task(self._send(channel))
-
-    async def _send(self, channel: Channel) -> None:
-        line = self._lines[channel.key]
-        try:
-            messages = await asyncio.to_thread(self._ledger.alerts.list_messages, channel.key)
-            taken = [message for message in messages if message.number in line.taken]
-            if taken:
-                await self._finish(line, taken)
-            for some in _make_batches([message for message in messages if message not in taken]):
-                await self._deliver(channel, some)
-        except Failure as error:
-            line.failures += 1
-            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(line.failures - 1, 16))
-            line.retry_at = time.monotonic() + pause
-            occurred = line.trouble.note(error)
-            if occurred.is_told:
-                _LOG.error("alert_not_sent", channel=channel.name, error=str(error), failures=occurred.failures)
-            return
-        if messages:
-            self._note_recovery(channel, line)
-
-    def _note_recovery(self, channel: Channel, line: _Line) -> None:
-        line.failures = 0
-        over = line.trouble.end()
-        if over is not None:
-            _LOG.info("alerts_sent_again", channel=channel.name, failures=over.failures, seconds=over.seconds)
-
-    async def _deliver(self, channel: Channel, messages: Sequence[Message]) -> None:
-        texts = [Text(title=one.title, body=one.body, is_good=one.is_good) for one in messages]
-        text = wording.join(texts) if len(texts) > 1 else texts[0]
-        sending = asyncio.ensure_future(asyncio.to_thread(channel.send, text))
-        try:
-            await _wait_for(sending, channel)
-        except asyncio.CancelledError:
-            await asyncio.wait([sending], timeout=STOP_GRACE_SECONDS)
-            if sending.done() and not sending.cancelled() and sending.exception() is None:
-                await threads.see_through(self._ledger.alerts.finish, messages)
-            raise
-        self._lines[channel.key].taken.update(number for number in (one.number for one in messages) if number)
-        await self._finish(self._lines[channel.key], messages)
-        _LOG.info("alert_sent", channel=channel.name, title=text.title, messages=len(messages))
-
-    async def _finish(self, line: _Line, messages: Sequence[Message]) -> None:
-        """Note that ``line``'s channel took ``messages``, as soon as the ledger lets us."""
-        with self._telling_of_ledger():
-            await threads.see_through(self._ledger.alerts.finish, messages)
-            line.taken.difference_update(one.number for one in messages)
-
-
-def _make_batches(messages: Sequence[Message]) -> list[Sequence[Message]]:
-    """Return what is sent as one: each by itself, or all of what could not be sent for long. Pure."""
-    if len({message.made_at for message in messages}) > MOST_AT_ONCE:
-        return [messages]
-    return [[message] for message in messages]
-
-
-async def _wait_for(sending: asyncio.Future[None], channel: Channel) -> None:
-    """Return once a message was taken; raises ``Failure`` where it was not, or nobody answers at all."""
-    try:
-        async with asyncio.timeout(SEND_SECONDS + _SLACK_SECONDS):
-            await asyncio.shield(sending)
-    except TimeoutError:
-        raise Unreachable("send an alert by", channel.name, "it gave no sign of life") from None

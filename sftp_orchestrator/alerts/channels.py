@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import urllib.parse
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
+from sftp_orchestrator import threads
 from sftp_orchestrator.alerts.wording import Text
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.secrets import SecretReference
@@ -17,11 +23,15 @@ if TYPE_CHECKING:
     # Slow to read: it is once something is told.
     import apprise
 
+_LOG = structlog.get_logger()
+
 SEND_SECONDS = 30.0
 """After which a channel that did not answer counts as silent."""
 _SHORTEST_SECRET = 4
 """Characters of a piece of a URL that is hidden where a service repeats it."""
 _HIDDEN = "***"
+_STRUCTURE = re.compile(r"[:/@?&=,;#]+")
+"""What stands between the pieces of a URL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,8 @@ class Channel:
     place: str
     """where its URL lies, whatever that says"""
     url: str
+    same_as: str | None = None
+    """the name of an earlier one that has the same URL: one of them is enough"""
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
@@ -62,9 +74,12 @@ class Channel:
     def send(self, text: Text) -> None:
         """Tell ``text``; it may arrive twice where it is repeated after an error.
 
+        It takes as long as the service lets it: Apprise could stop waiting, but by threads that all channels share, of
+        which each one that hangs takes one away for good. So ``begin`` it, and stop waiting for that.
+
         Raises:
             ConfigurationError: Apprise does not know what to do with the URL.
-            Unreachable: the service did not take it, within ``SEND_SECONDS``.
+            Unreachable: the service did not take it.
         """
         import apprise  # noqa: PLC0415
 
@@ -77,7 +92,6 @@ class Channel:
                 title=text.title,
                 notify_type=apprise.NotifyType.SUCCESS if text.is_good else apprise.NotifyType.WARNING,
                 body_format=apprise.NotifyFormat.TEXT,
-                timeout=SEND_SECONDS,
             )
         except ConfigurationError:
             raise
@@ -88,42 +102,74 @@ class Channel:
             said = "; ".join(entry.message for entry in result.logs()) or result.status.name.lower()
             raise Unreachable("send an alert by", self.name, _hide(said, self.url))
 
+    def begin(self, text: Text) -> Future[None]:
+        """Have ``text`` told by a thread of its own, that ends when the service lets it; return what comes of it."""
+        return threads.begin(partial(self.send, text), name="alert")
+
 
 def open_channels(configuration: Configuration) -> list[Channel]:
-    """Read the secrets and return a channel for each URL in them; blocking, may be repeated.
+    """Read the secrets and return a channel for each URL in them, once; blocking, may be repeated.
 
     Raises:
         ConfigurationError: a secret cannot be read.
     """
-    return [
-        channel
-        for index, reference in enumerate(configuration.alerts.urls)
-        for channel in _open(f"alerts.urls[{index}]", reference)
-    ]
+    channels = list_channels(configuration)
+    for channel in channels:
+        if channel.same_as is not None:
+            _LOG.warning("alert_channel_repeated", channel=channel.name, same_as=channel.same_as)
+    return [channel for channel in channels if channel.same_as is None]
 
 
-def _open(name: str, reference: SecretReference) -> Iterator[Channel]:
-    """Yield a channel for each line that is not empty, and no comment."""
+def list_channels(configuration: Configuration) -> list[Channel]:
+    """Return a channel for each URL, also for those that say the same; otherwise as ``open_channels``."""
+    channels: list[Channel] = []
+    names: dict[str, str] = {}
+    for index, reference in enumerate(configuration.alerts.urls):
+        for name, place, url in _list_urls(f"alerts.urls[{index}]", reference):
+            channels.append(Channel(name=name, place=place, url=url, same_as=names.get(url)))
+            names.setdefault(url, name)
+    return channels
+
+
+def _list_urls(name: str, reference: SecretReference) -> Iterator[tuple[str, str, str]]:
+    """Yield what it is called, its place and the URL, for each line that is not empty, and no comment."""
     lines = [line.strip() for line in reference.read().decode(errors="replace").splitlines()]
     urls = [line for line in lines if line and not line.startswith("#")]
     for number, url in enumerate(urls, start=1):
         which = f", line {number}" if len(urls) > 1 else ""
-        yield Channel(name=f"{name} ({reference}{which})", place=f"{reference} {number}", url=url)
+        yield f"{name} ({reference}{which})", f"{reference} {number}", url
 
 
 def _make_asset(kind: type[apprise.AppriseAsset]) -> apprise.AppriseAsset:
-    # Nothing of it is kept on the disk, and nothing is taken from the environment.
+    # Nothing of it is kept on the disk, nothing is taken from the environment, and without a time of its own it sends
+    # in the thread that it is called in.
     return kind(
         app_id="SFTP orchestrator",
         app_desc="SFTP orchestrator",
         storage_mode="memory",
         allow_templates=False,
+        service_timeout=0,
     )
 
 
 def _hide(said: str, url: str) -> str:
-    """Return in one line what a service said, without anything of its URL. Pure."""
-    pieces = {piece for piece in re.split(r"[:/@?&=+,;#%]+", url) if len(piece) >= _SHORTEST_SECRET}
-    for piece in sorted(pieces, key=len, reverse=True):
-        said = said.replace(piece, _HIDDEN)
+    """Return in one line what a service said, without anything of its URL, however either is encoded. Pure."""
+    _, _, told = url.partition("://")
+    login = re.split(r"[/?#]", told or url, maxsplit=1)[0].rpartition("@")[0]
+    # Of a password that has a mark of the structure in it, the whole too.
+    parts = [*_STRUCTURE.split(told or url), login, *login.partition(":")]
+    pieces = {piece for part in parts for piece in _spell(part)}
+    hidden = sorted((piece for piece in pieces if len(piece) >= _SHORTEST_SECRET), key=len, reverse=True)
+    if hidden:
+        said = re.sub("|".join(map(re.escape, hidden)), _HIDDEN, said, flags=re.IGNORECASE)
     return " ".join(said.split())
+
+
+def _spell(piece: str) -> Iterator[str]:
+    """Yield ``piece`` as it may be repeated: as it is, percent-decoded, encoded, and what stands between escapes."""
+    for plain in (piece, urllib.parse.unquote(piece), urllib.parse.unquote_plus(piece)):
+        yield plain
+        yield urllib.parse.quote(plain, safe="")
+        yield urllib.parse.quote(plain)
+        yield urllib.parse.quote_plus(plain)
+        yield from re.split(r"[:/@?&=+,;#%]+", plain)

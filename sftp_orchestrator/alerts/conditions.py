@@ -11,7 +11,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import MissingFile, Pause
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 
 KEY_DAYS = (60, 30, 7)
@@ -75,7 +75,7 @@ def gather(configuration: Configuration, ledger: Ledger, key_ends: Mapping[str, 
         uncertain=ledger.parts.list_sources_in(PartState.UNCERTAIN),
         stubborn=ledger.sources.list_stubborn(failures=FAILURES, attempts=ATTEMPTS),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
-        missing={feed: one for feed, one in missing.items() if feed in configuration.feeds},
+        missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),
     )
@@ -113,6 +113,36 @@ def _find_of_sources(facts: Facts) -> Iterator[Condition]:
         # Where nothing gets through, no single file is to blame.
         if destination not in facts.pauses and source not in facts.uncertain:
             yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=source)
+
+
+def list_unwatched(
+    known: Collection[Alert], found: Collection[Condition], facts: Facts, configuration: Configuration
+) -> list[Alert]:
+    """Return what is ``known`` and not ``found`` only as nobody looks any more: it may not be over. Pure."""
+    standing = {(one.kind.value, one.subject) for one in found}
+    gone = [one for one in known if (one.kind, one.subject) not in standing]
+    return [one for one in gone if not _is_watched(one, facts, configuration)]
+
+
+def _is_watched(alert: Alert, facts: Facts, configuration: Configuration) -> bool:
+    destination = find_destination(alert.subject)
+    match alert.kind:
+        case AlertKind.FILE_MISSING:
+            return is_expected(alert.subject, configuration)
+        case AlertKind.KEY_EXPIRING:
+            return alert.subject in facts.key_ends
+        case AlertKind.RETRIES_EXHAUSTED if destination is not None:
+            return destination in configuration.destinations
+        case AlertKind.RETRIES_EXHAUSTED:
+            # Of its destination nothing gets through now, and that is told.
+            return alert.subject not in facts.stubborn
+        case _:
+            return True
+
+
+def is_expected(feed: str, configuration: Configuration) -> bool:
+    """Return whether a file of ``feed`` is expected at all. Pure."""
+    return feed in configuration.feeds and configuration.feeds[feed].expected is not None
 
 
 def name_destination(destination: str) -> str:

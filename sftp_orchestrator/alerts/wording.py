@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sftp_orchestrator import units
 from sftp_orchestrator.alerts import conditions
@@ -131,16 +132,34 @@ def write(group: Group, context: Context) -> Text:
     return _write_end(group, context) if group.is_over else _write_trouble(group, context)
 
 
-def join(texts: Sequence[Text]) -> Text:
-    """Return several messages as one: for who could not be told for long. Pure."""
+def join(texts: Sequence[Text], *, lost: int = 0) -> Text:
+    """Return several messages as one: for who could not be told for long. Pure.
+
+    ``lost`` are still earlier ones that nobody can be told any more.
+    """
+    if len(texts) == 1:
+        (text,) = texts
+        return replace(text, body="\n\n".join([text.body, *_count_lost(lost)]))
     titles = [text.title for text in texts]
-    named = [*titles[:MOST_NAMED], *_count_others(len(titles))]
+    named = [*titles[:MOST_NAMED], *_count_others(len(titles)), *_count_lost(lost)]
     bodies = [f"{text.title}\n\n{text.body}" for text in texts[-MOST_NAMED:]]
     return Text(
-        title=f"{len(texts)} alerts that could not be told before",
+        title=f"{len(texts) + lost:,} alerts that could not be told before",
         body="\n\n".join(["\n".join(named), *bodies]),
-        is_good=all(text.is_good for text in texts),
+        is_good=all(text.is_good for text in texts) and not lost,
     )
+
+
+def write_substitute(host: str, command: str, page_url: str | None) -> Text:
+    """Return the message that is sent for one that a service refuses as it is written: there is nothing of it. Pure."""
+    body = [
+        "There was an alert that this service did not take, and it took this in its place.",
+        "The log has its title, at alert_given_up.",
+        spell_out(f"What waits, why, and what to type next: {COMMAND} status", command),
+        *([page_url] if page_url else []),
+    ]
+    title = f"SFTP orchestrator on {host}: an alert could not be sent"
+    return Text(title=title, body="\n\n".join(body), is_good=False)
 
 
 def write_test(host: str, command: str, page_url: str | None) -> Text:
@@ -188,6 +207,10 @@ def _finish(said: str, pieces: Iterable[str], context: Context, *, is_good: bool
 
 def _count_others(count: int) -> list[str]:
     return [f"… and {count - MOST_NAMED:,} more."] if count > MOST_NAMED else []
+
+
+def _count_lost(count: int) -> list[str]:
+    return [f"… and {count:,} earlier alert{'s' * (count != 1)} that could not be sent."] if count else []
 
 
 def _list_ways(kind: _Kind, context: Context) -> Iterator[str]:
@@ -240,13 +263,20 @@ def _explain(alert: Alert, context: Context) -> str:
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
-            days = (ends_at - now).days
-            said = "expired" if alert.level == conditions.EXPIRED else f"expires in {days} days,"
-            return f"its key {said} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
+            return f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
         case AlertKind.DISK_LOW:
             return _explain_room(alert, context.facts.room)
         case _:
             return "it is not known any more"
+
+
+def _say_when(left: datetime.timedelta) -> str:
+    """Return when a key expires, or did, in words."""
+    days, is_over = abs(left).days, left <= datetime.timedelta()
+    if days == 0:
+        return "expired today," if is_over else "expires within a day,"
+    said = f"{days} day{'s' * (days != 1)}"
+    return f"expired {said} ago," if is_over else f"expires in {said},"
 
 
 def _explain_room(alert: Alert, room: Room) -> str:

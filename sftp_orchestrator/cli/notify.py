@@ -8,14 +8,15 @@ from functools import partial
 
 import typer
 
+from sftp_orchestrator import threads
 from sftp_orchestrator.alerts import wording
-from sftp_orchestrator.alerts.channels import open_channels
+from sftp_orchestrator.alerts.channels import SEND_SECONDS, open_channels
 from sftp_orchestrator.alerts.dead_man import NAME, DeadMan
 from sftp_orchestrator.cli import endings, layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.help import Command, Group
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.errors import ConfigurationError, ExitCode, Failure, get_exit_code
+from sftp_orchestrator.errors import ConfigurationError, ExitCode, Failure, Unreachable, get_exit_code
 
 app = typer.Typer(
     name="notify",
@@ -44,7 +45,7 @@ def send_a_test(context: typer.Context, config: ConfigOption = None) -> int:
     console, codes = options.get_console(), [ExitCode.DONE]
     for name, attempt in tries:
         try:
-            attempt()
+            _try(name, attempt)
         except Failure as failure:
             codes.append(get_exit_code(failure))
             entry = layout.Entry(cells=("FAILED",), name=str(failure))
@@ -52,6 +53,14 @@ def send_a_test(context: typer.Context, config: ConfigOption = None) -> int:
             entry = layout.Entry(cells=("ok",), name=f"{name} took it")
         layout.print_entries(console, [entry])
     return max(codes)
+
+
+def _try(name: str, attempt: Callable[[], None]) -> None:
+    """Make ``attempt``; raises ``Failure`` where it fails, or a service drags it out."""
+    try:
+        threads.begin(attempt, name="notify").result(SEND_SECONDS)
+    except TimeoutError:
+        raise Unreachable("send a test by", name, f"no whole answer within {SEND_SECONDS:g} s") from None
 
 
 def _list_tries(configuration: Configuration, command: str) -> Iterator[tuple[str, Callable[[], None]]]:

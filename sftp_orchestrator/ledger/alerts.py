@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
@@ -11,6 +13,12 @@ from sftp_orchestrator.ledger.records import Alert, Message
 from sftp_orchestrator.ledger.tables import ALERT, ALERT_MESSAGE
 from sftp_orchestrator.ledger.transactions import Transactions
 
+MOST_WAITING = 1000
+"""Messages for one channel: one that is dead for good must not fill the ledger, and nobody reads more of them."""
+_MOST_AT_ONCE = 500
+"""Numbers in one statement: a database takes only so many."""
+_LOST = "lost"
+"""The kind of the row that counts, as its level, the messages that one channel will never be told."""
 _IS_IT = sa.and_(ALERT.c.kind == sa.bindparam("of_kind"), ALERT.c.subject == sa.bindparam("of_subject"))
 
 
@@ -22,12 +30,15 @@ class Alerts:
 
     def list_all(self) -> list[Alert]:
         """Return what is worth an alert, or was when it was told last."""
-        query = sa.select(ALERT).order_by(ALERT.c.kind, ALERT.c.since, ALERT.c.subject)
+        query = sa.select(ALERT).where(ALERT.c.kind != _LOST).order_by(ALERT.c.kind, ALERT.c.since, ALERT.c.subject)
         with self._database.read() as connection:
             return [Alert(**row) for row in connection.execute(query).mappings()]
 
-    def note(self, kept: Sequence[Alert], forgotten: Sequence[Alert], messages: Sequence[Message]) -> None:
-        """Note alerts as they stand now, forget others, and put messages on their way; all in one transaction."""
+    def note(self, kept: Sequence[Alert], forgotten: Sequence[Alert], messages: Sequence[Message]) -> dict[str, int]:
+        """Note alerts as they stand now, forget others, and put messages on their way; all in one transaction.
+
+        Returns how many of the oldest messages were dropped for it, by channel, as more than ``MOST_WAITING`` wait.
+        """
         changed = [{"of_kind": one.kind, "of_subject": one.subject} for one in (*kept, *forgotten)]
         values = [{name: value for name, value in vars(one).items() if name != "number"} for one in messages]
         with failpoints.around("ledger.note_alerts"), self._database.write() as connection:
@@ -37,6 +48,8 @@ class Alerts:
                 connection.execute(sa.insert(ALERT), [vars(one) for one in kept])
             if values:
                 connection.execute(sa.insert(ALERT_MESSAGE), values)
+            dropped = {channel: _drop_oldest(connection, channel) for channel in {one.channel for one in messages}}
+        return {channel: count for channel, count in dropped.items() if count}
 
     def list_messages(self, channel: str) -> list[Message]:
         """Return what ``channel`` did not take yet, the oldest first."""
@@ -44,18 +57,51 @@ class Alerts:
         with self._database.read() as connection:
             return [Message(**row) for row in connection.execute(query).mappings()]
 
-    def finish(self, messages: Collection[Message]) -> None:
-        """Note that their channel took ``messages``; may be repeated."""
-        taken = ALERT_MESSAGE.c.number.in_([message.number for message in messages])
+    def count_lost(self, channel: str) -> int:
+        """Return how many messages ``channel`` will never be told, which is not told it so far."""
+        with self._database.read() as connection:
+            return _count_lost(connection, channel)
+
+    def finish(self, channel: str, messages: Collection[Message], *, lost: int = 0) -> None:
+        """Note that ``channel`` took ``messages``, may be repeated; and was told of ``lost`` that it never will be."""
+        numbers = iter([message.number for message in messages])
         with failpoints.around("ledger.finish_alerts"), self._database.write() as connection:
-            connection.execute(sa.delete(ALERT_MESSAGE).where(taken))
+            while some := list(itertools.islice(numbers, _MOST_AT_ONCE)):
+                connection.execute(sa.delete(ALERT_MESSAGE).where(ALERT_MESSAGE.c.number.in_(some)))
+            if lost:
+                _note_lost(connection, channel, _count_lost(connection, channel) - lost)
 
     def forget_channels(self, *, besides: Collection[str]) -> None:
         """Forget what was meant for channels that are not configured any more; may be repeated."""
         with failpoints.around("ledger.forget_channels"), self._database.write() as connection:
             connection.execute(sa.delete(ALERT_MESSAGE).where(ALERT_MESSAGE.c.channel.not_in(besides)))
+            connection.execute(sa.delete(ALERT).where(ALERT.c.kind == _LOST, ALERT.c.subject.not_in(besides)))
 
     def count_messages(self) -> int:
         """Return how many messages are on their way, each for one channel."""
         with self._database.read() as connection:
             return int(connection.scalar(sa.select(sa.func.count()).select_from(ALERT_MESSAGE)) or 0)
+
+
+def _drop_oldest(connection: sa.Connection, channel: str) -> int:
+    """Drop the messages for ``channel`` that are more than may wait, count them as lost, and return how many."""
+    number, is_its = ALERT_MESSAGE.c.number, ALERT_MESSAGE.c.channel == channel
+    newest = sa.select(number).where(is_its).order_by(number.desc())
+    last = connection.scalar(newest.offset(MOST_WAITING).limit(1))
+    if last is None:
+        return 0
+    dropped = connection.execute(sa.delete(ALERT_MESSAGE).where(is_its, number <= last)).rowcount
+    _note_lost(connection, channel, _count_lost(connection, channel) + dropped)
+    return dropped
+
+
+def _count_lost(connection: sa.Connection, channel: str) -> int:
+    query = sa.select(ALERT.c.level).where(ALERT.c.kind == _LOST, ALERT.c.subject == channel)
+    return int(connection.scalar(query) or 0)
+
+
+def _note_lost(connection: sa.Connection, channel: str, count: int) -> None:
+    connection.execute(sa.delete(ALERT).where(ALERT.c.kind == _LOST, ALERT.c.subject == channel))
+    if count > 0:
+        now = datetime.datetime.now(datetime.UTC)
+        connection.execute(sa.insert(ALERT).values(kind=_LOST, subject=channel, level=str(count), since=now))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from sftp_orchestrator.ledger import alerts
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Alert, Message
 
@@ -42,7 +43,7 @@ def test_messages_wait_for_their_channel_in_their_order_until_it_took_them(ledge
     assert [replace(one, number=0) for one in (first, second)] == texts
     assert ledger.alerts.count_messages() == 3
     for _ in range(2):
-        ledger.alerts.finish([first])
+        ledger.alerts.finish("c1", [first])
         assert ledger.alerts.list_messages("c1") == [second]
     assert len(ledger.alerts.list_messages("c2")) == 1
 
@@ -53,4 +54,34 @@ def test_what_was_meant_for_a_channel_that_is_gone_is_forgotten(ledger: Ledger) 
     ledger.alerts.forget_channels(besides=["c2"])
     assert (ledger.alerts.list_messages("c1"), ledger.alerts.count_messages()) == ([], 1)
     ledger.alerts.forget_channels(besides=[])
+    assert ledger.alerts.count_messages() == 0
+
+
+def test_the_newest_messages_are_kept_for_a_channel_that_takes_none(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is dropped the number is kept until the channel was told of it; each channel for itself."""
+    monkeypatch.setattr(alerts, "MOST_WAITING", 3)
+    texts = [replace(MESSAGE, title=f"title {number}") for number in range(5)]
+    assert ledger.alerts.note([], [], [*texts[:3], replace(MESSAGE, channel="c2")]) == {}
+    assert ledger.alerts.note([ALERT], [], texts[3:]) == {"c1": 2}
+    assert ledger.alerts.note([], [], texts[:1]) == {"c1": 1}
+    assert [one.title for one in ledger.alerts.list_messages("c1")] == ["title 3", "title 4", "title 0"]
+    assert [ledger.alerts.count_lost(channel) for channel in ("c1", "c2")] == [3, 0]
+    assert ledger.alerts.list_all() == [ALERT]
+    ledger.alerts.finish("c1", [], lost=2)
+    assert ledger.alerts.count_lost("c1") == 1
+    ledger.alerts.forget_channels(besides=["c1"])
+    assert ledger.alerts.count_lost("c1") == 1
+    ledger.alerts.forget_channels(besides=["c2"])
+    assert ledger.alerts.count_lost("c1") == 0
+
+
+def test_more_messages_are_finished_than_a_statement_has_room_for(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database takes 32,766 or 65,535 values in one; many more may have been taken as one message."""
+    monkeypatch.setattr(alerts, "MOST_WAITING", 10**6)
+    ledger.alerts.note([], [], [MESSAGE] * 70_000)
+    ledger.alerts.finish("c1", ledger.alerts.list_messages("c1"))
     assert ledger.alerts.count_messages() == 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from sftp_orchestrator.alerts import alerting, channels
+from sftp_orchestrator.alerts import channels, courier
 from sftp_orchestrator.alerts.alerting import Alerting
 from sftp_orchestrator.alerts.channels import Channel
 from sftp_orchestrator.alerts.dead_man import DeadMan, make_fail_url
@@ -19,16 +19,14 @@ from sftp_orchestrator.alerts.pinging import Pinging
 from sftp_orchestrator.alerts.wording import Text
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.secrets import SecretReference
-from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, LocalFault, Unreachable
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim
-from sftp_orchestrator.workspace import Workspace
+from tests.support.alerts import TOKEN, claim, configure_alerts, make_json_url, quarantine, write_secret
 from tests.support.configuration import write_configuration
+from tests.support.records import make_pause
 from tests.support.sinks import Sink, run_mail_sink, run_web_sink
 
 TEXT = Text(title="SFTP orchestrator on h: 1 file is held", body="a <b>.csv: why\n    & what", is_good=False)
-TOKEN = "T0kenThatNobodyMaySee"
 
 
 @pytest.fixture(name="sink")
@@ -36,45 +34,6 @@ def run_sink() -> Iterator[Sink]:
     """A web server that keeps what it is told."""
     with run_web_sink() as sink:
         yield sink
-
-
-def _write_secret(folder: Path, name: str, content: str) -> Path:
-    path = folder / name
-    path.touch(mode=0o600)
-    path.write_text(content, encoding="utf-8")
-    return path
-
-
-def _configure(folder: Path, *urls: str, **alerts: Any) -> Configuration:
-    """Return the small configuration with alerts, its URLs one a line of one secret."""
-    path = _write_secret(folder, "alerts.url", "# whom to tell\n\n" + "\n".join(urls) + "\n")
-    values = {"alerts": {"urls": [{"file": str(path)}], "group_seconds": 0, **alerts}}
-    configuration = write_configuration(folder, values).configuration
-    Workspace(root=configuration.workspace).prepare()
-    return configuration
-
-
-def _claim(ledger: Ledger, *names: str) -> None:
-    for name in names:
-        claim = Claim(
-            source_id=name,
-            feed="purchases",
-            type=FeedType.EVENT,
-            destination="production",
-            relative_path=f"{name}.csv".encode(),
-            device=1,
-            inode=1,
-            size=1,
-            mtime_ns=1,
-        )
-        ledger.sources.begin_claims([claim])
-        ledger.sources.finish_claim(claim)
-
-
-def _quarantine(ledger: Ledger, *names: str) -> None:
-    _claim(ledger, *names)
-    for name in names:
-        ledger.sources.quarantine(name, "it breaks a rule")
 
 
 def _tell(configuration: Configuration, ledger: Ledger) -> None:
@@ -90,15 +49,11 @@ def open_ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield ledger
 
 
-def _json_url(sink: Sink, path: str = "alerts") -> str:
-    return f"json://127.0.0.1:{sink.port}/{path}?token={TOKEN}"
-
-
 def test_many_of_a_kind_are_one_alert_and_their_end_is_another(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
     """By whatever process, each is told once; with ids, reasons and what to type."""
-    configuration = _configure(tmp_path, _json_url(sink))
+    configuration = configure_alerts(tmp_path, make_json_url(sink.port))
     names = [f"s{number}" for number in range(7)]
-    _quarantine(ledger, *names)
+    quarantine(ledger, *names)
     for _ in range(2):
         _tell(configuration, ledger)
     (told,) = sink.list_alerts()
@@ -118,11 +73,11 @@ def test_each_channel_gets_each_alert_and_one_that_fails_gets_it_later(
     tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A channel that does not take it is logged once and asked again; the other one is told once."""
-    monkeypatch.setattr(alerting, "FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(courier, "FIRST_PAUSE_SECONDS", 0.0)
     with run_web_sink() as other:
         other.status = 500
-        configuration = _configure(tmp_path, _json_url(sink), _json_url(other))
-        _quarantine(ledger, "s1")
+        configuration = configure_alerts(tmp_path, make_json_url(sink.port), make_json_url(other.port))
+        quarantine(ledger, "s1")
         station = Alerting(configuration, ledger, key_ends=dict)
         with structlog.testing.capture_logs() as log:
             for _ in range(3):
@@ -148,11 +103,11 @@ def test_a_channel_that_was_away_for_long_gets_all_of_it_as_one(
     tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No storm after a night without the service."""
-    monkeypatch.setattr(alerting, "FIRST_PAUSE_SECONDS", 0.0)
-    configuration = _configure(tmp_path, _json_url(sink))
+    monkeypatch.setattr(courier, "FIRST_PAUSE_SECONDS", 0.0)
+    configuration = configure_alerts(tmp_path, make_json_url(sink.port))
     sink.status = 503
     for number in range(6):
-        _quarantine(ledger, f"s{number}")
+        quarantine(ledger, f"s{number}")
         _tell(configuration, ledger)
     sink.told.clear()
     sink.status = 200
@@ -166,12 +121,12 @@ def test_a_channel_that_was_away_for_long_gets_all_of_it_as_one(
 def test_what_a_channel_that_is_gone_did_not_take_is_forgotten(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
     """A secret in another place is another channel: it is not told of what was."""
     sink.status = 500
-    _quarantine(ledger, "s1")
-    configuration = _configure(tmp_path, _json_url(sink))
+    quarantine(ledger, "s1")
+    configuration = configure_alerts(tmp_path, make_json_url(sink.port))
     _tell(configuration, ledger)
     assert ledger.alerts.count_messages() == 1
     sink.status = 200
-    elsewhere = _write_secret(tmp_path, "other.url", _json_url(sink, "alerts/new"))
+    elsewhere = write_secret(tmp_path, "other.url", make_json_url(sink.port, "alerts/new"))
     (reference,) = configuration.alerts.urls
     moved = configuration.alerts.model_copy(update={"urls": (reference.model_copy(update={"file": elsewhere}),)})
     _tell(configuration.model_copy(update={"alerts": moved}), ledger)
@@ -182,10 +137,10 @@ def test_what_a_channel_that_is_gone_did_not_take_is_forgotten(tmp_path: Path, l
 def test_what_waits_goes_out_by_a_url_that_was_put_right(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
     """A token was revoked, and the secret has another one now: nothing that waited is lost."""
     sink.status = 500
-    _quarantine(ledger, "s1")
-    _tell(_configure(tmp_path, _json_url(sink)), ledger)
+    quarantine(ledger, "s1")
+    _tell(configure_alerts(tmp_path, make_json_url(sink.port)), ledger)
     sink.status = 200
-    _tell(_configure(tmp_path, _json_url(sink, "alerts/new")), ledger)
+    _tell(configure_alerts(tmp_path, make_json_url(sink.port, "alerts/new")), ledger)
     assert ledger.alerts.count_messages() == 0
     assert [told.path for told in sink.list_alerts()] == ["/alerts", "/alerts/new"]
 
@@ -194,11 +149,11 @@ def test_what_was_taken_is_not_sent_again_where_the_ledger_cannot_be_told(
     tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full for some looks: one message leaves, and is noted once there is room."""
-    _quarantine(ledger, "s1")
+    quarantine(ledger, "s1")
     finish = ledger.alerts.finish
-    alerting = Alerting(_configure(tmp_path, _json_url(sink)), ledger, key_ends=dict)
+    alerting = Alerting(configure_alerts(tmp_path, make_json_url(sink.port)), ledger, key_ends=dict)
 
-    def fail(_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise LocalFault("note", "alerts", "the disk is full")
 
     async def tell() -> None:
@@ -208,15 +163,17 @@ def test_what_was_taken_is_not_sent_again_where_the_ledger_cannot_be_told(
         monkeypatch.setattr(ledger.alerts, "finish", finish)
         await alerting.tell_now()
 
-    asyncio.run(tell())
+    with structlog.testing.capture_logs() as log:
+        asyncio.run(tell())
     assert len(sink.list_alerts()) == 1
     assert ledger.alerts.count_messages() == 0
+    assert "alerts_crashed" not in [line["event"] for line in log]
 
 
 def test_without_a_channel_nothing_is_noted(tmp_path: Path, ledger: Ledger) -> None:
     """Whoever asks for alerts later is told of all that needs a person then."""
     configuration = write_configuration(tmp_path).configuration
-    _quarantine(ledger, "s1")
+    quarantine(ledger, "s1")
     _tell(configuration, ledger)
     assert ledger.alerts.list_all() == []
 
@@ -226,11 +183,13 @@ def test_a_missing_file_a_failing_destination_a_key_and_a_full_disk_are_told(
 ) -> None:
     """Each in a message of its kind; a source that fails again and again, too."""
     now = datetime.datetime.now(datetime.UTC)
-    configuration = _configure(tmp_path, _json_url(sink))
+    configuration = configure_alerts(
+        tmp_path, make_json_url(sink.port), feeds={"purchases": {"expected": {"by": "03:00"}}}
+    )
     space = configuration.space.model_copy(update={"pause_below_bytes": 10**18})
     configuration = configuration.model_copy(update={"space": space})
     ledger.missing.note("purchases", now)
-    _claim(ledger, "s1")
+    claim(ledger, "s1")
     for _ in range(5):
         ledger.sources.note_wait("s1", "the disk says no", retry_at=now)
     ends = {"production": now + datetime.timedelta(days=29)}
@@ -250,7 +209,7 @@ def test_a_ledger_or_disk_that_cannot_be_asked_is_told_of_once(
     tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And deliveries know nothing of it."""
-    station = Alerting(_configure(tmp_path, _json_url(sink)), ledger, key_ends=dict)
+    station = Alerting(configure_alerts(tmp_path, make_json_url(sink.port)), ledger, key_ends=dict)
 
     def fail() -> Mapping[str, Any]:
         raise LocalFault("use", "the ledger", "the disk is gone")
@@ -266,7 +225,7 @@ def test_a_defect_in_telling_is_logged_and_ends_nothing(
     tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would take the daemon with it, and every delivery."""
-    station = Alerting(_configure(tmp_path, _json_url(sink)), ledger, key_ends=dict)
+    station = Alerting(configure_alerts(tmp_path, make_json_url(sink.port)), ledger, key_ends=dict)
 
     def fail() -> Mapping[str, Any]:
         msg = "a defect"
@@ -278,11 +237,73 @@ def test_a_defect_in_telling_is_logged_and_ends_nothing(
     assert [line["event"] for line in log] == ["alerts_crashed"]
 
 
+@pytest.mark.parametrize("step", ["count_messages", "list_messages"])
+def test_a_defect_at_any_step_of_telling_ends_nothing(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Also before the first look, and in what brings the messages."""
+    station = Alerting(configure_alerts(tmp_path, make_json_url(sink.port)), ledger, key_ends=dict)
+
+    def fail(*_: object) -> None:
+        msg = "a defect"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr(ledger.alerts, step, fail)
+    with structlog.testing.capture_logs() as log:
+        asyncio.run(station.tell_now())
+    assert [line["event"] for line in log] == ["alerts_crashed"]
+
+
+def test_of_what_is_not_watched_any_more_nobody_is_told_that_it_is_over(
+    tmp_path: Path, ledger: Ledger, sink: Sink
+) -> None:
+    """A file that is not expected any more, a destination that is gone, a key that is not used: the log has them."""
+    now = datetime.datetime.now(datetime.UTC)
+    urls = [make_json_url(sink.port)]
+    feeds = {"purchases": {"expected": {"by": "03:00"}}, "customers": {"expected": {"by": "03:00"}}}
+    before = configure_alerts(tmp_path, *urls, feeds=feeds)
+    ledger.missing.note("purchases", now)
+    ledger.missing.note("customers", now)
+    ledger.pauses.note(make_pause(destination="elsewhere"))
+    ends = {"elsewhere": now + datetime.timedelta(days=3)}
+    asyncio.run(Alerting(before, ledger, key_ends=lambda: ends).tell_now())
+    titles = sorted(told.title.partition(": ")[2] for told in sink.list_alerts())
+    assert titles == ["1 OpenPGP key expires soon", "1 delivery fails again and again", "2 expected files are missing"]
+    ledger.pauses.forget("elsewhere")
+    after = configure_alerts(tmp_path, *urls, feeds={"customers": {"expected": {"by": "03:00"}}})
+    with structlog.testing.capture_logs() as log:
+        for _ in range(2):
+            _tell(after, ledger)
+    assert len(sink.list_alerts()) == 3
+    forgotten = [(line["kind"], line["subject"]) for line in log if line["event"] == "alert_forgotten"]
+    assert sorted(forgotten) == [
+        ("file_missing", "purchases"),
+        ("key_expiring", "elsewhere"),
+        ("retries_exhausted", "destination elsewhere"),
+    ]
+    assert [alert.subject for alert in ledger.alerts.list_all()] == ["customers"]
+
+
+def test_a_file_that_fails_is_not_over_as_nothing_gets_through_any_more(
+    tmp_path: Path, ledger: Ledger, sink: Sink
+) -> None:
+    """Its destination is told of in its place; that the file goes through again is told once it does."""
+    configuration = configure_alerts(tmp_path, make_json_url(sink.port))
+    claim(ledger, "s1")
+    for _ in range(5):
+        ledger.sources.note_wait("s1", "the disk says no", retry_at=datetime.datetime.now(datetime.UTC))
+    _tell(configuration, ledger)
+    ledger.pauses.note(make_pause())
+    _tell(configuration, ledger)
+    titles = [told.title.partition(": ")[2] for told in sink.list_alerts()]
+    assert titles == ["1 delivery fails again and again"] * 2
+
+
 async def test_a_stop_waits_for_a_message_under_way_and_notes_it(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not told once more by the next start."""
-    await asyncio.to_thread(_quarantine, ledger, "s1")
+    await asyncio.to_thread(quarantine, ledger, "s1")
     loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     def send(_channel: Channel, _text: Text) -> None:
@@ -290,7 +311,7 @@ async def test_a_stop_waits_for_a_message_under_way_and_notes_it(
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(60)
 
     monkeypatch.setattr(Channel, "send", send)
-    configuration = await asyncio.to_thread(_configure, tmp_path, "json://127.0.0.1:1/")
+    configuration = await asyncio.to_thread(configure_alerts, tmp_path, "json://127.0.0.1:1/")
     task = asyncio.create_task(Alerting(configuration, ledger, key_ends=dict).run())
     await begun.wait()
     assert await asyncio.to_thread(ledger.alerts.count_messages) == 1
@@ -308,7 +329,7 @@ def test_an_alert_is_a_mail(tmp_path: Path) -> None:
     """By SMTP, with the title as its subject, in plain text: what would be markup in a file's name is none."""
     with run_mail_sink() as (port, mails):
         url = f"mailto://127.0.0.1:{port}?from=etl@example.com&to=data-team@example.com"
-        (channel,) = channels.open_channels(_configure(tmp_path, url))
+        (channel,) = channels.open_channels(configure_alerts(tmp_path, url))
         channel.send(TEXT)
     (mail,) = mails
     body = mail.get_body()
@@ -322,7 +343,7 @@ def test_an_alert_is_a_mail(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["nothing", "slack://a", "unknown://host/path"])
 def test_a_url_that_is_none_is_told_without_it(tmp_path: Path, url: str) -> None:
     """As a fault of the configuration, named by where it stands."""
-    (channel,) = channels.open_channels(_configure(tmp_path, url))
+    (channel,) = channels.open_channels(configure_alerts(tmp_path, url))
     for use in (channel.require_known, lambda: channel.send(TEXT)):
         with pytest.raises(ConfigurationError, match=r"alerts\.urls\[0\]") as caught:
             use()
@@ -332,7 +353,7 @@ def test_a_url_that_is_none_is_told_without_it(tmp_path: Path, url: str) -> None
 def test_a_channel_that_is_away_is_told_without_its_secrets(tmp_path: Path, closed_port: int) -> None:
     """Neither in the error nor in what the channel shows of itself."""
     url = f"json://{TOKEN}:{TOKEN}@127.0.0.1:{closed_port}/{TOKEN}?x={TOKEN}"
-    (channel,) = channels.open_channels(_configure(tmp_path, url))
+    (channel,) = channels.open_channels(configure_alerts(tmp_path, url))
     with pytest.raises(Unreachable) as caught:
         channel.send(TEXT)
     assert TOKEN not in str(caught.value) + repr(channel) + channel.key
@@ -349,7 +370,7 @@ def test_a_service_that_crashes_is_one_that_did_not_take_it(tmp_path: Path, monk
         raise RuntimeError(msg)
 
     monkeypatch.setattr(apprise.Apprise, "notify", crash)
-    (channel,) = channels.open_channels(_configure(tmp_path, "json://127.0.0.1:1/"))
+    (channel,) = channels.open_channels(configure_alerts(tmp_path, "json://127.0.0.1:1/"))
     with pytest.raises(Unreachable, match="RuntimeError") as caught:
         channel.send(TEXT)
     assert TOKEN not in str(caught.value)
@@ -359,7 +380,7 @@ def test_a_service_that_crashes_is_one_that_did_not_take_it(tmp_path: Path, monk
 
 
 def _make_dead_man(folder: Path, url: str) -> DeadMan:
-    return DeadMan(SecretReference(file=_write_secret(folder, "ping.url", url)))
+    return DeadMan(SecretReference(file=write_secret(folder, "ping.url", url)))
 
 
 def test_all_is_well_is_a_get_and_trouble_is_a_post_with_its_reason(tmp_path: Path, sink: Sink) -> None:
@@ -402,16 +423,16 @@ async def test_pings_tell_what_is_wrong_and_a_switch_that_fails_is_told_of_once(
         return found
 
     dead_man = await asyncio.to_thread(_make_dead_man, tmp_path, f"http://127.0.0.1:{sink.port}/p")
-    pinging = Pinging(dead_man, every_seconds=3600, find_trouble=find)
-    task = asyncio.create_task(pinging.run())
+    station = Pinging(dead_man, every_seconds=3600, find_trouble=find)
+    task = asyncio.create_task(station.run())
     for count in (1, 2, 3):
         await asyncio.to_thread(sink.wait_until, count)
-        pinging.wake() if count < 3 else task.cancel()
+        station.wake() if count < 3 else task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [told.body for told in sink.told] == ["", "stuck: intake", "use the ledger: gone"]
     sink.status = 500
     with structlog.testing.capture_logs() as log:
         for status in (500, 500, 200):
             sink.status = status
-            await pinging.ping(None)
+            await station.ping(None)
     assert [line["event"] for line in log] == ["ping_failed", "ping_recovered"]

@@ -50,6 +50,8 @@ class Sink:
     told: list[Told] = field(default_factory=list)
     status: int = 200
     """what the web server answers"""
+    refuses: str | None = None
+    """what is answered with 400 wherever it stands in a request, whatever ``status`` says"""
     news: threading.Condition = field(default_factory=threading.Condition)
 
     def keep(self, told: Told) -> None:
@@ -84,7 +86,8 @@ def run_web_sink() -> Iterator[Sink]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
             # Kept before it is answered: whoever sent it may look at once.
             sink.keep(Told(method=self.command, path=self.path, body=body))
-            self.send_response(sink.status)
+            is_refused = sink.refuses is not None and sink.refuses in body
+            self.send_response(400 if is_refused else sink.status)
             self.send_header("content-length", "0")
             self.end_headers()
 
@@ -98,6 +101,59 @@ def run_web_sink() -> Iterator[Sink]:
         sink = Sink(port=server.server_address[1])
         with _serving(server):
             yield sink
+
+
+@dataclass(kw_only=True)
+class Drip:
+    """A service that never gets to the end of its answer, so long as it is not let go."""
+
+    port: int = 0
+    asked: int = 0
+    """how often somebody connected and asked"""
+    let_go: threading.Event = field(default_factory=threading.Event)
+    news: threading.Condition = field(default_factory=threading.Condition)
+
+    def note(self) -> None:
+        """Note a request."""
+        with self.news:
+            self.asked += 1
+            self.news.notify_all()
+
+    def wait(self) -> None:
+        """Return once it was asked for the first time; blocking."""
+        with self.news:
+            assert self.news.wait_for(lambda: self.asked, timeout=DEADLINE_SECONDS)
+
+
+@contextlib.contextmanager
+def run_dripping_sink() -> Iterator[Drip]:
+    """Run a web server on 127.0.0.1 whose answer comes line by line for ever: no time-out of a read ends that."""
+    drip = Drip()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            length = 0
+            for line in iter(self.rfile.readline, b"\r\n"):
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            self.rfile.read(length)
+            drip.note()
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                while not drip.let_go.wait(0.05):
+                    self.wfile.write(b"X-Drip: 1\r\n")
+                self.wfile.write(b"Content-Length: 0\r\n\r\n")
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        drip.port = server.server_address[1]
+        with _serving(server):
+            try:
+                yield drip
+            finally:
+                drip.let_go.set()
 
 
 class _MailHandler(socketserver.StreamRequestHandler):

@@ -102,7 +102,6 @@ def test_what_lasts_says_so() -> None:
         ),
         (AlertKind.FILE_MISSING, "customers", "", "customers: a file was expected by 11:00 UTC (1 h ago)"),
         (AlertKind.KEY_EXPIRING, "production", "7", "production: its key expires in 5 days, on 2026-01-06"),
-        (AlertKind.KEY_EXPIRING, "production", EXPIRED, "production: its key expired on 2026-01-06"),
         (AlertKind.DISK_LOW, "workspace", LOW, "/w: 3.0 GB are free; below 2.0 GB nothing is taken in"),
         (AlertKind.DISK_LOW, "workspace", PAUSED, "/w: the intake is paused: 3.0 GB are free in /w"),
     ],
@@ -111,6 +110,26 @@ def test_what_is_no_file_is_told_with_its_reason(kind: AlertKind, subject: str, 
     """Destinations, feeds, keys and disks."""
     group = Group(kind=kind, alerts=_make_alerts(kind, subject, level=level), standing=1)
     assert said in write(group, CONTEXT).body
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (30 * HOUR, "expires in 1 day, on"),
+        (HOUR, "expires within a day, on"),
+        (0 * HOUR, "expired today, on"),
+        (-23 * HOUR, "expired today, on"),
+        (-30 * HOUR, "expired 1 day ago, on"),
+        (-72 * HOUR, "expired 3 days ago, on"),
+    ],
+)
+def test_a_key_that_has_expired_is_told_by_how_long_ago(left: datetime.timedelta, said: str) -> None:
+    """Whatever level was noted of it: nobody is told that it expires in -3 days."""
+    for level in ("7", EXPIRED):
+        alerts = _make_alerts(AlertKind.KEY_EXPIRING, "production", level=level)
+        facts = replace(FACTS, key_ends={"production": AT + left})
+        text = write(Group(kind=AlertKind.KEY_EXPIRING, alerts=alerts, standing=1), replace(CONTEXT, facts=facts))
+        assert f"production: its key {said} 20" in text.body
 
 
 @pytest.mark.parametrize(
@@ -168,3 +187,12 @@ def test_what_could_not_be_told_for_long_is_one_message() -> None:
     assert "… and 15 more." in text.body
     assert "title 19\n\nThis is a test" in text.body
     assert not text.is_good
+
+
+def test_what_nobody_can_be_told_any_more_is_a_number() -> None:
+    """In the next message, be it one or many."""
+    text = replace(write_test("h", "c", None), is_good=False)
+    assert join([text], lost=1) == replace(text, body=f"{text.body}\n\n… and 1 earlier alert that could not be sent.")
+    many = join([text] * 2, lost=1234)
+    assert many.title == "1,236 alerts that could not be told before"
+    assert "… and 1,234 earlier alerts that could not be sent.\n" in many.body

@@ -44,7 +44,8 @@ class DeadMan:
             with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - as above
                 answer.read(1)
         except urllib.error.HTTPError as error:
-            raise Unreachable("ping", self._name, f"it answered {error.code} {error.reason}") from None
+            with error:
+                raise Unreachable("ping", self._name, f"it answered {error.code} {error.reason}") from None
         except (OSError, http.client.HTTPException) as error:
             # Not its text: that may repeat the URL.
             cause = getattr(error, "reason", error)

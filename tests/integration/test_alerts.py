@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from sftp_orchestrator.alerts import channels, courier
+from sftp_orchestrator.alerts import channels, courier, pinging
 from sftp_orchestrator.alerts.alerting import Alerting
 from sftp_orchestrator.alerts.channels import Channel
 from sftp_orchestrator.alerts.dead_man import DeadMan, make_fail_url
@@ -24,7 +25,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from tests.support.alerts import TOKEN, claim, configure_alerts, make_json_url, quarantine, write_secret
 from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
-from tests.support.sinks import Sink, run_mail_sink, run_web_sink
+from tests.support.sinks import Sink, run_dripping_sink, run_mail_sink, run_web_sink
 
 TEXT = Text(title="SFTP orchestrator on h: 1 file is held", body="a <b>.csv: why\n    & what", is_good=False)
 
@@ -412,8 +413,11 @@ def test_one_that_does_not_answer_is_told_without_its_address(tmp_path: Path, si
         assert TOKEN not in str(caught.value)
 
 
-async def test_pings_tell_what_is_wrong_and_a_switch_that_fails_is_told_of_once(tmp_path: Path, sink: Sink) -> None:
+async def test_pings_tell_what_is_wrong_and_a_switch_that_fails_is_told_of_once(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each look decides anew; where the ledger cannot be asked, that is what is wrong."""
+    monkeypatch.setattr(pinging, "LEAST_SECONDS", 0.0)
     troubles: list[str | Exception | None] = [None, "stuck: intake", LocalFault("use", "the ledger", "gone")]
 
     def find() -> str | None:
@@ -434,5 +438,52 @@ async def test_pings_tell_what_is_wrong_and_a_switch_that_fails_is_told_of_once(
     with structlog.testing.capture_logs() as log:
         for status in (500, 500, 200):
             sink.status = status
+            await station.ping(None)
+    assert [line["event"] for line in log] == ["ping_failed", "ping_recovered"]
+
+
+async def test_however_many_runs_end_a_least_time_lies_between_pings_and_the_last_state_is_told(
+    tmp_path: Path, sink: Sink
+) -> None:
+    """A hundred runs in a second are one ping more: with what is so after them."""
+    troubles: list[str | None] = [None]
+    slept: asyncio.Queue[float] = asyncio.Queue()
+    go_on = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.put_nowait(seconds)
+        await go_on.wait()
+
+    dead_man = await asyncio.to_thread(_make_dead_man, tmp_path, f"http://127.0.0.1:{sink.port}/p")
+    station = Pinging(dead_man, every_seconds=3600, find_trouble=lambda: troubles[-1], sleep=sleep)
+    task = asyncio.create_task(station.run())
+    async with asyncio.timeout(60):
+        assert await slept.get() == pinging.LEAST_SECONDS == 5
+        for number in range(100):
+            troubles.append(f"trouble {number}")
+            station.wake()
+        go_on.set()
+        await slept.get()
+    task.cancel()
+    await asyncio.wait([task])
+    assert [told.body for told in sink.told] == ["", "trouble 99"]
+
+
+async def test_a_switch_that_drips_holds_up_nothing_and_takes_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as silent after a while, is not asked again meanwhile, and is heard again once it ends."""
+    monkeypatch.setattr(pinging, "LONGEST_SECONDS", 0.1)
+    with run_dripping_sink() as drip, structlog.testing.capture_logs() as log:
+        dead_man = await asyncio.to_thread(_make_dead_man, tmp_path, f"http://127.0.0.1:{drip.port}/p")
+        station = Pinging(dead_man, every_seconds=3600, find_trouble=lambda: None)
+        async with asyncio.timeout(60):
+            for _ in range(10):
+                await station.ping(None)
+            await asyncio.to_thread(drip.wait)
+            assert [thread.name for thread in threading.enumerate()].count("ping") == 1
+            assert drip.asked == 1
+            monkeypatch.setattr(pinging, "LONGEST_SECONDS", 60.0)
+            drip.let_go.set()
             await station.ping(None)
     assert [line["event"] for line in log] == ["ping_failed", "ping_recovered"]

@@ -156,8 +156,10 @@ class Daemon:
         """
         try:
             verdict = await self._pass()
-        except Failure as error:
-            await self._pinging.ping(str(error))
+        except Exception as error:
+            # What it found before it came to that is worth its alert all the more.
+            await self._alerting.tell_now()
+            await self._pinging.ping(str(error) if isinstance(error, Failure) else f"a defect: {type(error).__name__}")
             raise
         await self._alerting.tell_now()
         await self._pinging.ping("\n".join(map(str, verdict.failures)) or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,8 +21,10 @@ from sftp_orchestrator.alerts.pinging import Pinging
 from sftp_orchestrator.alerts.wording import Text
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.secrets import SecretReference
+from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import ConfigurationError, LocalFault, Unreachable
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.progress import Board
 from tests.support.alerts import TOKEN, claim, configure_alerts, make_json_url, quarantine, write_secret
 from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
@@ -298,6 +301,19 @@ def test_a_file_that_fails_is_not_over_as_nothing_gets_through_any_more(
     _tell(configuration, ledger)
     titles = [told.title.partition(": ")[2] for told in sink.list_alerts()]
     assert titles == ["1 delivery fails again and again"] * 2
+
+
+async def test_a_pass_that_ends_by_an_error_tells_its_alerts_all_the_same(tmp_path: Path, sink: Sink) -> None:
+    """Staging is gone, and the disk is short, besides."""
+    configuration = await asyncio.to_thread(configure_alerts, tmp_path, make_json_url(sink.port))
+    space = configuration.space.model_copy(update={"pause_below_bytes": 10**18})
+    configuration = configuration.model_copy(update={"space": space})
+    with open_daemon(configuration, Board(), once=True) as daemon:
+        await asyncio.to_thread(shutil.rmtree, configuration.staging)
+        with pytest.raises(LocalFault):
+            await daemon.run_once()
+    (told,) = sink.list_alerts()
+    assert "1 disk runs short" in told.title
 
 
 async def test_a_stop_waits_for_a_message_under_way_and_notes_it(

@@ -115,16 +115,24 @@ class ConnectionPool:
         finally:
             await self._give_back(remote)
 
-    async def warm_up(self) -> None:
-        """Open the first connection before it is needed. What came in the way is raised by the next ``lend`` instead.
+    async def warm_up(self, count: int = 1) -> None:
+        """Open up to ``count`` connections before they are needed.
 
-        So the receiver is not asked twice, and nobody is told of a receiver that nothing is sent to in the end.
+        What came in the way of the first is raised by the next ``lend`` instead: so the receiver is not asked twice,
+        and nobody is told of a receiver that nothing is sent to in the end.
         """
         try:
-            async with self.lend():
-                pass
+            await self._try_out()
         except errors.Failure:
             self._failure = self._unheard
+        else:
+            with contextlib.suppress(errors.Failure):
+                await asyncio.gather(*(self._try_out() for _ in range(count)))
+
+    async def _try_out(self) -> None:
+        async with self.lend():
+            # Kept until the others have asked, who would find it free otherwise, one after the other.
+            await asyncio.sleep(0)
 
     async def _take(self) -> SftpRemote:
         if self._failure is not None:

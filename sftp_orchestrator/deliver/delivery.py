@@ -10,6 +10,7 @@ import asyncio
 import datetime
 import functools
 import itertools
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Part, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.measuring import Stage
+from sftp_orchestrator.prepare.parts.planning import get_max_bytes
+from sftp_orchestrator.prepare.planner import SMALL_BYTES
 from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board, Phase
 from sftp_orchestrator.together import Together
@@ -126,7 +129,7 @@ class Delivery:
             prepared = {source.id: asyncio.Future[Source | None]() for source in sources}
             if any(source.state in _TO_BE_READ for source in sources):
                 # A dozen round trips, for which no file needs to wait that is still being read.
-                group.create_task(self._pool.warm_up())
+                group.create_task(self._pool.warm_up(self._count_wanted(sources)))
             group.create_task(self._prepare_all([*profiles, *events], prepared))
             await self._run_lane(profiles, prepared)
             outcomes = [await prepared[event.id] for event in events]
@@ -154,6 +157,13 @@ class Delivery:
             await self._set_aside(source, error if isinstance(error, SOURCE_FAILURES) else as_source_fault(error))
             return False
         return True
+
+    def _count_wanted(self, sources: Sequence[Source]) -> int:
+        """Return how many connections will be used at the same time, as far as sizes tell before a look."""
+        large = (source.size for source in sources if source.size > SMALL_BYTES)
+        parts = sum(math.ceil(size / get_max_bytes(self._destination)) for size in large)
+        # Manifests go beside the data of later parts.
+        return min(parts, self._tuner.slots.size) + 1 if parts > 1 else 1
 
     async def _prepare_all(self, sources: Sequence[Source], prepared: dict[str, asyncio.Future[Source | None]]) -> None:
         for batch in self._preparation.make_batches(sources):

@@ -160,6 +160,18 @@ async def test_a_connection_is_opened_before_it_is_needed(tmp_path: Path) -> Non
         assert len(server.record.logins) == 1
 
 
+@pytest.mark.parametrize(("asked", "taken", "opened"), [(3, 8, 3), (3, 2, 2), (9, 8, 4)])
+async def test_several_are_opened_before_they_are_needed(tmp_path: Path, asked: int, taken: int, opened: int) -> None:
+    """As many as are asked for, as the receiver takes, and as there may be."""
+    with run_paramiko(tmp_path / "receiver", most_connections=taken) as server:
+        async with ConnectionPool(server.get_destination(), "production", 4) as pool:
+            await pool.warm_up(asked)
+            assert server.record.most_at_once == opened
+            everyone = asyncio.Barrier(opened)
+            await asyncio.gather(*(hold(pool, everyone) for _ in range(opened)))
+            assert len(server.record.logins) == opened
+
+
 @pytest.mark.parametrize("waiting", [0, 1])
 async def test_a_refusal_before_anybody_asked_is_told_once(tmp_path: Path, waiting: int) -> None:
     """Whoever waits, or else asks next, gets it; and nobody logs in a second time for it."""

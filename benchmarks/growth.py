@@ -18,8 +18,8 @@ from benchmarks.verdicts import OURS, Budget, Kind
 from sftp_orchestrator import daemon, logs, threads
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.deliver.archive import Archive
-from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner
+from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.errors import ExitCode, LocalFault
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.database import LEDGER_FILE

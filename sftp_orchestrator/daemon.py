@@ -25,8 +25,8 @@ from sftp_orchestrator.config import credentials
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.credentials import require_credentials
-from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
 from sftp_orchestrator.errors import Failure, LocalFault

@@ -16,9 +16,9 @@ import structlog
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL
-from sftp_orchestrator.deliver.delivery import Stations
 from sftp_orchestrator.deliver.lane import begin_all
 from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
 from sftp_orchestrator.intake.intake import Scan

@@ -14,12 +14,13 @@ import structlog
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.connections import ConnectionPool
-from sftp_orchestrator.deliver.delivery import Delivery, Stations
+from sftp_orchestrator.deliver.delivery import Delivery
 from sftp_orchestrator.deliver.faults import note_drop
 from sftp_orchestrator.deliver.lane import MayBegin, begin_all
 from sftp_orchestrator.deliver.pauses import DestinationPauses
 from sftp_orchestrator.deliver.retry import LONGEST_WAIT_SECONDS, Retrying, is_over
 from sftp_orchestrator.deliver.sftp import connect
+from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.deliver.throttle import Throttle
 from sftp_orchestrator.deliver.tuning import Tuner
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code

@@ -81,22 +81,12 @@ class Preparation:
         """Yield sources in their order, small ones several at a time, for ``prepare_sources``. Pure."""
         return self._planner.make_batches(sources)
 
-    async def prepare_source(self, source: Source) -> Source:
-        """Inspect a claimed source and plan its parts; return it as ``planned``.
-
-        Raises:
-            SourceChanged: the producer still writes.
-            InputRefused: it breaks a rule.
-            DecisionNeeded: its feed or file is gone, its content was sent before, or a property would change its type.
-            LocalFault: this machine stood in the way.
-        """
-        outcome = (await self.prepare_sources([source]))[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
     async def prepare_sources(self, sources: Sequence[Source]) -> list[Source | Exception]:
-        """Do as ``prepare_source`` for several, in their order; return each as ``planned``, or why it is not.
+        """Inspect claimed sources and plan their parts, in their order; return each as ``planned``, or why it is not.
+
+        Each may fail for itself: ``SourceChanged`` where the producer still writes, ``InputRefused`` where it breaks a
+        rule, ``DecisionNeeded`` where its feed or file is gone, its content was sent before, or a property would change
+        its type, ``LocalFault`` where this machine stood in the way.
 
         Raises:
             LocalFault: none could be noted, for the ledger stood in the way.

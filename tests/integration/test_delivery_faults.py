@@ -22,10 +22,11 @@ from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.deliver import retry
-from sftp_orchestrator.deliver.delivery import MOST_SENDINGS, STUBBORN_RUNS, Delivery
+from sftp_orchestrator.deliver.delivery import Delivery
 from sftp_orchestrator.deliver.faults import may_be_of_one_file
 from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS, Publisher
 from sftp_orchestrator.deliver.run import Verdict
+from sftp_orchestrator.deliver.sending import MOST_SENDINGS, STUBBORN_RUNS
 from sftp_orchestrator.errors import (
     ExitCode,
     Failure,

@@ -246,7 +246,7 @@ async def test_rows_that_are_sent_after_all_are_not_kept_as_refused(tmp_path: Pa
         with open_daemon(configuration, Board()) as daemon:
             await daemon._scan()
             (source,) = daemon._ledger.sources.list_in({SourceState.CLAIMED})
-            await daemon._stations.preparation.prepare_source(source)
+            await daemon._stations.preparation.prepare_sources([source])
         folder = configuration.workspace / "rejected" / source.id
         assert len(_read_failed(folder)) == 1
         strict["columns"] = {**strict["columns"], "note": {"ct_name": "note", "type": "LONG"}}

@@ -336,7 +336,9 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
         for name in ("purchases_1.csv", "purchases_2.csv", "purchases_4.csv"):
             (staging / name).write_text(rows.replace("u1", name[:11]), encoding="utf-8")
         claimed = [source for _ in range(2) for source in intakes.scan(intake)]
-        first, _, last = [asyncio.run(preparation.prepare_source(source)) for source in claimed]
+        first, _, last = asyncio.run(preparation.prepare_sources(claimed))
+        assert isinstance(first, Source)
+        assert isinstance(last, Source)
         _deliver(ledger, first)
         ledger.sources.hold(last.id, "its settings changed")
         ledger.discards.discard(last.id, by="anna")

@@ -1,4 +1,4 @@
-"""All that the page asks and does, in one place: the overview, one source in full, the last day, and a person's word.
+"""All that the page asks and does, in one place: the overview and figures, one source, the last day, a person's word.
 
 Every method blocks: call it in a thread from async code.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deciding import Choice, decide, list_choices, require_unchanged
 from sftp_orchestrator.deliver.archive import get_archive_folder
+from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Hour, Move
 from sftp_orchestrator.overview import Overview, get_overview, get_view, list_done
@@ -76,6 +77,10 @@ class Desk:
     def get_overview(self) -> Overview:
         """Return what stands where now. Raises ``LocalFault``."""
         return get_overview(self._configuration, self._ledger)
+
+    def get_figures(self) -> Figures:
+        """Return how much stands where now, in numbers alone. Raises ``LocalFault``."""
+        return get_figures(self._configuration, self._ledger)
 
     def get_day(self) -> Day:
         """Return what became of files in the last 24 hours, and what was delivered today. Raises ``LocalFault``."""

@@ -1,4 +1,4 @@
-"""What stands where: the one query that ``status``, ``history``, the page and the metrics read.
+"""What stands where: the one query that ``status``, ``history`` and the page read; the metrics read ``figures``.
 
 The JSON made of these is a promise (``docs/reference/json.md``): fields are added, never renamed or removed.
 """
@@ -25,7 +25,7 @@ from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Delivered, Part, RowsLeftOut, Run, Source, display_path
+from sftp_orchestrator.ledger.records import Part, Run, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import Outlook, Prospect, explain_wait, look_out
 from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
@@ -55,14 +55,6 @@ class Overview:
     """name and address of each"""
     room: Room
     """on the workspace's disk, and whether the intake is paused for want of it"""
-    rows_left_out: Mapping[str, RowsLeftOut] = field(default_factory=dict)
-    """of everything that was delivered, by feed; 0 for every other feed of the configuration"""
-    delivered: tuple[Delivered, ...] = ()
-    """in sum, by feed and destination; of every feed of the configuration"""
-    ledger_bytes: int = 0
-    """of the ledger's database"""
-    unsent_alerts: int = 0
-    """messages that a channel did not take yet"""
     limits: Mapping[str, float | None] = field(default_factory=dict)
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
@@ -166,22 +158,7 @@ def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
         room=pausing.look(configuration),
         receivers=tuple(f"{name} ({one.host}:{one.port})" for name, one in configuration.destinations.items()),
         limits=_get_limits(configuration, now),
-        # A feed without such rows counts 0: what first shows as 20 would look like no rise to a monitor.
-        delivered=_list_delivered(configuration, ledger),
-        ledger_bytes=ledger.get_size_bytes(),
-        unsent_alerts=ledger.alerts.count_messages(),
-        rows_left_out={**dict.fromkeys(configuration.feeds, NONE_LEFT_OUT), **ledger.outcomes.count_rows_left_out()},
     )
-
-
-def _list_delivered(configuration: Configuration, ledger: Ledger) -> tuple[Delivered, ...]:
-    """Return the sums; of a feed that was not delivered yet they are 0, so that the first rise is one to a monitor."""
-    found = {(one.feed, one.destination): one for one in ledger.deliveries.list_all()}
-    for feed in configuration.feeds:
-        destination = configuration.get_destination_name(feed)
-        nothing = Delivered(feed=feed, destination=destination, sources=0, bytes=0, records=0, last_at=None)
-        found.setdefault((feed, destination), nothing)
-    return tuple(found[key] for key in sorted(found))
 
 
 def _survey(configuration: Configuration) -> Survey:

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Hour, RowsLeftOut, Source, to_source
-from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_OPEN, PartState, SourceState
 from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, OUTCOME, PART, ROWS_LEFT_OUT, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions
 
 _DONE = [state.value for state in SOURCE_DONE]
+_WAITING = [state.value for state in SOURCE_OPEN | {SourceState.DELIVERED}]
 _ASIDE = [state.value for state in SOURCE_ASIDE]
 HOURS = 24
 """Of one day: told apart by their number on the clock, in UTC, which has no other hours."""
@@ -52,6 +53,23 @@ class Outcomes:
                         refused=before.refused + int(refused), duplicates=before.duplicates + int(duplicates)
                     )
         return counts
+
+    def count_uncertain(self) -> int:
+        """Return how many parts wait for a word, of sources that are not done."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(PART.join(SOURCE, SOURCE.c.id == PART.c.source_id))
+            .where(PART.c.state == PartState.UNCERTAIN.value, SOURCE.c.state.in_(_WAITING))
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def find_oldest_waiting(self) -> datetime.datetime | None:
+        """Return when the first was claimed of the sources that are not done; None where all are."""
+        query = sa.select(sa.func.min(SOURCE.c.claimed_at)).where(SOURCE.c.state.in_(_WAITING))
+        with self._database.read() as connection:
+            found: datetime.datetime | None = connection.execute(query).scalar_one()
+        return found
 
     def list_delivered_later(self, profiles: Collection[Source]) -> list[Source]:
         """Return what was claimed after the first of ``profiles``, dropped under the path of any, and is delivered."""

@@ -100,6 +100,7 @@ class _Page:
         self._access = access
         self._command = command
         self._overview = Latest(desk.get_overview)
+        self._figures = Latest(desk.get_figures)
         self._answer = Latest(desk.require_answer)
         self._day = Latest(desk.get_day, keep_seconds=DAY_SECONDS)
         self._dossiers = LatestOf[Dossier]()
@@ -313,8 +314,8 @@ class _Page:
 
     async def show_metrics(self, _: Request) -> Response:
         """Metrics for Prometheus."""
-        overview = await self._overview.get()
-        return Response(metrics.render_metrics(overview, self._board, self._pulse), media_type=metrics.MEDIA_TYPE)
+        figures = await self._figures.get()
+        return Response(metrics.render_metrics(figures, self._board, self._pulse), media_type=metrics.MEDIA_TYPE)
 
     async def show_health(self, _: Request) -> Response:
         """Whether the stations make progress."""

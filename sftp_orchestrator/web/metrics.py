@@ -14,8 +14,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sftp_orchestrator import __version__
-from sftp_orchestrator.ledger.states import PartState, SourceState
-from sftp_orchestrator.overview import Overview
+from sftp_orchestrator.figures import Figures
+from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.pulse import Pulse
 
@@ -24,18 +24,18 @@ PREFIX = "sftp_orchestrator_"
 DAY_SECONDS = 86_400
 
 
-def render_metrics(overview: Overview, board: Board, pulse: Pulse) -> bytes:
+def render_metrics(figures: Figures, board: Board, pulse: Pulse) -> bytes:
     """Return every metric as it is now. Pure."""
     registry = CollectorRegistry()
     for metrics in (
-        _list_waiting(overview),
-        _list_delivered(overview),
-        _list_expected(overview),
-        _list_room(overview),
-        _list_destinations(overview, board),
-        _list_measured(overview, board),
-        _list_keys(overview.at, board),
-        _list_process(overview, board, pulse),
+        _list_waiting(figures),
+        _list_delivered(figures),
+        _list_expected(figures),
+        _list_room(figures),
+        _list_destinations(figures, board),
+        _list_measured(figures, board),
+        _list_keys(figures.at, board),
+        _list_process(figures, board, pulse),
     ):
         registry.register(_Fixed(metrics))
     return generate_latest(registry)
@@ -63,24 +63,24 @@ def _counters(name: str, said: str, *labels: str) -> CounterMetricFamily:
     return CounterMetricFamily(PREFIX + name, said, labels=labels)
 
 
-def _list_waiting(overview: Overview) -> Iterator[Metric]:
+def _list_waiting(figures: Figures) -> Iterator[Metric]:
     states = _gauges("sources", "Sources by state.", "state")
     for state in SourceState:
-        states.add_metric([state.value], overview.counts.get(state.value, 0))
+        states.add_metric([state.value], figures.counts.get(state.value, 0))
     yield states
-    uncertain = sum(part.state is PartState.UNCERTAIN for view in overview.sources for part in view.parts)
-    yield _gauge("uncertain_parts", "Parts that wait for a word.", uncertain)
-    ages = [(overview.at - view.source.claimed_at).total_seconds() for view in overview.sources]
-    yield _gauge("oldest_waiting_seconds", "Age of the oldest undelivered source.", max(ages, default=0.0))
+    yield _gauge("uncertain_parts", "Parts that wait for a word.", figures.uncertain_parts)
+    oldest = figures.oldest_waiting_at
+    age = (figures.at - oldest).total_seconds() if oldest is not None else 0.0
+    yield _gauge("oldest_waiting_seconds", "Age of the oldest undelivered source.", age)
 
 
-def _list_delivered(overview: Overview) -> Iterator[Metric]:
+def _list_delivered(figures: Figures) -> Iterator[Metric]:
     labels = ("feed", "destination")
     files = _counters("delivered_files", "Files that were delivered.", *labels)
     sizes = _counters("delivered_bytes", "Bytes of these, as they were dropped.", *labels)
     rows = _counters("delivered_rows", "Rows of these that were sent.", *labels)
     last = _gauges("last_delivery_timestamp_seconds", "When the last of these was delivered.", *labels)
-    for one in overview.delivered:
+    for one in figures.delivered:
         values = [one.feed, one.destination]
         files.add_metric(values, one.sources)
         sizes.add_metric(values, one.bytes)
@@ -89,37 +89,37 @@ def _list_delivered(overview: Overview) -> Iterator[Metric]:
     yield from (files, sizes, rows, last)
     refused = _counters("refused_rows", "Rows of delivered sources that broke rules.", "feed")
     duplicates = _counters("duplicate_rows", "Rows of delivered sources that were there before.", "feed")
-    for feed, count in sorted(overview.rows_left_out.items()):
+    for feed, count in sorted(figures.rows_left_out.items()):
         refused.add_metric([feed], count.refused)
         duplicates.add_metric([feed], count.duplicates)
     yield from (refused, duplicates)
 
 
-def _list_expected(overview: Overview) -> Iterator[Metric]:
+def _list_expected(figures: Figures) -> Iterator[Metric]:
     missed = _counters("missed_deadlines", "Deadlines by which no file of the feed had come.", "feed")
     missing = _gauges("expected_file_missing", "1 while a file of the feed is missing.", "feed")
-    for one in overview.outlook.expected:
+    for one in figures.outlook.expected:
         missed.add_metric([one.feed], one.missed)
         missing.add_metric([one.feed], one.missing_since is not None)
     yield from (missed, missing)
 
 
-def _list_room(overview: Overview) -> Iterator[Metric]:
-    room = overview.room
+def _list_room(figures: Figures) -> Iterator[Metric]:
+    room = figures.room
     free = _gauges("free_bytes", "Free bytes by folder.", "folder")
     free.add_metric(["workspace"], room.free_bytes)
     if room.staging_free_bytes is not None:
         free.add_metric(["staging"], room.staging_free_bytes)
     yield free
     yield _gauge("intake_paused", "1 while nothing is taken in for want of space.", room.is_paused)
-    yield _gauge("ledger_bytes", "Size of the ledger's database.", overview.ledger_bytes)
+    yield _gauge("ledger_bytes", "Size of the ledger's database.", figures.ledger_bytes)
 
 
-def _list_destinations(overview: Overview, board: Board) -> Iterator[Metric]:
-    names = _list_names(overview)
+def _list_destinations(figures: Figures, board: Board) -> Iterator[Metric]:
+    names = _list_names(figures)
     failing = _gauges("failed_runs", "Runs in a row that failed as a whole, by now.", "destination")
     for name in names:
-        pause = overview.outlook.pauses.get(name)
+        pause = figures.outlook.pauses.get(name)
         failing.add_metric([name], pause.failures if pause is not None else 0)
     yield failing
     retries = _counters("retries", "Remote steps that failed for a while and were tried again.", "destination")
@@ -128,11 +128,11 @@ def _list_destinations(overview: Overview, board: Board) -> Iterator[Metric]:
     yield retries
 
 
-def _list_names(overview: Overview) -> list[str]:
-    return sorted({prospect.timing.destination for prospect in overview.outlook.prospects})
+def _list_names(figures: Figures) -> list[str]:
+    return sorted({prospect.timing.destination for prospect in figures.outlook.prospects})
 
 
-def _list_measured(overview: Overview, board: Board) -> Iterator[Metric]:
+def _list_measured(figures: Figures, board: Board) -> Iterator[Metric]:
     stages = HistogramMetricFamily(
         PREFIX + "stage_seconds", "Seconds that files or parts took in each stage.", labels=["stage"]
     )
@@ -141,7 +141,7 @@ def _list_measured(overview: Overview, board: Board) -> Iterator[Metric]:
     whole = HistogramMetricFamily(
         PREFIX + "delivery_seconds", "Seconds from the claim of a source to its last manifest.", labels=["destination"]
     )
-    for destination, spread in sorted(board.measures.get_deliveries(_list_names(overview)).items()):
+    for destination, spread in sorted(board.measures.get_deliveries(_list_names(figures)).items()):
         whole.add_metric([destination], spread.buckets, spread.seconds)
     yield from (stages, whole)
 
@@ -154,10 +154,10 @@ def _list_keys(now: datetime.datetime, board: Board) -> Iterator[Metric]:
     yield left
 
 
-def _list_process(overview: Overview, board: Board, pulse: Pulse) -> Iterator[Metric]:
+def _list_process(figures: Figures, board: Board, pulse: Pulse) -> Iterator[Metric]:
     yield _gauge("sent_bytes", "Bytes acknowledged since the start.", board.sent_bytes)
     yield _gauge("stuck_stations", "Stations that made no progress within their time.", len(pulse.list_stuck()))
-    yield _gauge("unsent_alerts", "Alerts that a channel did not take yet.", overview.unsent_alerts)
+    yield _gauge("unsent_alerts", "Alerts that a channel did not take yet.", figures.unsent_alerts)
     build = _gauges("build_info", "1, with the version that runs.", "version")
     build.add_metric([__version__], 1)
     yield build

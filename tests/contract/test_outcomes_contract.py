@@ -115,6 +115,26 @@ def test_what_was_delivered_is_counted_with_each_delivery(ledger: Ledger) -> Non
     ]
 
 
+def test_what_waits_is_counted_and_the_oldest_of_it_found(ledger: Ledger) -> None:
+    """Uncertain parts, and since when the first waits, of whatever is not done: set aside or not, and not archived."""
+    assert (ledger.outcomes.count_uncertain(), ledger.outcomes.find_oldest_waiting()) == (0, None)
+    for name in ("s1", "s2", "s3", "s4"):
+        _claim(ledger, name)
+        _plan(ledger, name)
+    for name in ("s2", "s3"):
+        (part,) = ledger.parts.list_of(name)
+        ledger.parts.finish_preparation(part, size=3)
+        ledger.parts.finish_upload(part)
+        ledger.parts.begin_publishing(part)
+        ledger.parts.doubt(part, "both gone")
+    ledger.sources.hold("s3", "why")
+    _deliver(ledger, "s1")
+    claimed = {name: ledger.sources.get(name).claimed_at for name in ("s1", "s2")}
+    assert (ledger.outcomes.count_uncertain(), ledger.outcomes.find_oldest_waiting()) == (2, claimed["s1"])
+    ledger.sources.finish_archive("s1")
+    assert ledger.outcomes.find_oldest_waiting() == claimed["s2"]
+
+
 def test_what_lacks_rows_is_found_for_as_long_as_is_asked(ledger: Ledger) -> None:
     """Archived sources of which rows were refused; not those on their way, nor those with nothing but duplicates."""
     for name, refused, duplicates in (("s1", 1, 0), ("s2", 0, 1), ("s3", 2, 0), ("s4", 3, 0)):

@@ -13,13 +13,16 @@ import structlog.testing
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import SCAN_PAUSE_SECONDS, get_scan_pause_seconds, open_daemon
 from sftp_orchestrator.dispatch import get_poll_seconds
+from sftp_orchestrator.figures import get_figures
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.web.metrics import render_metrics
+from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.workspace import Workspace
-from tests.support.backlogs import counting_statements, fill_ledger
+from tests.support.backlogs import counting_statements, fill_ledger, noting_rows
 from tests.support.configuration import write_configuration
 
 FEW, MANY = 10, 200
@@ -37,7 +40,7 @@ def _make(folder: Path, count: int, **states: SourceState) -> Configuration:
 
 
 def test_a_look_at_many_asks_the_ledger_no_more_often_than_at_few(tmp_path: Path) -> None:
-    """Status, page and metrics read what waits in a fixed number of questions, and a reason names only the first."""
+    """Status and page read what waits in a fixed number of questions, and a reason names only the first."""
     asked = []
     for count in (FEW, MANY):
         configuration = _make(tmp_path / str(count), count)
@@ -51,6 +54,23 @@ def test_a_look_at_many_asks_the_ledger_no_more_often_than_at_few(tmp_path: Path
         assert all(f"and {count - 5} more" in reason and "p0000000" in reason for reason in reasons)
         assert max(map(len, reasons)) < MOST_CHARACTERS
     assert asked[0] == asked[1]
+
+
+def test_metrics_read_no_source_by_itself(tmp_path: Path) -> None:
+    """A monitor asks every few seconds: however many wait, the ledger gives it sums, and as many rows as of a few."""
+    given = []
+    for count in (FEW, MANY):
+        configuration = _make(tmp_path / str(count), count, profiles=SourceState.QUARANTINED)
+        with (
+            Ledger.open(configuration.ledger.url, configuration.workspace) as ledger,
+            noting_rows(ledger) as rows,
+        ):
+            figures = get_figures(configuration, ledger)
+            given.append(len(rows))
+        assert figures.counts == {"claimed": count, "quarantined": count}
+        text = render_metrics(figures, Board(), Pulse()).decode()
+        assert f'sftp_orchestrator_sources{{state="quarantined"}} {float(count)}' in text
+    assert 0 < given[0] == given[1]
 
 
 def test_looks_at_many_take_a_tenth_of_the_time_at_most() -> None:

@@ -73,6 +73,8 @@ QUESTIONS: dict[str, Question] = {
     "rows_left_out": lambda ledger, _: ledger.outcomes.count_rows_left_out(),
     "delivered_later": lambda ledger, source: ledger.outcomes.list_delivered_later([source]),
     "last_delivery": lambda ledger, _: ledger.outcomes.find_last_delivery(),
+    "uncertain": lambda ledger, _: ledger.outcomes.count_uncertain(),
+    "oldest_waiting": lambda ledger, _: ledger.outcomes.find_oldest_waiting(),
     "hours": lambda ledger, _: ledger.outcomes.list_hours(NOW),
     "delivered_since": lambda ledger, _: ledger.outcomes.count_delivered(since=NOW),
     "deliveries": lambda ledger, _: ledger.deliveries.list_all(),

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from sftp_orchestrator.figures import get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.overview import get_overview
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.metrics import PREFIX, render_metrics
 from sftp_orchestrator.web.pulse import Pulse
@@ -51,7 +51,7 @@ def render(tmp_path: Path) -> dict[str, set[str]]:
     board = Board()
     board.measures.note_key("production", AT)
     with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
-        text = render_metrics(get_overview(configuration, ledger), board, Pulse()).decode()
+        text = render_metrics(get_figures(configuration, ledger), board, Pulse()).decode()
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

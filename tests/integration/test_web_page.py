@@ -23,8 +23,9 @@ from sftp_orchestrator.config.scheduling import Expected, Schedule
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.overview import Overview, get_overview
+from sftp_orchestrator.overview import Overview
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.latest import Latest
@@ -369,7 +370,7 @@ async def test_what_was_delivered_is_counted_by_the_ledger_and_what_it_took_by_t
 def _measure(configuration: Configuration, board: Board) -> dict[tuple[str, ...], float]:
     """Return every sample by its name, without what all begin with, and the values of its labels in their order."""
     with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
-        text = render_metrics(get_overview(configuration, ledger), board, Pulse()).decode()
+        text = render_metrics(get_figures(configuration, ledger), board, Pulse()).decode()
     return {
         (sample.name.removeprefix("sftp_orchestrator_"), *dict(sorted(sample.labels.items())).values()): sample.value
         for family in text_string_to_metric_families(text)
@@ -403,6 +404,9 @@ class _Failing(Desk):
     """A desk whose ledger cannot be read."""
 
     def get_overview(self) -> Overview:
+        raise LocalFault("read", "the ledger", "the disk is gone")
+
+    def get_figures(self) -> Figures:
         raise LocalFault("read", "the ledger", "the disk is gone")
 
     def require_answer(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +47,27 @@ def fill_ledger(
     ]
     with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger, ledger._engine.begin() as connection:
         connection.execute(sa.insert(SOURCE), rows)
+
+
+@contextlib.contextmanager
+def noting_rows(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
+    """Note every row that an SQLite ``ledger`` gives for the time of the context."""
+    rows: list[tuple[Any, ...]] = []
+
+    def note(_cursor: object, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        rows.append(row)
+        return row
+
+    def begin(connection: sqlite3.Connection, *_: object) -> None:
+        connection.row_factory = note
+
+    sa.event.listen(ledger._engine, "checkout", begin)
+    try:
+        yield rows
+    finally:
+        sa.event.remove(ledger._engine, "checkout", begin)
+        # Kept connections would go on noting.
+        ledger._engine.dispose()
 
 
 @contextlib.contextmanager

@@ -155,7 +155,8 @@ def _list_keys(now: datetime.datetime, board: Board) -> Iterator[Metric]:
 
 
 def _list_process(figures: Figures, board: Board, pulse: Pulse) -> Iterator[Metric]:
-    yield _gauge("sent_bytes", "Bytes acknowledged since the start.", board.sent_bytes)
+    sent = "Bytes of data files that receivers acknowledged, by this process."
+    yield CounterMetricFamily(PREFIX + "sent_bytes", sent, value=board.sent_bytes)
     yield _gauge("stuck_stations", "Stations that made no progress within their time.", len(pulse.list_stuck()))
     yield _gauge("unsent_alerts", "Alerts that a channel did not take yet.", figures.unsent_alerts)
     build = _gauges("build_info", "1, with the version that runs.", "version")

@@ -296,7 +296,7 @@ async def test_metrics_count_what_the_ledger_has(tmp_path: Path) -> None:
     assert samples["sftp_orchestrator_sources", "archived"] == 1
     assert samples["sftp_orchestrator_sources", "quarantined"] == 1
     assert samples["sftp_orchestrator_sources", "planned"] == 2
-    assert samples["sftp_orchestrator_sent_bytes", None] == 7
+    assert samples["sftp_orchestrator_sent_bytes_total", None] == 7
     assert samples["sftp_orchestrator_uncertain_parts", None] == 0
     assert samples["sftp_orchestrator_oldest_waiting_seconds", None] > 0
 

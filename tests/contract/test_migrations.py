@@ -49,15 +49,9 @@ _PART: Mapping[str, Any] = {
 @pytest.fixture
 def old(ledger_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
     """A ledger as it was before sources could be discarded: one quarantined, one held with a part and its history."""
-    if ledger_url == "sqlite":
-        engine = database._open_sqlite(tmp_path / database.LEDGER_FILE)
-    else:
-        engine = database._open_postgresql(ledger_url, timeout_seconds=database.BUSY_TIMEOUT_SECONDS)
-    settings = Config()
-    settings.set_main_option("script_location", str(database._MIGRATIONS))
+    engine = _open(ledger_url, tmp_path)
     with engine.begin() as connection:
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, "0004")
+        _upgrade(connection, "0004")
         _insert(connection, "source", [{**_SOURCE, "number": 3, "id": "s3", "state": "quarantined"}])
         _insert(connection, "source", [{**_SOURCE, "number": 7, "id": "s7", "state": "held"}])
         _insert(connection, "part", [{**_PART, "source_id": "s7"}])
@@ -74,6 +68,19 @@ def old(ledger_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
             connection.execute(sa.text("SELECT setval('source_number_seq', 7), setval('history_number_seq', 2)"))
     yield engine
     engine.dispose()
+
+
+def _open(ledger_url: str, tmp_path: Path) -> sa.Engine:
+    if ledger_url == "sqlite":
+        return database._open_sqlite(tmp_path / database.LEDGER_FILE)
+    return database._open_postgresql(ledger_url, timeout_seconds=database.BUSY_TIMEOUT_SECONDS)
+
+
+def _upgrade(connection: sa.Connection, revision: str) -> None:
+    settings = Config()
+    settings.set_main_option("script_location", str(database._MIGRATIONS))
+    settings.attributes["connection"] = connection
+    command.upgrade(settings, revision)
 
 
 def _insert(connection: sa.Connection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -120,6 +127,34 @@ def test_a_ledger_of_before_keeps_every_row_and_its_sources_can_be_discarded(
             ledger.discards.discard(source_id, by="anna")
             assert ledger.sources.get(source_id).state is SourceState.DISCARDED
         assert [len(ledger.list_history(source_id=source_id)) for source_id in ("s3", "s7")] == [2, 2]
+
+
+def test_what_was_delivered_before_is_in_the_sums(ledger_url: str, tmp_path: Path) -> None:
+    """By feed and destination: files, bytes, rows and the last, of what is delivered or archived and nothing else."""
+    hour = datetime.timedelta(hours=1)
+    sources: list[dict[str, Any]] = [
+        {"state": "archived", "size": 2**40, "records": 2**33, "changed_at": AT + 2 * hour},
+        {"state": "delivered", "size": 5, "records": 7, "changed_at": AT + hour},
+        # Of one that was delivered by a version that did not count them.
+        {"state": "archived", "size": 1, "records": None},
+        {"state": "archived", "size": 11, "records": 13, "destination": "other"},
+        {"state": "delivered", "size": 17, "records": 19, "feed": "customers", "type": "profile"},
+        *({"state": state, "size": 100, "records": 100} for state in ("planned", "ready", "held", "discarded")),
+        {"state": "quarantined", "size": 100, "records": None, "feed": "nothing_yet"},
+    ]
+    engine = _open(ledger_url, tmp_path)
+    with engine.begin() as connection:
+        _upgrade(connection, "0014")
+        rows = [{**_SOURCE, "number": number, "id": f"s{number}", **one} for number, one in enumerate(sources, start=1)]
+        _insert(connection, "source", rows)
+    engine.dispose()
+    with Ledger.open(ledger_url, tmp_path) as ledger:
+        found = {(one.feed, one.destination): one for one in ledger.deliveries.list_all()}
+    assert {key: (one.sources, one.bytes, one.records, one.last_at) for key, one in found.items()} == {
+        ("purchases", "production"): (3, 2**40 + 6, 2**33 + 7, (AT + 2 * hour).replace(tzinfo=datetime.UTC)),
+        ("purchases", "other"): (1, 11, 13, AT.replace(tzinfo=datetime.UTC)),
+        ("customers", "production"): (1, 17, 19, AT.replace(tzinfo=datetime.UTC)),
+    }
 
 
 @pytest.mark.usefixtures("old")

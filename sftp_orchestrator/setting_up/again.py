@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration, Destination
@@ -23,31 +23,55 @@ _Said = tuple[str, object, object]
 def require_same(layout: Layout, configuration: Configuration, given: Given) -> None:
     """Return where what is ``given`` by options is what an earlier set-up wrote. Blocking; may be repeated.
 
+    Of several destinations, which somebody added since, one has to be as the options say; the nearest is told of.
     ``--accept-new-host-key`` contradicts no pin: what is pinned is what the host must show.
 
     Raises:
         ConfigurationError: an option says something else, or what it says cannot be read.
     """
-    name, destination = next(iter(configuration.destinations.items()))
-    for option, said, written in (
-        *_list_words(configuration, destination, given),
-        *_list_keys(layout, name, destination, given),
-    ):
-        if said is not None and said != written:
-            raise _refuse(layout, f"says {written!r} where {option} says {said!r}")
-    _require_pinned(layout, name, destination, given)
+    for contradiction in _list_contradictions(_list_places(configuration, given)):
+        raise _refuse(layout, contradiction)
+    _require_destination(layout, configuration, given)
     _require_feeds(layout, configuration, given)
 
 
-def _list_words(configuration: Configuration, destination: Destination, given: Given) -> Iterator[_Said]:
+def _require_destination(layout: Layout, configuration: Configuration, given: Given) -> None:
+    nearest = sorted(
+        configuration.destinations.items(), key=lambda one: len([*_list_contradictions(_list_words(one[1], given))])
+    )
+    found: list[str] = []
+    for name, destination in nearest:
+        contradiction = next(_contradict(layout, name, destination, given), None)
+        if contradiction is None:
+            return
+        found.append(contradiction if len(nearest) == 1 else f"of destination {name} it {contradiction}")
+    raise _refuse(layout, found[0])
+
+
+def _contradict(layout: Layout, name: str, destination: Destination, given: Given) -> Iterator[str]:
+    yield from _list_contradictions(_list_words(destination, given))
+    yield from _list_contradictions(_list_keys(layout, name, destination, given))
+    yield from _list_unpinned(name, destination, given)
+
+
+def _list_contradictions(words: Iterable[_Said]) -> Iterator[str]:
+    for option, said, written in words:
+        if said is not None and said != written:
+            yield f"says {written!r} where {option} says {said!r}"
+
+
+def _list_places(configuration: Configuration, given: Given) -> Iterator[_Said]:
+    yield "--staging", _locate(given.staging), _locate(configuration.staging)
+    yield "--workspace", _locate(given.workspace), _locate(configuration.workspace)
+
+
+def _list_words(destination: Destination, given: Given) -> Iterator[_Said]:
     encryption, passphrase = destination.encryption, destination.private_key_passphrase
     yield "--host", given.host, destination.host
     yield "--port", given.port, destination.port
     yield "--username", given.username, destination.username
     yield "--client-email", given.client_email, destination.client_email
     yield "--key-id", given.key_id, encryption.key_id if encryption is not None else None
-    yield "--staging", _locate(given.staging), _locate(configuration.staging)
-    yield "--workspace", _locate(given.workspace), _locate(configuration.workspace)
     yield "--passphrase-file", _locate(given.passphrase_file), _locate(passphrase.file if passphrase else None)
 
 
@@ -63,8 +87,8 @@ def _list_keys(layout: Layout, name: str, destination: Destination, given: Given
         yield "--public-key", str(given.public_key), str(given.public_key) if is_same else written
 
 
-def _require_pinned(layout: Layout, name: str, destination: Destination, given: Given) -> None:
-    """Raise where a key is trusted that has none of the fingerprints ``given``: somebody would believe it compared."""
+def _list_unpinned(name: str, destination: Destination, given: Given) -> Iterator[str]:
+    """Yield where a key is trusted that has none of the fingerprints ``given``: somebody would believe it compared."""
     wanted = host_keys.to_bare(given.host_key_fingerprints)
     if not wanted:
         return
@@ -72,9 +96,7 @@ def _require_pinned(layout: Layout, name: str, destination: Destination, given: 
     found = host_keys.to_bare(text.rpartition(" ")[2] for text in pinned)
     if not found or not found <= wanted:
         said = ", ".join(given.host_key_fingerprints)
-        raise _refuse(
-            layout, f"pins {', '.join(pinned) or 'no key by itself'} where --host-key-fingerprint says {said}"
-        )
+        yield f"pins {', '.join(pinned) or 'no key by itself'} where --host-key-fingerprint says {said}"
 
 
 def _require_feeds(layout: Layout, configuration: Configuration, given: Given) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,30 @@ from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, LoginRefused
 from sftp_orchestrator.inference.samples import Sample
 from sftp_orchestrator.progress import Board
-from sftp_orchestrator.setting_up import answers, feeds, host_keys, plan
+from sftp_orchestrator.setting_up import again, answers, feeds, host_keys, plan
 from sftp_orchestrator.setting_up.layout import Content, Layout, find_layout, put
 from sftp_orchestrator.setting_up.login_key import provide_key
+from tests.support.configuration import FEEDS, get_values, write_configuration
 
 RECEIVER = plan.make_receiver(host="sftp.example.com", port=2222, username="me")
+
+NOTHING_GIVEN = answers.Given(
+    host=None,
+    port=None,
+    username=None,
+    client_email=None,
+    samples=(),
+    feed_type=None,
+    private_key=None,
+    passphrase_file=None,
+    host_key_fingerprints=(),
+    accepts_new_host_key=False,
+    public_key=None,
+    key_id=None,
+    staging=None,
+    workspace=None,
+    is_forced=False,
+)
 
 
 @pytest.fixture
@@ -137,6 +157,22 @@ def test_pinned_keys_are_found_again(layout: Layout) -> None:
 def test_a_region_stands_for_its_host(typed: str, host: str) -> None:
     """CleverTap's regions by their short names, every other host as it is."""
     assert answers.HOST.take(typed) == host
+
+
+@pytest.mark.parametrize("name", ["production", "archive"])
+def test_a_set_up_is_the_same_where_any_of_its_destinations_is_as_the_options_say(tmp_path: Path, name: str) -> None:
+    """Whoever added a second destination, before or behind, may call ``init`` again; a refusal names the nearest."""
+    other = {**get_values()["destinations"]["production"], "host": "10.0.0.1", "username": "2000000000"}
+    configuration = write_configuration(
+        tmp_path,
+        {"destinations": {"archive": other}, "feeds": {feed: {"destination": "production"} for feed in FEEDS}},
+    ).configuration
+    one = configuration.destinations[name]
+    said = dataclasses.replace(NOTHING_GIVEN, host=one.host, username=one.username, private_key=one.private_key.file)
+    layout = find_layout(tmp_path, None, None)
+    again.require_same(layout, configuration, said)
+    with pytest.raises(ConfigurationError, match=f"destination {name} it says {one.username!r} where --username says"):
+        again.require_same(layout, configuration, dataclasses.replace(said, username="3000000000"))
 
 
 def test_feeds_that_would_be_called_alike_are_numbered(tmp_path: Path) -> None:

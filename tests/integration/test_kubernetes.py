@@ -99,6 +99,12 @@ def test_the_pass_is_a_command_and_no_two_are_made_at_once() -> None:
     assert {container["image"] for pod in PODS.values() for container in pod["containers"]} == {container["image"]}
 
 
+def test_a_pass_that_hangs_ends_before_long() -> None:
+    """With no two at once, one without an end would be the last; the guide tells how long it may take."""
+    assert JOB["activeDeadlineSeconds"] == 6 * 3600
+    assert "Six hours at most" in (ROOT / "docs" / "how-to" / "run-on-kubernetes.md").read_text(encoding="utf-8")
+
+
 def test_exit_codes_that_a_repetition_does_not_mend_fail_the_job() -> None:
     """Codes for which a person is needed end the job; all others are tried again."""
     (rule,) = [rule for rule in JOB["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]

@@ -44,6 +44,8 @@ class Prospect:
     """the first run for a tick that is still to come"""
     opens_at: datetime.datetime | None = None
     """no run begins before this; None where it is open"""
+    closed_by: str | None = None
+    """the key of the schedule that closes it till then"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,7 @@ def _look_at(plan: Plan, now: datetime.datetime) -> Prospect:
         next_at=plan.find_next(now),
         following_at=plan.find_following(now),
         opens_at=None if opening.is_open(now) else opening.find_opening(now),
+        closed_by=opening.find_closing_key(now),
     )
 
 
@@ -194,13 +197,20 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
         return blocked
     start = outlook.get_start(source)
     if start is not None:
-        return f"waits for the schedule, {describe_start(start, outlook.at)}"
+        return f"waits for {_describe_schedule(start, outlook.find_prospect(source), outlook.at)}"
     if blocked is None and not outlook.is_attended and source.reason is None:
         return NOBODY
     pause = outlook.pauses.get(source.destination)
     if blocked is None and source.reason is None and pause is not None and pause.until > outlook.at:
         return f"waits for {source.destination}, {_describe_next_try(pause, outlook)}: {pause.reason}"
     return blocked
+
+
+def _describe_schedule(start: datetime.datetime, prospect: Prospect | None, now: datetime.datetime) -> str:
+    """Return what keeps a source back till ``start``: that is to be changed where it should go earlier."""
+    if prospect is not None and prospect.opens_at == start:
+        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, now)}"
+    return f"the schedule, {describe_start(start, now)}"
 
 
 def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:
@@ -220,9 +230,9 @@ def list_schedules(outlook: Outlook) -> list[str]:
         subject = "Schedule" if len(outlook.prospects) == 1 else f"Schedule of {named}"
         said = describe_start(start, outlook.at)
         if one.opens_at == start:
-            said = f"closed, {said}"
+            said = f"closed by schedule.{one.closed_by}, opens at {units.format_moment(start, outlook.at)}"
         elif one.opens_at is not None:
-            said = f"closed until {units.format_moment(one.opens_at, outlook.at)}, {said}"
+            said = f"closed by schedule.{one.closed_by} until {units.format_moment(one.opens_at, outlook.at)}, {said}"
         told.append(f"{subject}: {said}.")
     return told
 

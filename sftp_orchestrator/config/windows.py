@@ -25,6 +25,10 @@ PATTERN_MEANINGS = {WINDOW_PATTERN: f"must be a window, {_EXAMPLES}"}
 """What each pattern asks for, in words."""
 
 
+ONLY, EXCEPT_DATES = "only", "except_dates"
+"""The keys of a schedule that close it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """A span of hours that begins on some days of the week; it belongs to the day on which it begins."""
@@ -108,11 +112,15 @@ class Opening:
 
     def is_open(self, at: datetime.datetime) -> bool:
         """Return whether a run may begin at this moment. Pure."""
+        return self.find_closing_key(at) is None
+
+    def find_closing_key(self, at: datetime.datetime) -> str | None:
+        """Return the key of the schedule by which no run may begin at this moment; None where one may. Pure."""
         today = at.astimezone(self.zone).date()
         if today in self.closed_on:
-            return False
+            return EXCEPT_DATES
         spans = (span for day in (today - _DAY, today) for span in self._list_spans(day))
-        return not self.windows or any(begin <= at < end for begin, end in spans)
+        return None if not self.windows or any(begin <= at < end for begin, end in spans) else ONLY
 
     def find_opening(self, after: datetime.datetime) -> datetime.datetime:
         """Return ``after`` where it is open then, else the first moment behind it at which it opens, in UTC. Pure."""

@@ -50,9 +50,9 @@ async def test_closed_hours_are_waited_for_unless_a_person_wants_a_run(tmp_path:
             _drop(tmp_path, "customers.csv", PROFILES)
             await service.wait_for("source_claimed", count=2)
             status = await get_status(config)
-            assert all(source["reason"].startswith("waits for the schedule, next at ") for source in status.values())
+            assert all(source["reason"].startswith("waits for schedule.only, opens at ") for source in status.values())
             answer = await call(config, "status")
-            assert "Schedule: closed, next at " in answer.out
+            assert "Schedule: closed by schedule.only, opens at " in answer.out
             answer = await call(config, "run-now")
             assert (answer.code, answer.errors) == (0, "")
             said = f"Asked the daemon (process {service.process.pid} on "

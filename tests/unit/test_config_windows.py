@@ -88,6 +88,13 @@ def test_a_date_that_is_left_out_is_a_whole_day_of_the_zone() -> None:
     assert opening.find_opening(_utc("2026-12-24 23:00")) == _utc("2026-12-25 23:00")
 
 
+def test_what_closes_it_is_told_by_its_key() -> None:
+    """A date that is left out goes before the hours: to change these would be of no use."""
+    opening = _open("Europe/Berlin", "22:00-06:00", closed_on="2026-12-25")
+    moments = ("2026-12-24 12:00", "2026-12-24 22:00", "2026-12-25 12:00", "2026-12-25 22:00")
+    assert [opening.find_closing_key(_utc(at)) for at in moments] == ["only", None, "except_dates", "except_dates"]
+
+
 def test_it_opens_again_however_many_dates_are_left_out() -> None:
     """A week of holidays, all Mondays of a weekly window among them."""
     closed = frozenset(datetime.date(2026, 12, day) for day in range(20, 32))

@@ -191,11 +191,17 @@ def test_a_source_goes_by_the_schedule_of_its_feed() -> None:
 def test_closed_hours_are_waited_for_also_by_what_is_tried_again() -> None:
     """A person's word is not kept back by them."""
     opens = NOW + 2 * HOUR
-    outlook = _make_outlook(prospects=(_make_prospect(next_at=opens, opens_at=opens),))
-    said = "waits for the schedule, next at 00:30 UTC (in 2 h)"
+    outlook = _make_outlook(prospects=(_make_prospect(next_at=opens, opens_at=opens, closed_by="only"),))
+    said = "waits for schedule.only, opens at 00:30 UTC (in 2 h)"
     assert explain_wait(make_source(), None, outlook) == said
     assert explain_wait(make_source(retry_at=NOW), None, outlook) == said
     assert explain_wait(make_source(retry_at=NOW, wanted_at=NOW), None, outlook) is None
+
+
+def test_a_tick_in_open_hours_is_waited_for_as_the_schedule() -> None:
+    """Where it is closed now, and open long before the tick, the windows keep nothing back."""
+    outlook = _make_outlook(prospects=(_make_prospect(next_at=TICK, opens_at=NOW + HOUR, closed_by="only"),))
+    assert explain_wait(make_source(), None, outlook) == SOON
 
 
 def test_what_a_run_under_way_takes_goes_on_when_its_window_closes() -> None:
@@ -214,14 +220,17 @@ def test_each_schedule_is_told_with_its_next_run_and_until_when_it_is_closed() -
     assert list_schedules(_make_outlook(prospects=(one,))) == ["Schedule: next at 02:00 UTC (in 4 h)."]
     several = (
         one,
-        _make_prospect(feed="customers", next_at=opens, opens_at=opens),
-        _make_prospect(feed="purchases", next_at=TICK, opens_at=opens),
+        _make_prospect(feed="customers", next_at=opens, opens_at=opens, closed_by="only"),
+        _make_prospect(feed="purchases", next_at=TICK, opens_at=opens, closed_by="except_dates"),
         _make_prospect("other"),
     )
     assert list_schedules(_make_outlook(prospects=several)) == [
         "Schedule of production: next at 02:00 UTC (in 4 h).",
-        "Schedule of production, feed customers: closed, next at 00:30 UTC (in 2 h).",
-        "Schedule of production, feed purchases: closed until 00:30 UTC (in 2 h), next at 02:00 UTC (in 4 h).",
+        "Schedule of production, feed customers: closed by schedule.only, opens at 00:30 UTC (in 2 h).",
+        (
+            "Schedule of production, feed purchases: closed by schedule.except_dates until 00:30 UTC (in 2 h),"
+            " next at 02:00 UTC (in 4 h)."
+        ),
     ]
 
 

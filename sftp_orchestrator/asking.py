@@ -46,8 +46,17 @@ def open_page(listen: str, path: str, headers: Mapping[str, str], seconds: float
 
     Raises ``OSError`` or ``HTTPException`` where nobody answers, or with an error.
     """
-    host, _, port = listen.rpartition(":")
     # No proxy of the environment stands between us and this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    address = f"http://{_EVERYWHERE.get(host, host)}:{port}{path}"
+    address = f"http://{_find(listen)}{path}"
     return opener.open(urllib.request.Request(address, headers=dict(headers)), timeout=seconds)
+
+
+def get_url(listen: str, port: int | None = None) -> str:
+    """Return the page's address on this machine; with ``port`` where any was asked for, and this was given. Pure."""
+    return f"http://{_find(listen, port)}/"
+
+
+def _find(listen: str, port: int | None = None) -> str:
+    host, _, asked = listen.rpartition(":")
+    return f"{_EVERYWHERE.get(host, host)}:{port or asked}"

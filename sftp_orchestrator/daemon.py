@@ -19,6 +19,7 @@ import structlog
 from sftp_orchestrator import threads
 from sftp_orchestrator.alerts.alerting import Alerting
 from sftp_orchestrator.alerts.pinging import Pinging
+from sftp_orchestrator.asking import get_url
 from sftp_orchestrator.believing import Believing
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config import credentials
@@ -208,7 +209,8 @@ class Daemon:
                     group.create_task(serve_page(self._make_app(), door))
                 self._pulse.is_ready = True
                 note_start()
-                _LOG.info("daemon_started", staging=str(self._configuration.staging), page=listen)
+                page = get_url(listen, door.getsockname()[1]) if listen is not None and door is not None else None
+                _LOG.info("daemon_started", staging=str(self._configuration.staging), page=page)
 
     def list_stuck(self) -> list[str]:
         """Return the stations that made no progress for longer than they may."""

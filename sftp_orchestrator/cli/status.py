@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from sftp_orchestrator import units
+from sftp_orchestrator.asking import get_url
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
@@ -132,7 +133,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     outlook = overview.outlook
     lines += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
-        lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or http://{page}/")
+        lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or {get_url(page)}")
     lines += list_limits(overview)
     if outlook.has_daemon:
         lines += list_schedules(outlook)

@@ -60,7 +60,8 @@ async def _set_up(folder: Path, overrides: dict[str, Any] | None = None, **trait
 @contextlib.asynccontextmanager
 async def _run(place: Place) -> AsyncIterator[Service]:
     async with run_service(place.config) as service:
-        await service.wait_for("daemon_started")
+        started = await service.wait_for("daemon_started")
+        assert started["page"] == f"http://127.0.0.1:{place.port}/"
         yield service
         assert await service.stop() == 0
 

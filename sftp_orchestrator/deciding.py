@@ -58,8 +58,9 @@ def decide(
     match choice:
         case Choice.RETRY:
             _require_untouched(configuration, ledger, subject)
+            goes = "is sent" if is_untried(ledger.sources.get(subject)) else "is tried again"
             source = ledger.sources.retry(subject, by=by)
-            return [f"{source.id} ({source.name}) is {source.state} and is tried again{say_when(configuration)}."]
+            return [f"{source.id} ({source.name}) is {source.state} and {goes}{say_when(configuration)}."]
         case Choice.RELEASE:
             _require_untouched(configuration, ledger, subject)
             source = releasing.release(ledger, Workspace(root=configuration.workspace), subject, by=by)
@@ -74,10 +75,12 @@ def decide(
 
 def say_when(configuration: Configuration) -> str:
     """Return when what was decided is carried out, to end a sentence with."""
+    return " within seconds" if _has_daemon(configuration) else f" with the next run; {NOBODY}"
+
+
+def _has_daemon(configuration: Configuration) -> bool:
     holder = find_holder(Workspace(root=configuration.workspace).lock)
-    if holder is not None and not holder.is_pass:
-        return " within seconds"
-    return f" with the next run; {NOBODY}"
+    return holder is not None and not holder.is_pass
 
 
 def require_unchanged(ledger: Ledger, source_id: str, seen_at: datetime.datetime) -> None:
@@ -104,7 +107,9 @@ def _discard(configuration: Configuration, ledger: Ledger, source_id: str, *, by
     folder = get_archive_folder(Workspace(root=configuration.workspace), source, configuration.zone)
     return [
         f"{source.id} ({source.name}) is discarded; {delivered}.",
-        f"A running daemon, or the next run, puts its file into {folder}.",
+        f"The daemon puts its file into {folder} within seconds."
+        if _has_daemon(configuration)
+        else f"The next run puts its file into {folder}; {NOBODY}.",
     ]
 
 
@@ -132,6 +137,11 @@ def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: 
     """Raise where a person corrected the refused rows of a quarantined source, which are copies and would be lost."""
     workspace = Workspace(root=configuration.workspace)
     require_untouched(ledger.sources.get(source_id), workspace.get_quarantine(source_id))
+
+
+def is_untried(source: Source) -> bool:
+    """Return whether a source only waits for its turn: nothing came in its way, and none of it was tried. Pure."""
+    return source.state in SOURCE_ON_ITS_WAY and source.attempts == 0
 
 
 def list_choices(view: SourceView) -> tuple[Choice, ...]:
@@ -202,7 +212,8 @@ def _explain_retry(source: Source) -> str:
         return "Reads the file in its quarantine folder again: corrected, it is sent; unchanged, it is refused again."
     if source.state is SourceState.HELD:
         return "Goes on from where it safely can. Where the reason is not dealt with, it is held again."
-    return "Tries it at once, ahead of schedule and pauses; its profiles go first."
+    tries = "Sends" if is_untried(source) else "Tries"
+    return f"{tries} it at once, ahead of schedule and pauses; its profiles go first."
 
 
 def _explain_release(view: SourceView) -> str:

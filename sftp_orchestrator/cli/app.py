@@ -87,7 +87,7 @@ class _Root(LazyGroup):
             attribute="history",
         ),
         "retry": _list(
-            "Try a quarantined, held or waiting source again, from where it safely can.",
+            "Try a quarantined or held source again, or send a waiting one now, from where it safely can.",
             module="decide",
             attribute="retry",
         ),

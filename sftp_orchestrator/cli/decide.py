@@ -17,7 +17,7 @@ SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows i
 
 
 def retry(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
-    """Try a quarantined, held or waiting source again, from where it safely can."""
+    """Try a quarantined or held source again, or send a waiting one now, from where it safely can."""
     _decide(context, config, Choice.RETRY, source_id)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND, spell_out
-from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, list_choices
+from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untried, list_choices
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
@@ -39,8 +39,10 @@ WORDS = {
     Choice.RESEND: "Send it again",
 }
 """What stands on the buttons."""
+SEND_NOW = "Send now"
+"""In place of ``Choice.RETRY``'s, where nothing was tried yet."""
 DONE = {
-    Choice.RETRY: "It is tried again",
+    Choice.RETRY: "It is tried now",
     Choice.RELEASE: "It is released, and goes on",
     Choice.DISCARD: "It is discarded",
     Choice.ACCEPT: "Its types are accepted, and it is tried again",
@@ -101,7 +103,7 @@ def describe_choice(choice: Choice, view: SourceView) -> dict[str, Any]:
     """Return a button, and what it means. Pure."""
     return {
         "choice": choice.value,
-        "word": WORDS[choice],
+        "word": SEND_NOW if choice is Choice.RETRY and is_untried(view.source) else WORDS[choice],
         "meaning": explain(choice, view),
         "is_final": choice in FINAL,
         "takes_reason": choice is Choice.DISCARD,

@@ -237,6 +237,8 @@ async def test_discarded_profiles_are_waited_for_no_longer(tmp_path: Path) -> No
             answer = await _call(config, "discard", source_id, "--reason", "comes again\ntomorrow")
             told = f"{source_id} (customers.csv) is discarded; nothing of it was delivered."
             assert answer.out.splitlines()[0] == told
+            assert answer.out.splitlines()[1].startswith("The daemon puts its file into ")
+            assert answer.out.endswith(" within seconds.\n")
             await service.wait_for("source_discarded", source=source_id)
             await service.wait_for("source_delivered", file="purchases.csv")
             await service.wait_for("run_finished", delivered=1)
@@ -267,7 +269,9 @@ async def test_a_copy_that_is_given_up_leaves_nothing_behind(tmp_path: Path) -> 
         assert [line for line in lines if line.startswith(command)] == [
             f"{command} {word} {held['id']}" for word in ("discard", "release")
         ]
-        await _call(config, "discard", held["id"])
+        answer = await _call(config, "discard", held["id"])
+        assert answer.out.splitlines()[1].startswith("The next run puts its file into ")
+        assert answer.out.endswith("; no daemon runs.\n")
         shown, status, once, history, told = await _call_all(
             config, [("status",), ("status", "--json"), ("run", "--once"), ("history",), ("history", "--json")]
         )

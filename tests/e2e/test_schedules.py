@@ -75,7 +75,9 @@ async def test_a_person_gets_by_what_is_closed_for_one_source_too(tmp_path: Path
         async with run_service(config) as service:
             _drop(tmp_path, "purchases.csv", EVENTS)
             claimed = await service.wait_for("source_claimed")
-            assert (await call(config, "retry", claimed["source"])).code == 0
+            answer = await call(config, "retry", claimed["source"])
+            assert (answer.code, answer.errors) == (0, "")
+            assert answer.out == f"{claimed['source']} (purchases.csv) is claimed and is sent within seconds.\n"
             await service.wait_for("run_finished", delivered=1)
             assert await service.stop() == 0
         assert _list_taken(sandbox) == ["purchases"]

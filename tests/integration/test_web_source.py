@@ -18,11 +18,13 @@ from starlette.responses import Response
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.deciding import Choice, list_choices
 from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.progress import Board, Phase
+from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.web import sections
 from sftp_orchestrator.web.app import make_app, name_download
 from sftp_orchestrator.web.pulse import Pulse
@@ -31,6 +33,7 @@ from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
 from tests.support.pages import DEADLINE_SECONDS, Page, Reply, serve
 from tests.support.plights import claim, doubt, hold
+from tests.support.records import make_source
 
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 FAR_OFF = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
@@ -107,6 +110,16 @@ async def test_a_person_s_word_is_carried_out_and_noted(tmp_path: Path) -> None:
     assert (move.by, move.after) == ("page", "discarded")
     assert "nobody wants it" in (move.reason or "")
     assert again.status == 409
+
+
+@pytest.mark.parametrize(("attempts", "word"), [(0, "Send now"), (1, "Try again")])
+def test_a_file_is_tried_again_only_where_it_was_tried(attempts: int, word: str) -> None:
+    """What only waits for the schedule is sent; what failed, or needs a person, is tried again."""
+    at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    waiting = SourceView(source=make_source(attempts=attempts), parts=(), waits_for="the schedule", scheduled_at=at)
+    assert [sections.describe_choice(choice, waiting)["word"] for choice in list_choices(waiting)] == [word]
+    held = SourceView(source=make_source(state=SourceState.HELD, attempts=0), parts=(), waits_for=None)
+    assert sections.describe_choice(Choice.RETRY, held)["word"] == "Try again"
 
 
 async def test_who_looked_before_somebody_else_decided_is_told(tmp_path: Path) -> None:

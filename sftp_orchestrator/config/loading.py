@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from sftp_orchestrator.errors import ConfigurationError
 
 DEFAULT_PATHS = (Path("sftp-orchestrator.yml"), Path("/etc/sftp-orchestrator/config.yml"))
 """Looked for in this order where neither names one."""
+
+_WORKSPACE = re.compile(
+    r"""^workspace:[ \t]+(?P<quote>["']?)(?P<path>[^\s"'#{\[][^"'#\n]*?)(?P=quote)[ \t]*(?:#.*)?$""", re.MULTILINE
+)
+"""As people write it. Of a file that is no YAML, too: it is often one line that is none."""
 
 
 def find(option: Path | None) -> Path:
@@ -57,6 +63,15 @@ def load(path: Path) -> Configuration:
         hint = "'sftp-orchestrator config sample' prints one with every key"
         raise ConfigurationError("load", str(path), cause, hint=hint)
     return _validate(path, content)
+
+
+def find_workspace(path: Path) -> Path | None:
+    """Return the workspace that the file ``path`` names, whatever else is wrong in it; None where it names none."""
+    try:
+        found = _WORKSPACE.search(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return path.absolute().parent / found["path"] if found is not None else None
 
 
 def _read(path: Path) -> str:

@@ -60,11 +60,24 @@ async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> No
                 service.process.send_signal(signal.SIGHUP)
                 refused = await service.wait_for("reload_refused", count=before + 1)
                 assert said in refused["error"], refused
+                if "staging" not in changes:
+                    await _require_told(written.path, said)
                 written.path.write_text(good, encoding="utf-8")
             (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
             await service.wait_for("source_delivered", file="customers.csv")
             assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 1
             assert await service.stop() == 0
+
+
+async def _require_told(config: Path, said: str) -> None:
+    """Look that ``status`` says what is wrong, that the daemon goes on, and what to type; one line each."""
+    answer = await call(config, "status")
+    wrong, going_on = answer.errors.splitlines()
+    assert (answer.code, answer.out) == (2, "")
+    assert said in wrong
+    assert " goes on with the configuration that it read before" in going_on
+    assert f"`sftp-orchestrator --config {config} check` passes, then" in going_on
+    assert "systemctl reload sftp-orchestrator" in going_on
 
 
 async def test_a_configuration_no_daemon_can_start_with_is_given_back(tmp_path: Path) -> None:

@@ -113,3 +113,17 @@ def test_a_hint_names_no_configuration_that_the_environment_names(
     monkeypatch.setenv(VARIABLE, str(written.path))
     assert execute(["retry", "nosuchid00"]) == 2
     assert "`sftp-orchestrator status` lists what waits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["none", "strange"])
+def test_a_wrong_configuration_is_told_whatever_the_workspace_is(
+    written: Written, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether a daemon goes on is told beside it; where that cannot be known, or none does, nothing is."""
+    if place == "strange":
+        (written.configuration.workspace / "lock").symlink_to("elsewhere")
+    path = written.path
+    path.write_text(path.read_text(encoding="utf-8") + "nonsense: 1\n", encoding="utf-8")
+    assert execute(["--config", str(path), "status"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nonsense" in line

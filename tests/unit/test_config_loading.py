@@ -455,3 +455,24 @@ def test_find_prefers_option_then_environment_then_defaults(tmp_path: Path, monk
     monkeypatch.setenv(VARIABLE, "/named/by/environment.yml")
     assert loading.find(None) == Path("/named/by/environment.yml")
     assert loading.find(Path("option.yml")) == Path("option.yml")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("workspace: work", "work"),
+        ("workspace: '/var/lib/a b'  # ours", "/var/lib/a b"),
+        ('workspace: "work"', "work"),
+        ("workspace: work   # ours", "work"),
+        ("workspace:", None),
+        ("workspace: [work]", None),
+        ("  workspace: work", None),
+        ("#workspace: work", None),
+    ],
+)
+def test_a_configuration_that_is_wrong_still_names_its_workspace(tmp_path: Path, line: str, found: str | None) -> None:
+    """Whether it is YAML or not: so a daemon that goes on with an earlier one is found."""
+    path = tmp_path / "config.yml"
+    path.write_text(f"staging: [\n{line}\nnonsense: {{\n", encoding="utf-8")
+    assert loading.find_workspace(path) == (tmp_path / found if found is not None else None)
+    assert loading.find_workspace(tmp_path / "none.yml") is None

@@ -14,15 +14,16 @@ help: ## list the targets
 $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml scripts/require-system-packages
 	@PYTHON=$(PYTHON) scripts/require-system-packages python compiler
 	@echo "Installing what requirements/dev.lock lists into $(VENV): two or three minutes, once"
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements/dev.lock
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.lock
 	@touch $@
 
 # The package in this folder, with its part in C built anew where that changed.
 NATIVE  := $(wildcard sftp_orchestrator/prepare/rows/*.[ch])
 BUILT   := $(VENV)/.built
 $(BUILT): $(STAMP) $(NATIVE) pyproject.toml
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Building this package, with its part in C, into $(VENV): a quarter of a minute"
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 system-packages:

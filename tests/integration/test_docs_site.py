@@ -137,3 +137,17 @@ async def test_it_is_found_and_read_without_a_network(site: Path) -> None:
         await browser.close()
     assert len(colours) == 2
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.parametrize("width", [390, 1100, 1200, 1312, 1320, 1366, 1400, 1410, 1920])
+async def test_no_page_is_wider_than_the_window(site: Path, width: int) -> None:
+    """Sidebar, text and the contents of the page have room beside each other; what is too wide is moved by itself."""
+    async with async_playwright() as playwright:
+        chromium = await asyncio.to_thread(find_program, "chromium")
+        browser = await playwright.chromium.launch(executable_path=chromium)
+        page = await browser.new_page(viewport={"width": width, "height": 900})
+        for name in ("reference/metrics.html", "how-to/on-call.html"):
+            await page.goto((site / name).as_uri())
+            root = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+            assert root == [width, width], name
+        await browser.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -97,16 +99,27 @@ async def test_silence_is_noticed_though_the_limit_is_slow(tmp_path: Path) -> No
 
 
 async def test_a_manifest_goes_while_data_fills_the_limit(tmp_path: Path) -> None:
-    """A small file is there long before the large ones whose limit it shares."""
+    """A small file is there while most of the large ones, whose limit it shares, is not: it does not wait for them."""
+    large, content, acknowledged = 4, Bytes(bytes(2_000_000)), Counter[int]()
+    all_go = asyncio.Event()
+
+    def note(number: int, count: int) -> None:
+        acknowledged[number] += count
+        if len(acknowledged) == large:
+            all_go.set()
+
     with run_openssh(tmp_path / "openssh") as server:
         throttle = Throttle("production", lambda: 100_000.0)
-        async with _connected(server, server.port, throttle, 5) as remotes:
+        async with _connected(server, server.port, throttle, large + 1) as remotes:
             puts = [
-                asyncio.create_task(remote.put(f"{n}.csv", Bytes(bytes(10**7)))) for n, remote in enumerate(remotes[1:])
+                asyncio.create_task(remote.put(f"{n}.csv", content, partial(note, n)))
+                for n, remote in enumerate(remotes[1:])
             ]
-            await asyncio.sleep(0.5)
-            async with asyncio.timeout(10):
-                await remotes[0].put("a.manifest", Bytes(bytes(800)))
+            await all_go.wait()
+            await remotes[0].put("a.manifest", Bytes(bytes(800)))
+            assert (server.root / "a.manifest").stat().st_size == 800
+            assert acknowledged.total() < large * content.size / 2
+            assert [put for put in puts if put.done()] == []
             for put in puts:
                 put.cancel()
             await asyncio.gather(*puts, return_exceptions=True)

@@ -21,7 +21,7 @@ from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.forms import MOST_BYTES
 from sftp_orchestrator.web.pulse import Pulse
 from tests.support.configuration import write_configuration
-from tests.support.pages import Page, serve
+from tests.support.pages import DEADLINE_SECONDS, Page, serve
 from tests.support.plights import hold
 
 TOKEN = "0123456789abcdef"
@@ -292,6 +292,9 @@ async def test_a_stream_ends_when_the_page_does(configuration: Configuration) ->
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"event: summary")
-    async with asyncio.timeout(5):
-        await reader.read()
+        watching = asyncio.create_task(reader.read())
+    # Without an end it would be watched for ever; so long no machine is busy.
+    await asyncio.wait({watching}, timeout=DEADLINE_SECONDS)
+    assert watching.done(), "the stream outlived the page"
+    await watching
     writer.close()

@@ -111,13 +111,13 @@ class Ledger:
         """
         if not writes:
             return []
-        with failpoints.around("ledger.write_together"):
-            if len(writes) == 1:
+        if len(writes) == 1:
+            with failpoints.around("ledger.write_together"):
                 return [self._try(writes[0])]
-            with self._database.write():
-                # Nearly always nothing is refused, and a savepoint for each write would cost as much as the write.
-                together = self._try(lambda: [write() for write in writes])
-                return [self._try(write) for write in writes] if isinstance(together, Exception) else [*together]
+        with failpoints.around("ledger.write_together"), self._database.write():
+            # Nearly always nothing is refused, and a savepoint for each write would cost as much as the write.
+            together = self._try(lambda: [write() for write in writes])
+            return [self._try(write) for write in writes] if isinstance(together, Exception) else [*together]
 
     def _try(self, write: Callable[[], T]) -> T | Exception:
         try:

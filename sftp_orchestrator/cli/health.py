@@ -11,5 +11,7 @@ from sftp_orchestrator.cli.arguments import ConfigOption
 
 def health(context: typer.Context, config: ConfigOption = None) -> None:
     """Ask the running daemon whether every station makes progress; an idle one does."""
-    configuration = options.load_configuration(context, config)
-    typer.echo(ask_health(configuration.web.listen))
+    daemon = options.find_daemon(context, config)
+    # A file that was changed meanwhile, or is wrong by now, says nothing about the daemon that goes on without it.
+    page = daemon.page if daemon is not None else None
+    typer.echo(ask_health(page or options.load_configuration(context, config).web.listen))

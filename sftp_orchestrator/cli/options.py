@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import os
@@ -18,6 +19,7 @@ from sftp_orchestrator.cli.arguments import Call
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.workspace import Workspace
 
@@ -25,6 +27,19 @@ from sftp_orchestrator.workspace import Workspace
 def load_configuration(context: typer.Context, option: Path | None) -> Configuration:
     """Return the configuration that is in effect; raises ConfigurationError."""
     return loading.load(find_configuration(context, option))
+
+
+def find_daemon(context: typer.Context, option: Path | None) -> Holder | None:
+    """Return the daemon that runs by a configuration, even where that cannot be loaded any more; None where none does.
+
+    Raises ConfigurationError where there is no such file.
+    """
+    workspace = loading.find_workspace(find_configuration(context, option))
+    # Of a workspace that we may not look into nothing is known.
+    with contextlib.suppress(LocalFault):
+        holder = find_holder(Workspace(root=workspace).lock) if workspace is not None else None
+        return holder if holder is not None and not holder.is_pass else None
+    return None
 
 
 def find_configuration(context: typer.Context, option: Path | None) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 from collections.abc import Sequence
@@ -18,16 +17,13 @@ from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.watching import watch
-from sftp_orchestrator.config import loading
-from sftp_orchestrator.errors import ConfigurationError, LocalFault
-from sftp_orchestrator.intake.lock import find_holder
+from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 from sftp_orchestrator.web.client import fetch_work
-from sftp_orchestrator.workspace import Workspace
 
 MOST_MOVING = 500
 """Sources that need nobody and are listed one by one: more are read by nobody, and take a minute to print."""
@@ -71,17 +67,13 @@ def status(
 
 def _find_going_on(context: typer.Context, config: Path | None) -> ConfigurationError | None:
     """Return that a daemon runs all the same, where one does: what it does cannot be told without its configuration."""
-    workspace = loading.find_workspace(options.find_configuration(context, config))
-    holder = None
-    # Of a workspace that we may not look into, what is wrong with the configuration is told alone.
-    with contextlib.suppress(LocalFault):
-        holder = find_holder(Workspace(root=workspace).lock) if workspace is not None else None
-    if holder is None or holder.is_pass:
+    daemon = options.find_daemon(context, config)
+    if daemon is None:
         return None
     return ConfigurationError(
         "show",
         "status",
-        f"the daemon ({holder}) goes on with the configuration that it read before; its page and log tell what it does",
+        f"the daemon ({daemon}) goes on with the configuration that it read before; its page and log tell what it does",
         hint=f"correct the file till `{COMMAND} check` passes, then have it read: systemctl reload {COMMAND}",
     )
 

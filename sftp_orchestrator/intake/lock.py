@@ -33,6 +33,8 @@ class Holder:
     since: datetime.datetime | None = None
     is_pass: bool = False
     """it is one pass of ``run --once`` and no daemon"""
+    page: str | None = None
+    """where its page listens, HOST:PORT as in the configuration that it read"""
 
     def __str__(self) -> str:
         if self.pid is None:
@@ -47,9 +49,10 @@ class WorkspaceLock:
     has to be cleaned up after a crash.
     """
 
-    def __init__(self, path: Path, *, is_pass: bool = False) -> None:
+    def __init__(self, path: Path, *, is_pass: bool = False, page: str | None = None) -> None:
         self._path = path
         self._is_pass = is_pass
+        self._page = page
         self._subject = f"workspace {path.parent}"
         self._descriptor: int | None = None
 
@@ -85,7 +88,7 @@ class WorkspaceLock:
                     ) from error
                 time.sleep(pause)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_describe_us(is_pass=self._is_pass)).encode(), 0)
+        os.pwrite(descriptor, json.dumps(_describe_us(self._page, is_pass=self._is_pass)).encode(), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -124,13 +127,14 @@ def find_holder(path: Path) -> Holder | None:
     return None
 
 
-def _describe_us(*, is_pass: bool) -> dict[str, str | int | bool]:
+def _describe_us(page: str | None, *, is_pass: bool) -> dict[str, str | int | bool | None]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "boot_id": _get_boot_id(),
         "since": datetime.datetime.now(datetime.UTC).isoformat(),
         "once": is_pass,
+        "page": page,
     }
 
 
@@ -152,6 +156,7 @@ def _parse(content: bytes) -> Holder:
             boot_id=said["boot_id"],
             since=datetime.datetime.fromisoformat(since) if since is not None else None,
             is_pass=bool(said.get("once")),
+            page=said.get("page"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return Holder()

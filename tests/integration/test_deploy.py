@@ -102,6 +102,13 @@ async def test_health_tells_a_running_daemon_from_none(tmp_path: Path, monkeypat
         assert (answer.code, answer.out) == (0, "ok\n")
         # What listens everywhere is asked on this machine.
         assert await asyncio.to_thread(ask_health, f"0.0.0.0:{port}") == "ok"
+        # A file that was broken since does not make a daemon ill that goes on without it, nor does another address.
+        right = written.path.read_text(encoding="utf-8")
+        for wrong in (f"{right}\nnonsense: [\n", right.replace(str(port), str(find_free_port()))):
+            written.path.write_text(wrong, encoding="utf-8")
+            answer = await call(written.path, "health")
+            assert (answer.code, answer.out) == (0, "ok\n")
+        written.path.write_text(right, encoding="utf-8")
         service.process.send_signal(signal.SIGSTOP)
         hung = await call(written.path, "health")
         service.process.send_signal(signal.SIGCONT)

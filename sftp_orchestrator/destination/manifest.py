@@ -62,8 +62,7 @@ def render(manifest: Manifest) -> bytes:
 
     No line break follows the last brace: so no cut-off beginning of a manifest can ever be valid JSON.
     """
-    values = manifest.model_dump(mode="json", exclude_none=True)
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    return manifest.model_dump_json(indent=2, exclude_none=True).encode()
 
 
 def check(content: bytes, data_name: str) -> Manifest:

@@ -15,7 +15,7 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.files import Fingerprint
 from sftp_orchestrator.prepare.checks.columns import ImportedColumn, find_time, list_columns
 from sftp_orchestrator.prepare.checks.header_checks import check_header
-from sftp_orchestrator.prepare.checks.row_checks import Check, list_checks
+from sftp_orchestrator.prepare.checks.row_checks import Check, CheckLists
 from sftp_orchestrator.prepare.refusals import rejecting
 from sftp_orchestrator.prepare.refusals.bad_rows import are_too_many, refuse_rows
 from sftp_orchestrator.prepare.refusals.changed_columns import find_changed
@@ -35,6 +35,8 @@ from sftp_orchestrator.prepare.unpack.unpacking import UNPACKED_NAME, Original, 
 
 GOOD_ROWS_NAME = "good_rows.csv"
 STRIPPED_NAME = "returned_rows.csv"
+_CHECK_LISTS = CheckLists()
+"""Pure, so that all who inspect may share it: a thousand small files of a feed need theirs once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +230,7 @@ def _inspect(job: _Job, text: Text) -> Inspection:
     _require_no_error(notes)
     time = find_time(columns, job.feed)
     time_column = time.position if time else None
-    checks = list_checks(columns, job.feed, now=job.now, retention_days=job.retention_days)
+    checks = _CHECK_LISTS.get(columns, job.feed, now=job.now, retention_days=job.retention_days)
     with open_reading(text.path, text.delimiter, outlet=job.outlet, watch=job.watch) as reading:
         file_checks = list_file_checks(columns, job.feed, checks)
         watching = [check.watched for check in file_checks]

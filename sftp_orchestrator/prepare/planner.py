@@ -87,7 +87,8 @@ class Planner:
             LocalFault: none could be noted, for the ledger stood in the way.
             Stopped: ``stop`` was set.
         """
-        looked = [self._look_at(source, stop) for source in sources]
+        now = datetime.datetime.now(datetime.UTC)
+        looked = [self._look_at(source, now, stop) for source in sources]
         alike: set[_Alike] = set()
         # First, for where all are called once more nothing of the first time holds.
         writes: list[Callable[[], DecisionNeeded | None]] = [alike.clear]
@@ -136,7 +137,9 @@ class Planner:
             raise SourceChanged("read", source.name, "its producer wrote to it after it was claimed")
         return path
 
-    def _look_at(self, source: Source, stop: threading.Event) -> tuple[Inspection, Sequence[ByteRange]] | Exception:
+    def _look_at(
+        self, source: Source, now: datetime.datetime, stop: threading.Event
+    ) -> tuple[Inspection, Sequence[ByteRange]] | Exception:
         try:
             feed, destination = planning.require_feed(self._configuration, source)
             path = self._fetch(source)
@@ -146,7 +149,7 @@ class Planner:
                 self._ledger.sources.reclaim(source.id, "its parts were not planned yet")
             self._board.begin(source.name, Phase.INSPECT, path.stat().st_size)
             try:
-                inspection = self._inspect(source, feed, stop)
+                inspection = self._inspect(source, feed, now, stop)
                 return inspection, planning.split_for(inspection, destination)
             finally:
                 self._board.end(source.name)
@@ -155,8 +158,7 @@ class Planner:
         except Exception as error:  # noqa: BLE001 - the outcome of this source; who asked tells whose fault it is
             return error
 
-    def _inspect(self, source: Source, feed: Feed, stop: threading.Event) -> Inspection:
-        now = datetime.datetime.now(datetime.UTC)
+    def _inspect(self, source: Source, feed: Feed, now: datetime.datetime, stop: threading.Event) -> Inspection:
         watch = Watch(cancelled=stop.is_set, progress=lambda count: self._board.advance(source.name, count))
         earlier = self._fingerprints.list_earlier(source, feed, now=now)
         try:

@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sftp_orchestrator.config.model import Destination, Feed
 from sftp_orchestrator.destination import manifest
+from sftp_orchestrator.destination.clevertap import DataType, FeedType
 from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.prepare.parts import planning
 from tests.support.receivers import make_destination
@@ -57,6 +60,15 @@ def test_manifest_says_what_the_receiver_reads() -> None:
         "clientEmail": "data-team@example.com",
     }
     manifest.check(content, DATA_NAME)
+
+
+@given(names=st.lists(st.text(min_size=1, max_size=20), unique=True, max_size=4))
+def test_a_manifest_is_json_of_the_plainest_kind(names: list[str]) -> None:
+    """Two blanks a level, every character but those that JSON escapes as it is, nothing after the last brace."""
+    columns = {name: manifest.Column(ctName=name, dataType=DataType.STRING) for name in names}
+    made = manifest.Manifest(fileName="a.csv", type=FeedType.EVENT, columns=columns, clientEmail="a@example.com")
+    values = made.model_dump(mode="json", exclude_none=True)
+    assert manifest.render(made) == json.dumps(values, indent=2, ensure_ascii=False).encode()
 
 
 def test_manifest_of_an_encrypted_file_has_the_key_id() -> None:

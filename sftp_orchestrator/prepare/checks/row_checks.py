@@ -108,6 +108,22 @@ def list_checks(
     return checks
 
 
+class CheckLists:
+    """Lists of checks, made once for files that come one after the other with the same columns."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[object, ...], list[Check]] | None = None
+
+    def get(
+        self, columns: Sequence[ImportedColumn], feed: Feed, *, now: datetime.datetime, retention_days: int | None
+    ) -> list[Check]:
+        """Return what ``list_checks`` returns."""
+        asked = (tuple(columns), feed, now, retention_days)
+        if self._last is None or self._last[0] != asked:
+            self._last = asked, list_checks(columns, feed, now=now, retention_days=retention_days)
+        return self._last[1]
+
+
 def _check_identity(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:
     identities = [column for column in columns if column.is_identity]
     if not identities:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from sftp_orchestrator.config.model import DELIMITERS, Feed
@@ -24,6 +25,10 @@ def find_delimiter(path: Path, feed: Feed) -> str:
 
     The receiver's own file has commas, as they are sent; and a spreadsheet program saves with what its country uses.
     """
+    with contextlib.suppress(Refused):
+        # One look tells of nearly every file that none of them makes it one that comes back.
+        if DESCRIPTION.encode() not in read_header(path, feed.delimiter).header_bytes:
+            return feed.delimiter
     known = (found for found in dict.fromkeys((feed.delimiter, *DELIMITERS)) if _is_returned_by(path, found, feed))
     return next(known, feed.delimiter)
 

@@ -20,14 +20,16 @@ _NOTE = sa.insert(HISTORY)
 def gathered(connection: sa.Connection) -> Iterator[None]:
     """Write what was noted inside, in its order; nothing of it where an exception ends it."""
     lines: list[dict[str, Any]] = []
-    connection.info[_PENDING] = lines
+    # Asked for once: a connection that was lost meanwhile has none any more.
+    info = connection.info
+    info[_PENDING] = lines
     try:
         yield
         if lines:
             with failpoints.around("ledger.history"):
                 connection.execute(_NOTE, lines)
     finally:
-        del connection.info[_PENDING]
+        del info[_PENDING]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import sqlalchemy as sa
 
 from sftp_orchestrator import failpoints
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import LocalFault, SourceFault
 from sftp_orchestrator.ledger import forgetting
 from sftp_orchestrator.ledger.alerts import Alerts
 from sftp_orchestrator.ledger.database import count_all, measure, open_database, open_for_reading
@@ -100,24 +100,30 @@ class Ledger:
         """Return how much room the database takes, its log included."""
         return measure(self._engine)
 
-    def write_together(self, writes: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    def write_together(
+        self, writes: Sequence[Callable[[], T]], *, begin: Callable[[], None] = lambda: None
+    ) -> list[T | Exception]:
         """Call what writes to this ledger in one transaction; return what each returned, or was refused with.
 
         A refusal (``IllegalMove`` and others) undoes its own write alone: then all are called once more, each for
-        itself. What they do besides must bear repetition.
+        itself. What they do besides must bear repetition; ``begin`` is called before the first of them, each time.
 
         Raises:
             LocalFault: the database stands in the way: nothing was changed.
         """
         if not writes:
             return []
+        begin()
         if len(writes) == 1:
             with failpoints.around("ledger.write_together"):
                 return [self._try(writes[0])]
         with failpoints.around("ledger.write_together"), self._database.write():
             # Nearly always nothing is refused, and a savepoint for each write would cost as much as the write.
             together = self._try(lambda: [write() for write in writes])
-            return [self._try(write) for write in writes] if isinstance(together, Exception) else [*together]
+            if not isinstance(together, Exception):
+                return [*together]
+            begin()
+            return [self._try(write) for write in writes]
 
     def _try(self, write: Callable[[], T]) -> T | Exception:
         try:
@@ -134,14 +140,14 @@ class Ledger:
         Raises:
             LocalFault: the database stands in the way: nothing was changed.
         """
-        try:
-            found = {source.id: source for source in self.sources.finish_deliveries(source_ids)}
+        finish = self.sources.finish_deliveries
+        together = self._try(functools.partial(finish, source_ids))
+        if not isinstance(together, Exception):
+            found = {source.id: source for source in together}
             return [found[source_id] for source_id in source_ids]
-        except IllegalMove:
-            # One of them is not as the others: each by itself.
-            finish = self.sources.finish_deliveries
-            alone = self.write_together([functools.partial(finish, [source_id]) for source_id in source_ids])
-            return [outcome if isinstance(outcome, Exception) else outcome[0] for outcome in alone]
+        # One of them is not as the others: each by itself.
+        alone = self.write_together([functools.partial(finish, [source_id]) for source_id in source_ids])
+        return [outcome if isinstance(outcome, Exception) else outcome[0] for outcome in alone]
 
     def close(self) -> None:
         """Close every connection; may be repeated."""
@@ -156,4 +162,4 @@ class Ledger:
 
 def _stands_in_the_way(error: Exception) -> bool:
     """Return whether the database failed, rather than refused one write."""
-    return isinstance(error, LocalFault) and not isinstance(error, IllegalMove)
+    return isinstance(error, LocalFault) and not isinstance(error, IllegalMove | SourceFault)

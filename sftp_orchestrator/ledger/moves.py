@@ -32,7 +32,7 @@ _SOURCE_IS_ONE = SOURCE.c.id.in_(sa.bindparam("sources", expanding=True))
 _STATES_OF_SOURCES = (
     sa.select(SOURCE.c.id, SOURCE.c.state).where(_SOURCE_IS_ONE).order_by(SOURCE.c.id).with_for_update()
 )
-_MOVE_SOURCES = sa.update(SOURCE).where(_SOURCE_IS_ONE)
+_MOVE_SOURCES = sa.update(SOURCE).where(_SOURCE_IS_ONE, SOURCE.c.state == sa.bindparam("before"))
 _MOVE_PART = sa.update(PART).where(_PART_IS, PART.c.state == sa.bindparam("before"))
 """Statements are made once: to make one takes as long as to run it, and a source takes dozens."""
 
@@ -67,7 +67,7 @@ def move_sources(
     """Move several sources, by one statement, where a single state leads to ``after``; else as ``move_source``.
 
     Raises:
-        IllegalMove: one of them is in another state. Nothing was changed.
+        IllegalMove: one of them is in another state, or named twice. The transaction must end.
     """
     (before,) = list_before(after)
     states = lock_sources(connection, source_ids)
@@ -75,7 +75,9 @@ def move_sources(
         if (state := states.get(source_id)) is not before:
             raise IllegalMove("move", f"source {source_id}", f"it is {state or 'unknown'}, so it cannot become {after}")
     changes = {"state": after.value, "changed_at": now, "reason": None, **values}
-    connection.execute(_MOVE_SOURCES, {"sources": source_ids, **changes})
+    moved = connection.execute(_MOVE_SOURCES, {"sources": source_ids, "before": before.value, **changes}).rowcount
+    if moved != len(source_ids):
+        raise IllegalMove("move", f"{len(source_ids)} sources", f"{moved} of them became {after}")
     line = {"at": now, "part": None, "before": before.value, "after": after.value, "reason": None, "by": DAEMON}
     for source_id in source_ids:
         history.note(connection, source_id=source_id, **line)

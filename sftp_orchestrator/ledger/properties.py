@@ -22,7 +22,13 @@ _ON_THEIR_WAY = SOURCE_SENT - SOURCE_DONE
 _FIRST_PART = sa.and_(PART.c.source_id == SOURCE.c.id, PART.c.number == 1)
 """One part speaks for all: the manifests of a source differ in nothing but the file that they name."""
 
-_ALIKE = (SOURCE.c.destination, SOURCE.c.feed, SOURCE.c.plan_key, SOURCE.c.header_bytes)
+_ALIKE = (
+    SOURCE.c.destination,
+    SOURCE.c.feed,
+    # What was planned before plans had a key is like no other.
+    sa.func.coalesce(SOURCE.c.plan_key, SOURCE.c.id),
+    SOURCE.c.header_bytes,
+)
 """Sources that agree in these bring the same properties: of a thousand of them one is read."""
 _FIRST_ALIKE = (
     sa.select(SOURCE.c.id, SOURCE.c.destination, SOURCE.c.type, SOURCE.c.header_bytes, PART.c.manifest)

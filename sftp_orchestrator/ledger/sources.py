@@ -216,9 +216,15 @@ class Sources:
         """Inspected → planned: the parts, their names and manifests are fixed from here on."""
         planned = list(parts)
         with failpoints.around("ledger.source.planned"), self._database.write() as connection:
-            settled: dict[str, Any] = {"attempts": 0, "failures": 0, "likely": SourceState.INSPECTED}
             moves.move_source(
-                connection, source_id, SourceState.PLANNED, now=self._clock(), plan_key=plan_key, **settled
+                connection,
+                source_id,
+                SourceState.PLANNED,
+                now=self._clock(),
+                likely=SourceState.INSPECTED,
+                attempts=0,
+                failures=0,
+                plan_key=plan_key,
             )
             connection.execute(
                 sa.insert(PART),
@@ -249,7 +255,7 @@ class Sources:
         All in one transaction; return them as they stand then, in the order of arrival.
 
         Raises:
-            IllegalMove: one of them cannot be moved, or has a part that is not delivered. Nothing was changed.
+            IllegalMove: one of them cannot be moved, or has a part that is not delivered. The transaction must end.
         """
         with failpoints.around("ledger.source.delivered"), self._database.write() as connection:
             delivering.finish(connection, source_ids, now=self._clock())

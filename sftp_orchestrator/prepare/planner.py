@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -90,20 +90,25 @@ class Planner:
         now = datetime.datetime.now(datetime.UTC)
         looked = [self._look_at(source, now, stop) for source in sources]
         alike: set[_Alike] = set()
-        # First, for where all are called once more nothing of the first time holds.
-        writes: list[Callable[[], DecisionNeeded | None]] = [alike.clear]
-        for source, found in zip(sources, looked, strict=True):
-            if not isinstance(found, Exception):
-                writes.append(functools.partial(self._plan, source, *found, alike))
-        refusals = iter(self._ledger.write_together(writes)[1:])
-        planned = {source.id: source for source in self._ledger.sources.list_of([source.id for source in sources])}
+        writes = [
+            functools.partial(self._plan, source, *found, alike)
+            for source, found in zip(sources, looked, strict=True)
+            if not isinstance(found, Exception)
+        ]
+        refusals = iter(self._ledger.write_together(writes, begin=alike.clear))
+        noted = {source.id: source for source in self._ledger.sources.list_of([source.id for source in sources])}
         outcomes: list[Source | Exception] = []
         for source, found in zip(sources, looked, strict=True):
-            refusal = found if isinstance(found, Exception) else next(refusals)
-            outcomes.append(planned[source.id] if refusal is None else refusal)
-            if refusal is None and not isinstance(found, Exception):
+            if isinstance(found, Exception):
+                outcomes.append(found)
+                continue
+            refusal, now_noted = next(refusals), noted[source.id]
+            if now_noted.state is not SourceState.CLAIMED:
+                _tell_of_rows(source, found[0], self._workspace.get_rejected(source.id))
+            if refusal is None:
                 log = _LOG.bind(source=source.id, feed=source.feed)
                 log.info("source_planned", records=found[0].records, parts=len(found[1]))
+            outcomes.append(now_noted if refusal is None else refusal)
         return outcomes
 
     def require_plan(self, source: Source) -> None:
@@ -199,7 +204,7 @@ class Planner:
         try:
             if feed.holds_same_file:
                 copies.require_new(self._ledger, source, inspection.sha256)
-            self._tell_of_rows(source, inspection)
+            self._keep_rows(source, inspection)
             self._ledger.sources.finish_inspection(source.id, _describe(inspection))
             header_bytes = inspection.header.header_bytes
             if (source.feed, source.destination, header_bytes) not in alike:
@@ -223,16 +228,14 @@ class Planner:
             alike.add((source.feed, source.destination, header_bytes))
         return None
 
-    def _tell_of_rows(self, source: Source, inspection: Inspection) -> None:
-        """Keep the refused rows with their report, and log what was found."""
-        log = _LOG.bind(source=source.id, feed=source.feed, file=source.name)
-        warnings = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.WARNING}
-        if warnings:
-            log.warning("rules_warned", rules=warnings)
+    def _keep_rows(self, source: Source, inspection: Inspection) -> None:
+        """Keep the refused rows with their report; may be repeated."""
         if not inspection.refused_rows and not inspection.duplicate_rows:
             return
+        # They are moved from where they were found to where they are kept.
+        folders = self._workspace.get_folder(source.id), self._workspace.get_rejected(source.id)
         with files.as_local_fault("read", source.name, hint="the workspace must be ours"):
-            failed_rows = quarantine.describe_failed_rows(self._workspace.get_folder(source.id))
+            failed_rows = next(filter(None, map(quarantine.describe_failed_rows, folders)), None)
         content = report.render_rejection(
             source_id=source.id,
             file=source.name,
@@ -244,6 +247,15 @@ class Planner:
             failed_rows=failed_rows,
         )
         quarantine.keep_refused_rows(source, content, self._workspace)
+
+
+def _tell_of_rows(source: Source, inspection: Inspection, folder: Path) -> None:
+    """Log what was found in the rows; those that were refused are kept in ``folder``."""
+    log = _LOG.bind(source=source.id, feed=source.feed, file=source.name)
+    warnings = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.WARNING}
+    if warnings:
+        log.warning("rules_warned", rules=warnings)
+    if inspection.refused_rows or inspection.duplicate_rows:
         refused = {found.rule: found.rows for found in inspection.tallies if found.severity is Severity.ERROR}
         log.warning(
             "rows_refused",
@@ -251,7 +263,7 @@ class Planner:
             duplicates=inspection.duplicate_rows,
             sent=inspection.records,
             rules=refused,
-            folder=str(self._workspace.get_rejected(source.id)),
+            folder=str(folder),
         )
 
 

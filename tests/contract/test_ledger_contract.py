@@ -14,8 +14,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, LocalFault
-from sftp_orchestrator.ledger import database, tables
+from sftp_orchestrator.destination.declared import Declared, read_declared
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded, LocalFault, SourceFault
+from sftp_orchestrator.ledger import database, properties, tables
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, Part, PlannedPart, Source
@@ -43,7 +44,7 @@ def _make_claim(source_id: str, *, type: FeedType = FeedType.EVENT) -> Claim:  #
     )
 
 
-def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
+def _plan(ledger: Ledger, source_id: str, parts: int = 2, *, plan_key: str = "k") -> None:
     ledger.sources.finish_inspection(
         source_id,
         InspectedFile(size=30, mtime_ns=7, sha256="0" * 64, records=parts, header_bytes=b"h\n", earliest_ts=5),
@@ -61,7 +62,7 @@ def _plan(ledger: Ledger, source_id: str, parts: int = 2) -> None:
             )
             for number in range(parts)
         ],
-        plan_key="k",
+        plan_key=plan_key,
     )
 
 
@@ -612,3 +613,87 @@ def test_of_several_that_are_finished_together_one_that_is_not_done_holds_up_no_
     with pytest.raises(IllegalMove, match="it is delivered, so it cannot become delivered"):
         ledger.sources.finish_deliveries(["a", "c"])
     assert [(sums.sources, sums.bytes) for sums in ledger.deliveries.list_all()] == [(2, 60)]
+
+
+def test_whatever_goes_wrong_with_one_of_several_the_others_are_finished(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a refusal, but a manifest that cannot be read: it is the outcome of that source alone."""
+    for source_id in "abc":
+        _claim(ledger, source_id)
+        _plan(ledger, source_id, parts=1, plan_key=source_id)
+        _take_to(ledger, source_id, 1, PartState.DELIVERED)
+    real = read_declared
+
+    def read(manifest: bytes, header_bytes: bytes) -> tuple[Declared, ...]:
+        if len(manifest) > 2:
+            raise ValueError("no manifest")
+        return real(manifest, header_bytes)
+
+    monkeypatch.setattr(properties, "read_declared", read)
+    with ledger._database.write() as connection:
+        connection.execute(sa.update(tables.PART).where(tables.PART.c.source_id == "b").values(manifest=b"{}{}"))
+    outcomes = ledger.finish_deliveries(["a", "b", "c"])
+    assert [type(outcome) for outcome in outcomes] == [Source, ValueError, Source]
+    assert [ledger.sources.get(source_id).state.value for source_id in "abc"] == ["delivered", "ready", "delivered"]
+
+
+def test_what_is_named_twice_is_moved_by_neither(ledger: Ledger) -> None:
+    """It would be in the history twice."""
+    _claim(ledger, "a")
+    _plan(ledger, "a", parts=1)
+    _take_to(ledger, "a", 1, PartState.DELIVERED)
+    with pytest.raises(IllegalMove, match="2 sources: 1 of them became delivered"):
+        ledger.sources.finish_deliveries(["a", "a"])
+    assert ledger.sources.get("a").state is SourceState.READY
+
+
+def test_what_was_delivered_is_waited_for_no_more(ledger: Ledger) -> None:
+    """Whatever came in its way, or was asked for, before."""
+    _claim(ledger, "a")
+    _plan(ledger, "a", parts=1)
+    _take_to(ledger, "a", 1, PartState.DELIVERED)
+    ledger.sources.note_wait("a", "why", retry_at=datetime.datetime.now(datetime.UTC))
+    ledger.sources.note_failure(ledger.sources.get("a"))
+    ledger.sources.retry("a", by="anna")
+    ledger.sources.note_failure(ledger.sources.get("a"))
+    ledger.sources.finish_delivery("a")
+    source = ledger.sources.get("a")
+    assert (source.attempts, source.failures, source.retry_at, source.wanted_at) == (0, 0, None, None)
+
+
+def test_what_a_caller_believes_makes_no_move_legal(ledger: Ledger) -> None:
+    """A delivered part is not sent again, though who asks for it knows that it is delivered."""
+    _claim(ledger, "a")
+    _plan(ledger, "a", parts=1)
+    _take_to(ledger, "a", 1, PartState.DELIVERED)
+    part = ledger.parts.get("a", 1)
+    for move in (ledger.parts.begin_publishing, ledger.parts.finish_publishing, ledger.parts.finish_upload):
+        with pytest.raises(IllegalMove, match="it is delivered"):
+            move(part)
+    with pytest.raises(IllegalMove, match="it is delivered"):
+        ledger.parts.upload_again(part, "gone")
+    assert ledger.parts.get("a", 1) == part
+
+
+def test_of_several_of_one_content_the_first_is_named(ledger: Ledger) -> None:
+    """A person looks at the original, not at another copy."""
+    for source_id in "abc":
+        _claim(ledger, source_id)
+    for source_id in "ba":
+        _plan(ledger, source_id)
+    same = ledger.sources.find_same("purchases", "production", "0" * 64, besides="c")
+    assert same is not None
+    assert same.id == "a"
+
+
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_ledger(ledger: Ledger) -> None:
+    """It is the outcome of its own write; the others take place."""
+    _claim(ledger, "a")
+
+    def fail() -> None:
+        raise SourceFault("read", "a.csv", "input/output error")
+
+    outcomes = ledger.write_together([lambda: ledger.sources.hold("a", "why"), fail])
+    assert [type(outcome) for outcome in outcomes] == [type(None), SourceFault]
+    assert ledger.sources.get("a").state is SourceState.HELD

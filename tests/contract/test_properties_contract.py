@@ -29,8 +29,19 @@ FLOAT, STRING = {"amount": "FLOAT"}, {"amount": "STRING"}
 AMOUNT_STRING = Declared(name="Amount", type=DataType.STRING, date_format=None, column="amount")
 
 
-def _plan(ledger: Ledger, source_id: str, types: Mapping[str, str], **changes: Any) -> None:
-    """Take a source of two parts to ``planned``: columns mapped to properties of these types, and an unmapped one."""
+def _plan(
+    ledger: Ledger,
+    source_id: str,
+    types: Mapping[str, str],
+    *,
+    plan_key: str | None = None,
+    title: str | None = None,
+    **changes: Any,
+) -> None:
+    """Take a source of two parts to ``planned``: columns mapped to properties of these types, and an unmapped one.
+
+    ``title`` is what all of them become in place of their own names.
+    """
     claim = {
         "feed": "purchases",
         "type": FeedType.EVENT,
@@ -48,7 +59,7 @@ def _plan(ledger: Ledger, source_id: str, types: Mapping[str, str], **changes: A
     header = ",".join(["user_id", *types, "note"]).encode() + b"\n"
     found = InspectedFile(size=3, mtime_ns=4, sha256=source_id, records=2, header_bytes=header, earliest_ts=None)
     ledger.sources.finish_inspection(source_id, found)
-    mapped = {name: {"ctName": name.title(), "dataType": type_} for name, type_ in types.items()}
+    mapped = {name: {"ctName": title or name.title(), "dataType": type_} for name, type_ in types.items()}
     columns = {"user_id": {"ctName": "identity", "dataType": "STRING"}, **mapped}
     parts = [
         PlannedPart(
@@ -61,7 +72,7 @@ def _plan(ledger: Ledger, source_id: str, types: Mapping[str, str], **changes: A
         )
         for number in range(2)
     ]
-    ledger.sources.finish_planning(source_id, parts, plan_key=json.dumps(types))
+    ledger.sources.finish_planning(source_id, parts, plan_key=plan_key or json.dumps(types))
 
 
 def _send_part(ledger: Ledger, source_id: str, number: int) -> None:
@@ -98,6 +109,35 @@ def test_a_delivery_fills_the_register_and_changes_nothing_that_is_known(ledger:
     first = ledger.properties.list_all()[0]
     assert (first.column, first.feed, first.file, first.accepted_by) == ("amount", "purchases", "s1.csv", None)
     assert first.since == ledger.sources.get("s1").changed_at
+
+
+def test_of_several_that_are_delivered_together_each_adds_what_only_it_brings(ledger: Ledger) -> None:
+    """Header, mapping and destination each make a source unlike the others; what is alike is read once."""
+    brought: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+        "s1": (FLOAT, {}),
+        "s2": (FLOAT, {}),
+        "s3": ({**FLOAT, "count": "LONG"}, {}),
+        "s4": (FLOAT, {"destination": "elsewhere"}),
+        "s5": (FLOAT, {"type": FeedType.PROFILE, "feed": "customers"}),
+    }
+    for source_id, (types, changes) in brought.items():
+        _plan(ledger, source_id, types, plan_key="the same", **changes)
+    _plan(ledger, "s6", {"amount": "FLOAT"}, plan_key="another", title="Sum")
+    for source_id in (*brought, "s6"):
+        for number in (1, 2):
+            _send_part(ledger, source_id, number)
+    ledger.sources.finish_deliveries([*brought, "s6"])
+    known = ledger.properties.list_all()
+    told = {(one.destination, one.kind.value, one.name, one.source_id) for one in known}
+    assert told >= {
+        ("production", "event", "Amount", "s1"),
+        ("production", "event", "note", "s1"),
+        ("production", "event", "Count", "s3"),
+        ("elsewhere", "event", "Amount", "s4"),
+        ("production", "profile", "Amount", "s5"),
+        ("production", "event", "Sum", "s6"),
+    }
+    assert not [one for one in known if one.source_id == "s2"]
 
 
 def test_destinations_and_kinds_have_each_their_own(ledger: Ledger) -> None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
 
+from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.deliver.sending import Sending
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.database import LEDGER_FILE, examine_database, open_database, open_for_reading
+from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Claim, Source
+from sftp_orchestrator.ledger.sources import Sources
+from sftp_orchestrator.progress import Board
 from sftp_orchestrator.workspace import Workspace
 from tests.support.ledgers import make_postgresql
+from tests.support.sandboxes import make_sandbox
+from tests.support.service import configure
 
 LOST = r"it is missing or empty, and workspace .* holds files of an earlier one in {}/; restore it from a backup"
+DEADLINE_SECONDS = 60
 OPENINGS: tuple[Callable[[str, Path], object], ...] = (open_database, open_for_reading, examine_database)
 """As the daemon opens it, as `status` and as `check`."""
 
@@ -83,3 +96,75 @@ def test_a_ledger_that_is_spoilt_is_told_and_left_as_it_is(tmp_path: Path, spoil
         connection.exec_driver_sql("SELECT * FROM source")
     assert str(path) in str(raised.value)
     assert path.read_bytes() == before
+
+
+def _end_connection(connection: sa.Connection, server: str) -> None:
+    """End a connection of ours, as a restart of PostgreSQL does."""
+    ours = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as other:
+        other.execute(sa.text("SELECT pg_terminate_backend(:ours)"), {"ours": ours})
+    administration.dispose()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2], ids=["by itself", "alone of several", "among others"])
+def test_a_connection_that_is_lost_within_a_write_is_a_fault_of_this_machine(
+    tmp_path: Path, postgresql_url: str, count: int
+) -> None:
+    """Its own kind of error, by which a daemon waits and goes on; nothing was changed, and the next write works."""
+    with Ledger.open(make_postgresql(postgresql_url), tmp_path) as ledger:
+
+        def lose() -> None:
+            with ledger._database.write() as connection:
+                _end_connection(connection, postgresql_url)
+                connection.execute(sa.text("SELECT 1"))
+
+        others = [lambda: None] * (count - 1)
+        write = functools.partial(ledger.write_together, [*others, lose]) if count else lose
+        with pytest.raises(LocalFault, match="use ledger postgresql"):
+            write()
+        number = ledger.runs.start("once")
+        ledger.runs.finish(number, verdict="done", delivered=0, not_delivered=0)
+        assert ledger.list_history() == []
+
+
+async def test_a_daemon_goes_on_whose_database_was_restarted(
+    tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, and delivers once it is back."""
+    real, calls = Sources.begin_claims, 0
+
+    def begin_claims(sources: Sources, claims: Sequence[Claim]) -> None:
+        nonlocal calls
+        calls += 1
+        with sources._database.write() as connection:
+            if calls == 1:
+                _end_connection(connection, postgresql_url)
+            real(sources, claims)
+
+    async def put_away(sending: Sending, source: Source) -> None:
+        await finish(sending, source)
+        delivered.set()
+
+    finish, delivered = Sending._finish, asyncio.Event()
+    monkeypatch.setattr(Sending, "_finish", put_away)
+    monkeypatch.setattr(Sources, "begin_claims", begin_claims)
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        changes = {
+            "ledger": {"url": make_postgresql(postgresql_url)},
+            "intake": {"rescan_seconds": 1, "settle_seconds": 0.1},
+            "web": {"listen": None},
+        }
+        configuration = configure(tmp_path, sandbox, changes).configuration
+        rows = "event_name,time_stamp,user_id\nSold,1700000000,u\n"
+        (configuration.staging / "purchases.csv").write_text(rows, encoding="utf-8")
+        with capture_logs() as logs, open_daemon(configuration, Board()) as daemon:
+            running = asyncio.create_task(daemon.run())
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                ends = [running, asyncio.create_task(delivered.wait())]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            assert not running.done()
+            running.cancel()
+            await asyncio.wait([running])
+    events = [line["event"] for line in logs]
+    assert events.index("scan_failed") < events.index("scan_recovered") < events.index("source_delivered")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
@@ -19,11 +20,14 @@ from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.figures import get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import RowsLeftOut, Source
+from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.overview import get_overview, list_done
 from sftp_orchestrator.prepare import report
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
+from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION, FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.report import Refused, RowsRefused
 from sftp_orchestrator.progress import Board
@@ -399,3 +403,32 @@ def test_corrected_rows_come_back_without_their_last_column(tmp_path: Path, stil
     assert sent[1:] == [["Sold", "1700000000", f"user{n}", 'two\nlines, "Köln"'] for n in range(8)]
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"source.csv", "good_rows.csv", *([FAILED_ROWS_NAME] if still_bad else [])}
+
+
+async def test_what_was_refused_is_kept_once_though_files_are_planned_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A neighbour drops out, so that all of a batch are planned once more: report and log are as if they were not."""
+    real, calls = Sources.finish_planning, 0
+
+    def finish_planning(sources: Sources, source_id: str, *arguments: Any, **named: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise IllegalMove("move", f"source {source_id}", "somebody else moved it")
+        real(sources, source_id, *arguments, **named)
+
+    monkeypatch.setattr(Sources, "finish_planning", finish_planning)
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        feed = {**FEEDS["purchases"], "max_bad_rows": 0.5}
+        configuration = configure(tmp_path, sandbox, {"feeds": {"purchases": feed}}).configuration
+        (configuration.staging / "purchases_1.csv").write_bytes(HEADER + b"\nSold,1700000000,u1,1\nSold,soon,u2,2\n")
+        (configuration.staging / "purchases_2.csv").write_bytes(HEADER + b"\nSold,1700000000,u3,3\n")
+        with capture_logs() as logs, open_daemon(configuration, Board()) as daemon:
+            await daemon.run_once()
+            (source,) = (s for s in daemon._ledger.sources.list_in(set(SourceState)) if s.refused_rows)
+    folder = configuration.workspace / "rejected" / source.id
+    assert calls == 4
+    assert len(_read_failed(folder)) == 1
+    quarantine.require_untouched(source, folder)
+    assert len([line for line in logs if line["event"] == "rows_refused"]) == 1

@@ -128,6 +128,21 @@ async def test_of_files_planned_together_one_that_dropped_out_vouches_for_none(
     assert sources["c_1.csv"].state is SourceState.HELD
 
 
+async def test_of_files_planned_together_each_that_has_other_columns_is_compared(tmp_path: Path) -> None:
+    """The first has no amount, and vouches for none that has one: what is not mapped is imported as STRING."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        configuration = _configure(tmp_path, sandbox, {"refunds": "FLOAT"})
+        _drop(configuration, "refunds_1")
+        await _run(configuration)
+        feed = {**FEEDS["purchases"], "files": ["purchases*.csv"]}
+        configuration = configure(tmp_path, sandbox, {"feeds": {"purchases": feed}}).configuration
+        for name, more in (("purchases_1", ("", "")), ("purchases_2", (",Amount", ",9.5"))):
+            content = f"event_name,time_stamp,user_id{more[0]}\nSold,1700000000,{name}{more[1]}\n"
+            (configuration.staging / f"{name}.csv").write_text(content, encoding="utf-8")
+        _, sources = await _run(configuration)
+    assert [sources[f"purchases_{number}.csv"].state.value for number in (1, 2)] == ["archived", "held"]
+
+
 async def test_accepted_types_are_those_of_every_later_file(tmp_path: Path) -> None:
     """What was accepted goes, and so do others like it; the old type is what contradicts from then on."""
     async with make_sandbox(tmp_path / "receiver") as sandbox:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -18,6 +19,11 @@ T = TypeVar("T")
 
 EXIT_GRACE_SECONDS = 5.0
 """How long an exit waits for threads nobody awaits any more, such as one that asks a dead name server."""
+
+_ENDS: weakref.WeakKeyDictionary[Future[Any], tuple[asyncio.AbstractEventLoop, asyncio.Event]] = (
+    weakref.WeakKeyDictionary()
+)
+"""What is set once a result is there, and the loop that it is for: one for all who wait for it."""
 
 
 async def call(function: Callable[[], T], stop: threading.Event) -> T:
@@ -73,18 +79,29 @@ def _work(function: Callable[[], T], result: Future[T]) -> None:
 
 async def has_ended(result: Future[T], *, within_seconds: float | None = None) -> bool:
     """Return whether ``result`` is there, whatever it is, as soon as it is, or the time is up; may be repeated."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    if not result.done():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                await _get_end(result).wait()
+    return result.done()
+
+
+def _get_end(result: Future[T]) -> asyncio.Event:
+    """Return what is set once ``result`` is there: a result that hangs is asked for again and again, and keeps one."""
+    loop = asyncio.get_running_loop()
+    known = _ENDS.get(result)
+    if known is not None and known[0] is loop:
+        return known[1]
+    ended = asyncio.Event()
 
     def note(_: Future[T]) -> None:
         # The loop may have ended meanwhile: then nobody waits any more.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(ended.set)
 
+    _ENDS[result] = loop, ended
     result.add_done_callback(note)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(within_seconds):
-            await ended.wait()
-    return result.done()
+    return ended
 
 
 class _Abandonable(ThreadPoolExecutor):

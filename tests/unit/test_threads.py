@@ -6,6 +6,8 @@ import asyncio
 import gc
 import threading
 import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
@@ -68,6 +70,8 @@ async def test_what_runs_in_a_thread_of_its_own_is_awaited_as_long_as_one_likes(
     result = threads.begin(work, name="own")
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "own"]
     assert thread.daemon
+    # Nor may anybody cancel it: the thread would end by an error of its own.
+    assert not result.cancel()
     assert not await threads.has_ended(result, within_seconds=0.01)
     waiting = asyncio.create_task(threads.has_ended(result))
     other = asyncio.create_task(threads.has_ended(result))
@@ -80,6 +84,36 @@ async def test_what_runs_in_a_thread_of_its_own_is_awaited_as_long_as_one_likes(
     assert await threads.has_ended(failed)
     with pytest.raises(ZeroDivisionError):
         failed.result()
+
+
+class _Counting(Future[None]):
+    """Counts who is to be told of its end."""
+
+    count = 0
+
+    def add_done_callback(self, fn: Callable[[Future[None]], object]) -> None:
+        self.count += 1
+        super().add_done_callback(fn)
+
+
+def test_what_hangs_is_asked_for_again_and_again_and_keeps_nothing_of_it() -> None:
+    """A loop is told of its end by one call for all who wait; the next loop by another."""
+    result = _Counting()
+
+    async def ask() -> None:
+        for _ in range(100):
+            assert not await threads.has_ended(result, within_seconds=0)
+
+    async def wait_for_it() -> list[bool]:
+        waiting = [asyncio.create_task(threads.has_ended(result)) for _ in range(3)]
+        await asyncio.sleep(0)
+        result.set_result(None)
+        return await asyncio.gather(*waiting, threads.has_ended(result))
+
+    asyncio.run(ask())
+    assert result.count == 1
+    assert asyncio.run(wait_for_it()) == [True] * 4
+    assert result.count == 2
 
 
 def test_the_loop_does_not_wait_for_what_runs_in_a_thread_of_its_own() -> None:

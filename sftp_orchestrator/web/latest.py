@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -115,9 +116,14 @@ class LatestOf(Generic[T]):
             self._by_subject[subject].forget()
 
     async def _make_room(self) -> None:
-        """Forget the subject asked about least lately, or wait where all are being asked about."""
+        """Forget the subject asked about least lately; where all are being asked about, wait until one is not."""
         idle = next((name for name, one in self._by_subject.items() if not one.is_asking), None)
         if idle is not None:
             del self._by_subject[idle]
         else:
-            await next(iter(self._by_subject.values())).end()
+            ends = [asyncio.ensure_future(one.end()) for one in self._by_subject.values()]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for end in ends:
+                    end.cancel()

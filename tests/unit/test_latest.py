@@ -148,3 +148,20 @@ async def test_subjects_take_no_more_threads_than_may_be_watched(question: _Ques
     async with asyncio.timeout(DEADLINE_SECONDS):
         await asyncio.gather(*tasks)
     assert _count_threads() <= 3
+
+
+async def test_who_asks_about_another_subject_waits_for_whichever_place_is_free_first(question: _Question) -> None:
+    """Not for the one asked about least lately: that may hang for ever."""
+    latest, short = LatestOf[int](most=2), _Question()
+    hanging = asyncio.create_task(latest.get("hanging", question))
+    await asyncio.to_thread(question.begun.wait, DEADLINE_SECONDS)
+    ending = asyncio.create_task(latest.get("ending", short))
+    await asyncio.to_thread(short.begun.wait, DEADLINE_SECONDS)
+    new = asyncio.create_task(latest.get("new", lambda: 7))
+    await asyncio.sleep(0)
+    short.go_on.set()
+    async with asyncio.timeout(DEADLINE_SECONDS / 2):
+        assert (await ending, await new) == (1, 7)
+    assert not hanging.done()
+    question.go_on.set()
+    assert await hanging == 1

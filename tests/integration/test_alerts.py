@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import shutil
 import threading
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -412,12 +413,52 @@ def test_all_is_well_is_a_get_and_trouble_is_a_post_with_its_reason(tmp_path: Pa
     assert make_fail_url("https://hc-ping.com/uuid/") == "https://hc-ping.com/uuid/fail"
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "file:///etc/passwd", "hc-ping.com/uuid", "http://", "https://a b/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/x",
+        "file:///etc/passwd",
+        "hc-ping.com/uuid",
+        "http://",
+        "https://a b/",
+        "https://hc..example.com/uuid",
+        f"https://{'a' * 64}.example.com/uuid",
+        "https://[hc-ping.com/uuid",
+        "https://hc-ping.com:99999/uuid",
+        "https://hc-ping.com:port/uuid",
+        "https://hc-ping.com/\N{LATIN SMALL LETTER U WITH DIAERESIS}uid",
+    ],
+)
 def test_what_is_no_address_of_the_web_is_refused_without_being_told(tmp_path: Path, url: str) -> None:
     """At the start, as any other secret that cannot be used."""
     with pytest.raises(ConfigurationError, match=r"alerts\.ping \(file ") as caught:
         _make_dead_man(tmp_path, url)
     assert url not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_one_that_leads_to_what_is_no_address_did_not_take_it(tmp_path: Path, sink: Sink) -> None:
+    """Whatever the library raises of it: it would take the daemon with it."""
+    sink.status, sink.location = 302, "http://hc..example.com/"
+    with pytest.raises(Unreachable) as caught:
+        _make_dead_man(tmp_path, f"http://127.0.0.1:{sink.port}/{TOKEN}").ping(None)
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [ValueError, OverflowError])
+def test_one_of_which_the_library_makes_nothing_did_not_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    """Such as a redirect to half an address, or to a port that is none."""
+
+    def lead_astray(*_: object, **__: object) -> None:
+        msg = TOKEN
+        raise kind(msg)
+
+    monkeypatch.setattr(urllib.request, "urlopen", lead_astray)
+    with pytest.raises(Unreachable, match=kind.__name__) as caught:
+        _make_dead_man(tmp_path, f"https://hc-ping.com/{TOKEN}").ping("a file called \udcff")
+    assert TOKEN not in str(caught.value)
 
 
 def test_one_that_does_not_answer_is_told_without_its_address(tmp_path: Path, sink: Sink, closed_port: int) -> None:

@@ -50,6 +50,8 @@ class Sink:
     told: list[Told] = field(default_factory=list)
     status: int = 200
     """what the web server answers"""
+    location: str | None = None
+    """where a redirect leads"""
     refuses: str | None = None
     """what is answered with 400 wherever it stands in a request, whatever ``status`` says"""
     news: threading.Condition = field(default_factory=threading.Condition)
@@ -88,6 +90,8 @@ def run_web_sink() -> Iterator[Sink]:
             sink.keep(Told(method=self.command, path=self.path, body=body))
             is_refused = sink.refuses is not None and sink.refuses in body
             self.send_response(400 if is_refused else sink.status)
+            if sink.location is not None:
+                self.send_header("location", sink.location)
             self.send_header("content-length", "0")
             self.end_headers()
 

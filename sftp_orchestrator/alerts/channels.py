@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import html.entities
+import json
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -161,7 +163,7 @@ def _hide(said: str, url: str) -> str:
     pieces = {piece for part in parts for piece in _spell(part)}
     hidden = sorted((piece for piece in pieces if len(piece) >= _SHORTEST_SECRET), key=len, reverse=True)
     if hidden:
-        said = re.sub("|".join(map(re.escape, hidden)), _HIDDEN, said, flags=re.IGNORECASE)
+        said = re.sub("|".join(map(_match, hidden)), _HIDDEN, said, flags=re.IGNORECASE)
     return " ".join(said.split())
 
 
@@ -173,3 +175,29 @@ def _spell(piece: str) -> Iterator[str]:
         yield urllib.parse.quote(plain)
         yield urllib.parse.quote_plus(plain)
         yield from re.split(r"[:/@?&=+,;#%]+", plain)
+
+
+def _match(piece: str) -> str:
+    """Return an expression for ``piece``, each character as it is or as some escape has it."""
+    return "".join(map(_match_character, piece))
+
+
+def _match_character(char: str) -> str:
+    """Return an expression for ``char`` as it is, and as URL, JSON, HTML and Python write it."""
+    if char.isascii() and char.isalnum():
+        return char
+    number, octets = ord(char), char.encode(errors="replace")
+    name = html.entities.codepoint2name.get(number, "apos" if char == "'" else None)
+    spelled = [
+        char,
+        urllib.parse.quote(octets, safe=""),
+        "".join(f"%{octet:02x}" for octet in octets),
+        json.dumps(char)[1:-1],
+        f"\\u{number:04x}",
+        "".join(f"\\x{octet:02x}" for octet in octets),
+        # As PHP writes a slash.
+        f"\\{char}",
+        *([f"&{name};"] if name else []),
+    ]
+    numbers = [f"&#0*{number};", f"&#x0*{number:x};"]
+    return f"(?:{'|'.join([*dict.fromkeys(map(re.escape, spelled)), *numbers])})"

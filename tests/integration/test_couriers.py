@@ -328,10 +328,22 @@ async def test_a_url_that_is_given_twice_is_told_once(tmp_path: Path, ledger: Le
         ("se~cr!et", "se~cr%21et"),
         ("s@cret", "s%40cret"),
         ("SeCrEt%21", "secret!"),
+        ("K%C3%B6nig", "K\\u00f6nig"),
+        ("K%C3%B6nig", "K&ouml;nig"),
+        ("K%C3%B6nig", "K&#246;nig"),
+        ("K%C3%B6nig", "K&#xF6;nig"),
+        ("K%C3%B6nig", "K\\xc3\\xb6nig"),
+        ("cr<et>", "cr&lt;et&gt;"),
+        ("cr%26et", "cr&amp;et"),
+        ("cr%22et", 'cr\\"et'),
+        ("cr%22et", "cr\\u0022et"),
+        ("se%2Fcr", "se\\/cr"),
+        ("cr'et", "cr&#39;et"),
+        ("cr'et", "cr&apos;et"),
     ],
 )
 def test_a_secret_is_hidden_however_a_service_writes_it(written: str, repeated: str) -> None:
-    """Encoded in the URL and told plain, the other way round, and in other letters."""
+    """Encoded in the URL and told plain, the other way round, in other letters, and as JSON or HTML."""
     schema = f"say{hashlib.sha256((written + repeated).encode()).hexdigest()[:8]}"
 
     def refuse(*_: object, **__: object) -> bool:

@@ -15,6 +15,7 @@ import structlog
 from sftp_orchestrator import threads
 from sftp_orchestrator.alerts import conditions, wording
 from sftp_orchestrator.alerts.channels import open_channels
+from sftp_orchestrator.alerts.conditions import Fate
 from sftp_orchestrator.alerts.courier import LONGEST_PAUSE_SECONDS, Courier
 from sftp_orchestrator.alerts.telling import Decision, Group, decide
 from sftp_orchestrator.alerts.wording import Context
@@ -130,8 +131,9 @@ class Alerting:
         facts = conditions.gather(self._configuration, self._ledger, self._key_ends())
         is_low = any(one.kind == AlertKind.DISK_LOW and one.over_at is None for one in known)
         found = conditions.find_conditions(facts, kinds, is_low=is_low)
-        unwatched = conditions.list_unwatched(known, found, facts, self._configuration)
-        watched = [one for one in known if one not in unwatched]
+        fates = conditions.find_fates(known, found, facts, self._configuration)
+        unwatched = fates[Fate.FORGOTTEN]
+        watched = [one for one in known if one not in unwatched and one not in fates[Fate.SUSPENDED]]
         decision = decide(found, watched, facts.at, kinds=kinds, group_seconds=group_seconds)
         messages = self._write(decision, facts)
         if decision.kept or decision.forgotten or unwatched or messages:

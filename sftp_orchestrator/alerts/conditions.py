@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
@@ -42,6 +43,17 @@ class Condition:
     def is_repeated(self) -> bool:
         """Whether it is told again each day: a key that is good for weeks to come is not."""
         return self.kind is not AlertKind.KEY_EXPIRING or self.level in {EXPIRED, str(min(KEY_DAYS))}
+
+
+class Fate(Enum):
+    """What became of an alert whose condition is not found any more."""
+
+    OVER = "over"
+    """it is told"""
+    FORGOTTEN = "forgotten"
+    """the configuration has it no longer, so nobody looks: it may not be over, and nobody is told"""
+    SUSPENDED = "suspended"
+    """it lasts, and another alert tells of it for now: it stays as it is in the ledger, to go on from there"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,35 +121,42 @@ def _find_of_sources(facts: Facts) -> Iterator[Condition]:
         if source not in facts.uncertain:
             kind = AlertKind.QUARANTINED if state is SourceState.QUARANTINED else AlertKind.HELD
             yield Condition(kind=kind, subject=source)
-    for source, destination in facts.stubborn.items():
-        # Where nothing gets through, no single file is to blame.
-        if destination not in facts.pauses and source not in facts.uncertain:
+    for source in facts.stubborn:
+        if not _is_covered(source, facts):
             yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=source)
 
 
-def list_unwatched(
+def _is_covered(source: str, facts: Facts) -> bool:
+    """Return whether another alert tells of a stubborn source: where nothing gets through, no file is to blame."""
+    return facts.stubborn[source] in facts.pauses or source in facts.uncertain
+
+
+def find_fates(
     known: Collection[Alert], found: Collection[Condition], facts: Facts, configuration: Configuration
-) -> list[Alert]:
-    """Return what is ``known`` and not ``found`` only as nobody looks any more: it may not be over. Pure."""
+) -> dict[Fate, list[Alert]]:
+    """Return what is ``known`` and not ``found``, by what that means; the others are not among them. Pure."""
     standing = {(one.kind.value, one.subject) for one in found}
-    gone = [one for one in known if (one.kind, one.subject) not in standing]
-    return [one for one in gone if not _is_watched(one, facts, configuration)]
+    fates: dict[Fate, list[Alert]] = {fate: [] for fate in Fate}
+    for one in known:
+        if (one.kind, one.subject) not in standing:
+            fates[_find_fate(one, facts, configuration)].append(one)
+    return fates
 
 
-def _is_watched(alert: Alert, facts: Facts, configuration: Configuration) -> bool:
+def _find_fate(alert: Alert, facts: Facts, configuration: Configuration) -> Fate:
     destination = find_destination(alert.subject)
     match alert.kind:
         case AlertKind.FILE_MISSING:
-            return is_expected(alert.subject, configuration)
+            is_watched = is_expected(alert.subject, configuration)
         case AlertKind.KEY_EXPIRING:
-            return alert.subject in facts.key_ends
+            is_watched = alert.subject in facts.key_ends
         case AlertKind.RETRIES_EXHAUSTED if destination is not None:
-            return destination in configuration.destinations
-        case AlertKind.RETRIES_EXHAUSTED:
-            # Of its destination nothing gets through now, and that is told.
-            return alert.subject not in facts.stubborn
+            is_watched = destination in configuration.destinations
+        case AlertKind.RETRIES_EXHAUSTED if alert.subject in facts.stubborn and _is_covered(alert.subject, facts):
+            return Fate.SUSPENDED
         case _:
-            return True
+            is_watched = True
+    return Fate.OVER if is_watched else Fate.FORGOTTEN
 
 
 def is_expected(feed: str, configuration: Configuration) -> bool:

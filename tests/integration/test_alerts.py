@@ -304,6 +304,33 @@ def test_a_file_that_fails_is_not_over_as_nothing_gets_through_any_more(
     assert titles == ["1 delivery fails again and again"] * 2
 
 
+def test_a_file_that_fails_is_told_of_once_however_often_its_destination_fails_as_a_whole(
+    tmp_path: Path, ledger: Ledger, sink: Sink
+) -> None:
+    """A line that flaps is no storm: of the file nothing is told, nor forgotten, until it goes through."""
+    kinds = ["retries_exhausted", "recovered"]
+    configuration = configure_alerts(tmp_path, make_json_url(sink.port), kinds=kinds)
+    claim(ledger, "s1")
+    for _ in range(5):
+        ledger.sources.note_wait("s1", "the disk says no", retry_at=datetime.datetime.now(datetime.UTC))
+    _tell(configuration, ledger)
+    (alert,) = ledger.alerts.list_all()
+    with structlog.testing.capture_logs() as log:
+        for _ in range(3):
+            ledger.pauses.note(make_pause())
+            _tell(configuration, ledger)
+            assert alert in ledger.alerts.list_all()
+            ledger.pauses.forget("production")
+            _tell(configuration, ledger)
+            assert ledger.alerts.list_all() == [alert]
+    assert [told for told in sink.list_alerts() if "s1" in told.message] == sink.list_alerts()[:1]
+    assert "alert_forgotten" not in [line["event"] for line in log]
+    ledger.sources.quarantine("s1", "it breaks a rule")
+    _tell(configuration, ledger)
+    assert "s1" in sink.list_alerts()[-1].message
+    assert ledger.alerts.list_all() == []
+
+
 async def test_a_pass_that_ends_by_an_error_tells_its_alerts_all_the_same(tmp_path: Path, sink: Sink) -> None:
     """Staging is gone, and the disk is short, besides."""
     configuration = await asyncio.to_thread(configure_alerts, tmp_path, make_json_url(sink.port))

@@ -15,15 +15,19 @@ from sftp_orchestrator.alerts.conditions import (
     PAUSED,
     Condition,
     Facts,
+    Fate,
     find_conditions,
+    find_fates,
     get_disk_level,
     get_key_level,
     is_worse,
 )
 from sftp_orchestrator.config.alerting import AlertKind
+from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import MissingFile
+from sftp_orchestrator.ledger.records import Alert, MissingFile
 from sftp_orchestrator.ledger.states import SourceState
+from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
 
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -31,6 +35,12 @@ ROOM = Room(folder=Path("/w"), free_bytes=100, pause_below_bytes=10, is_paused=F
 NOTHING = Facts(
     at=AT, aside={}, uncertain=(), stubborn={}, pauses={}, missing={}, key_ends={"production": None}, room=ROOM
 )
+
+
+@pytest.fixture(name="small_configuration")
+def make_small_configuration(tmp_path: Path) -> Configuration:
+    """One feed that expects nothing, and one destination: production."""
+    return write_configuration(tmp_path).configuration
 
 
 def _find(**changes: Any) -> list[tuple[AlertKind, str, str]]:
@@ -76,6 +86,40 @@ def test_no_single_file_is_to_blame_where_nothing_gets_through() -> None:
         (AlertKind.RETRIES_EXHAUSTED, "s2"),
         (AlertKind.RETRIES_EXHAUSTED, "destination production"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fate"),
+    [
+        ({"stubborn": {"s1": "production"}, "pauses": {"production": make_pause()}}, Fate.SUSPENDED),
+        ({"stubborn": {"s1": "production"}, "uncertain": {"s1"}}, Fate.SUSPENDED),
+        ({"stubborn": {"s1": "production"}, "pauses": {"other": make_pause()}}, None),
+        ({"pauses": {"production": make_pause()}}, Fate.OVER),
+        ({}, Fate.OVER),
+    ],
+)
+def test_that_a_file_fails_is_suspended_while_another_alert_tells_of_it(
+    changes: dict[str, Any], fate: Fate | None, small_configuration: Configuration
+) -> None:
+    """Neither over nor forgotten; and over once it does not fail any more, whatever its destination does."""
+    facts = replace(NOTHING, **changes)
+    alert = Alert(kind=AlertKind.RETRIES_EXHAUSTED.value, subject="s1", level="", since=AT)
+    found = find_conditions(facts, tuple(AlertKind), is_low=False)
+    fates = find_fates([alert], found, facts, small_configuration)
+    assert [one for one, alerts in fates.items() if alerts == [alert]] == ([fate] if fate else [])
+
+
+def test_what_is_in_the_configuration_no_longer_is_forgotten(small_configuration: Configuration) -> None:
+    """A feed that expects nothing, a key that nobody reads, a destination; a file never."""
+    subjects = {
+        AlertKind.FILE_MISSING: "purchases",
+        AlertKind.KEY_EXPIRING: "elsewhere",
+        AlertKind.RETRIES_EXHAUSTED: "destination elsewhere",
+        AlertKind.HELD: "s1",
+    }
+    known = [Alert(kind=kind.value, subject=subject, level="", since=AT) for kind, subject in subjects.items()]
+    fates = find_fates(known, [], NOTHING, small_configuration)
+    assert fates == {Fate.OVER: known[3:], Fate.FORGOTTEN: known[:3], Fate.SUSPENDED: []}
 
 
 def test_only_the_kinds_that_are_asked_for_are_found() -> None:

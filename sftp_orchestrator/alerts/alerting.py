@@ -56,9 +56,9 @@ class Alerting:
         self._command = command
         channels = open_channels(configuration)
         self._names = {channel.key: channel.name for channel in channels}
-        substitute = wording.write_substitute(socket.gethostname(), command, self._settings.page_url)
+        write = partial(wording.write_substitute, socket.gethostname(), command, self._settings.page_url)
         self._couriers = [
-            Courier(channel, ledger.alerts, substitute=substitute, guard=self._telling_of_ledger)
+            Courier(channel, ledger.alerts, write_substitute=write, guard=self._telling_of_ledger)
             for channel in channels
         ]
         self._trouble = Repeating()

@@ -33,40 +33,62 @@ TRIES = 5
 """Times in a row that a channel took nothing, in four minutes; then it is looked whether it refuses one alert only."""
 OVERDUE = datetime.timedelta(hours=1)
 """An alert as old as this is looked at so the first time that it fails: a pass knows nothing of those before it."""
+AGAIN_SECONDS = 2.0
+"""Before one is tried once more of which another was taken in its place: a service may take but one in a second."""
 STOP_GRACE_SECONDS = 5.0
 """How long a stop waits for a message under way, which would be told once more otherwise."""
 
 GuardLedger = Callable[[], contextlib.AbstractContextManager[None]]
+WriteSubstitute = Callable[[str | None], Text]
+"""Writes what stands for an alert that is refused, with the title of that, or without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parcel:
+    """What the channel is given as one message."""
+
+    text: Text
+    messages: Sequence[Message] = ()
+    """what is in it"""
+    lost: int = 0
+    """how many others it says that nobody will be told of"""
+    replaces: Message | None = None
+    """what it stands for, where it is a substitute"""
+    is_last_try: bool = False
+    """what is in it is given up where it is refused: a substitute for it was taken"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Sending:
     """A message that the channel was given."""
 
-    text: Text
-    messages: Sequence[Message]
-    lost: int
+    parcel: _Parcel
     result: Future[None]
 
 
 class Courier:
     """One at a time: a channel that hangs is left alone until it has ended, and is never given a second thread."""
 
-    def __init__(self, channel: Channel, alerts: Alerts, *, substitute: Text, guard: GuardLedger) -> None:
-        """``substitute`` stands for what is refused; a ledger's fault within ``guard`` is told, and ends nothing."""
+    def __init__(
+        self, channel: Channel, alerts: Alerts, *, write_substitute: WriteSubstitute, guard: GuardLedger
+    ) -> None:
+        """A ledger's fault within ``guard`` is told, and ends nothing."""
         self._channel = channel
         self._alerts = alerts
-        self._substitute = substitute
+        self._write_substitute = write_substitute
         self._guard = guard
         self._trouble = Repeating()
         self._failures = 0
-        self._taken: set[int] = set()
-        """numbers of messages that it took, and of which the ledger could not be told: they are not sent again"""
+        self._taken: dict[int, Message] = {}
+        """by number, what it took, or what was given up, and the ledger could not be told: it is not sent again"""
+        self._told_lost = 0
+        """how many lost ones it was told of, and the ledger could not be told that: nor are these told again"""
         self._lost = 0
         """messages that it will never be told, which it is told with the next one"""
         self._sending: _Sending | None = None
         """the last one, where nothing was heard of it"""
         self._has_replaced = False
+        self._is_stopping = False
         self._news = asyncio.Event()
         self._news.set()
 
@@ -84,7 +106,7 @@ class Courier:
 
     async def bring(self) -> float:
         """Bring all that waits; return for how many seconds to leave the channel alone, as it did not take it."""
-        self._has_replaced = False
+        self._has_replaced = self._is_stopping = False
         try:
             await self._heed_last()
             waiting = await self._look()
@@ -104,7 +126,19 @@ class Courier:
             raise self._make_failure("the alert before is still under way to it")
         last, self._sending = self._sending, None
         if last.result.exception() is None:
-            await self._note_taken(last)
+            # It is slow, and takes what it is given.
+            self._note_recovery()
+        await self._follow_up(last)
+
+    async def _follow_up(self, last: _Sending) -> None:
+        """Note what came of a message for which nobody waited any more, and go on from there."""
+        error, parcel = last.result.exception(), last.parcel
+        if error is None:
+            self._note_taken(parcel)
+            if parcel.replaces is not None:
+                await self._try_again(parcel.replaces)
+        elif parcel.is_last_try and isinstance(error, Unreachable):
+            self._give_up(parcel.messages, error)
 
     async def _look(self) -> list[Message]:
         """Return what waits; nothing where the ledger cannot be asked."""
@@ -112,11 +146,15 @@ class Courier:
         with self._guard():
             waiting = await asyncio.to_thread(self._alerts.list_messages, self._channel.key)
             if waiting:
-                self._lost = await asyncio.to_thread(self._alerts.count_lost, self._channel.key)
-        taken = [message for message in waiting if message.number in self._taken]
-        if taken:
-            await self._finish(taken)
-        return [message for message in waiting if message not in taken]
+                count = await asyncio.to_thread(self._alerts.count_lost, self._channel.key)
+                # What it took and is not there was dropped before the ledger could be told, and counted as lost.
+                dropped = self._taken.keys() - {message.number for message in waiting}
+                self._told_lost += len(dropped)
+                self._taken = {number: one for number, one in self._taken.items() if number not in dropped}
+                self._lost = max(0, count - self._told_lost)
+        left = [message for message in waiting if message.number not in self._taken]
+        await self._finish()
+        return left
 
     async def _hand_over(self, messages: Sequence[Message]) -> None:
         """Have ``messages`` taken, all but what is refused for what it says while other things are taken."""
@@ -148,50 +186,86 @@ class Courier:
                 await self._sift(some, error)
 
     async def _replace(self, message: Message, refusal: Unreachable) -> None:
-        """Give ``message`` up where another one is taken in its place right now; only one each time."""
+        """Give ``message`` up where another one is taken in its place, and it is not, right now; only one each time."""
         if self._has_replaced:
             raise refusal
         self._has_replaced = True
-        await self._transmit(self._substitute)
-        # Whether or not the ledger can be told: it is not tried again.
-        _LOG.error("alert_given_up", channel=self._channel.name, title=message.title, error=str(refusal))
-        self._taken.add(message.number)
-        await self._finish([message])
-
-    async def _send(self, messages: Sequence[Message]) -> None:
-        texts = [Text(title=one.title, body=one.body, is_good=one.is_good) for one in messages]
-        sent = await self._transmit(wording.join(texts, lost=self._lost), messages, lost=self._lost)
-        await self._note_taken(sent)
-
-    async def _transmit(self, text: Text, messages: Sequence[Message] = (), *, lost: int = 0) -> _Sending:
-        """Return once the channel took ``text``; raises ``Failure`` where it did not, or nothing is heard of it."""
-        sending = _Sending(text=text, messages=messages, lost=lost, result=self._channel.begin(text))
-        self._sending = sending
         try:
-            has_ended = await threads.has_ended(sending.result, within_seconds=SEND_SECONDS)
+            await self._transmit(_Parcel(text=self._write_substitute(message.title), replaces=message))
+        except Unreachable:
+            if self._sending is not None:
+                raise
+            # The title may be what is refused.
+            await self._transmit(_Parcel(text=self._write_substitute(None), replaces=message))
+        await self._try_again(message)
+
+    async def _try_again(self, message: Message) -> None:
+        """Have ``message`` taken after all, or give it up: a service that was away for a moment never refused it."""
+        await asyncio.sleep(AGAIN_SECONDS)
+        try:
+            await self._send([message], is_last_try=True)
+        except Unreachable as refusal:
+            if self._sending is not None:
+                raise
+            self._give_up([message], refusal)
+            await self._finish()
+
+    def _give_up(self, messages: Sequence[Message], refusal: Unreachable) -> None:
+        # Whether or not the ledger can be told: they are not tried again.
+        self._taken.update((message.number, message) for message in messages)
+        for message in messages:
+            _LOG.error("alert_given_up", channel=self._channel.name, title=message.title, error=str(refusal))
+
+    async def _send(self, messages: Sequence[Message], *, is_last_try: bool = False) -> None:
+        texts = [Text(title=one.title, body=one.body, is_good=one.is_good) for one in messages]
+        text, lost = wording.join(texts, lost=self._lost), self._lost
+        await self._transmit(_Parcel(text=text, messages=messages, lost=lost, is_last_try=is_last_try))
+        await self._finish()
+
+    async def _transmit(self, parcel: _Parcel) -> None:
+        """Return once the channel took ``parcel``; raises ``Failure`` where it did not, or nothing is heard of it."""
+        sending = _Sending(parcel=parcel, result=self._channel.begin(parcel.text))
+        self._sending = sending
+        patience = STOP_GRACE_SECONDS if self._is_stopping else SEND_SECONDS
+        try:
+            has_ended = await threads.has_ended(sending.result, within_seconds=patience)
         except asyncio.CancelledError:
-            is_known = await threads.has_ended(sending.result, within_seconds=STOP_GRACE_SECONDS)
-            if is_known and sending.result.exception() is None:
-                await self._finish(messages, lost=lost)
+            await self._see_off(sending)
             raise
         if not has_ended:
             raise self._make_failure("it gave no sign of life")
         self._sending = None
         sending.result.result()
-        return sending
+        self._note_taken(parcel)
 
-    async def _note_taken(self, sending: _Sending) -> None:
-        self._taken.update(message.number for message in sending.messages)
-        self._lost -= sending.lost
-        await self._finish(sending.messages, lost=sending.lost)
-        count = len(sending.messages)
-        _LOG.info("alert_sent", channel=self._channel.name, title=sending.text.title, messages=count)
+    async def _see_off(self, last: _Sending) -> None:
+        """Wait a while for what was under way when we were stopped, and note what came of it."""
+        self._is_stopping = True
+        if not await threads.has_ended(last.result, within_seconds=STOP_GRACE_SECONDS):
+            return
+        self._sending = None
+        with contextlib.suppress(Failure):
+            await self._follow_up(last)
+        await self._finish()
 
-    async def _finish(self, messages: Sequence[Message], *, lost: int = 0) -> None:
-        """Note that the channel took ``messages``, as soon as the ledger lets us."""
+    def _note_taken(self, parcel: _Parcel) -> None:
+        if not parcel.messages:
+            return
+        self._taken.update((message.number, message) for message in parcel.messages)
+        self._told_lost += parcel.lost
+        self._lost -= parcel.lost
+        count = len(parcel.messages)
+        _LOG.info("alert_sent", channel=self._channel.name, title=parcel.text.title, messages=count)
+
+    async def _finish(self) -> None:
+        """Note what the channel took, and that of it which was given up, as soon as the ledger lets us."""
+        if not self._taken and not self._told_lost:
+            return
         with self._guard():
-            await threads.see_through(self._alerts.finish, self._channel.key, messages, lost=lost)
-            self._taken.difference_update(one.number for one in messages)
+            taken, lost = list(self._taken.values()), self._told_lost
+            await threads.see_through(self._alerts.finish, self._channel.key, taken, lost=lost)
+            self._taken.clear()
+            self._told_lost = 0
 
     def _make_failure(self, said: str) -> Unreachable:
         return Unreachable("send an alert by", self._channel.name, said)

@@ -150,11 +150,15 @@ def join(texts: Sequence[Text], *, lost: int = 0) -> Text:
     )
 
 
-def write_substitute(host: str, command: str, page_url: str | None) -> Text:
-    """Return the message that is sent for one that a service refuses as it is written: there is nothing of it. Pure."""
+def write_substitute(host: str, command: str, page_url: str | None, title: str | None = None) -> Text:
+    """Return the message that is sent for one that a service refuses as it is written. Pure.
+
+    There is nothing of it but its ``title``, which has its kind; nothing at all without.
+    """
     body = [
         "There was an alert that this service did not take, and it took this in its place.",
-        "The log has its title, at alert_given_up.",
+        *([f"The alert: {_shorten(title)}"] if title else []),
+        "It is tried once more now. Where it does not follow, the log has its title and why, at alert_given_up.",
         spell_out(f"What waits, why, and what to type next: {COMMAND} status", command),
         *([page_url] if page_url else []),
     ]

@@ -17,24 +17,38 @@ import apprise
 import pytest
 import structlog.testing
 
-from sftp_orchestrator.alerts import alerting, courier, wording
+from sftp_orchestrator.alerts import alerting, courier
 from sftp_orchestrator.alerts.alerting import Alerting
 from sftp_orchestrator.alerts.channels import Channel, open_channels
 from sftp_orchestrator.alerts.courier import Courier, get_pause_seconds
 from sftp_orchestrator.cli import execute, notify
 from sftp_orchestrator.config.secrets import SecretReference
-from sftp_orchestrator.errors import LocalFault, Unreachable
+from sftp_orchestrator.errors import Unreachable
 from sftp_orchestrator.health import check_machine
 from sftp_orchestrator.ledger import alerts as ledger_alerts
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Message
-from tests.support.alerts import TOKEN, configure_alerts, make_json_url, quarantine, write_secret
+from tests.support.alerts import (
+    TOKEN,
+    WRITE_SUBSTITUTE,
+    configure_alerts,
+    make_courier,
+    make_json_url,
+    note_messages,
+    quarantine,
+    write_secret,
+)
 from tests.support.sinks import Drip, Sink, run_dripping_sink, run_web_sink
 
 DEADLINE_SECONDS = 60
 AT = datetime.datetime.now(datetime.UTC)
 POISON = "P0ison"
-SUBSTITUTE = wording.write_substitute("etl-1", "sftp-orchestrator", None)
+SUBSTITUTE = WRITE_SUBSTITUTE()
+
+
+@pytest.fixture(autouse=True)
+def _try_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits before an alert is tried once more."""
+    monkeypatch.setattr(courier, "AGAIN_SECONDS", 0.0)
 
 
 @pytest.fixture(name="sink")
@@ -65,18 +79,12 @@ def open_ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def _make_courier(ledger: Ledger, port: int, *, place: str = "here") -> Courier:
     channel = Channel(name="alerts.urls[0]", place=place, url=make_json_url(port))
-    return Courier(channel, ledger.alerts, substitute=SUBSTITUTE, guard=lambda: contextlib.suppress(LocalFault))
+    return make_courier(ledger, channel)
 
 
-def _note(ledger: Ledger, *titles: str, at: datetime.datetime = AT, place: str = "here") -> dict[str, int]:
+def _note(ledger: Ledger, *titles: str, at: datetime.datetime = AT, place: str = "here") -> None:
     """Put messages on their way to the channel of a courier, each of a look of its own."""
-    channel = Channel(name="", place=place, url="").key
-    moment = datetime.timedelta(milliseconds=1)
-    messages = [
-        Message(channel=channel, made_at=at + number * moment, is_good=False, title=title, body="why")
-        for number, title in enumerate(titles)
-    ]
-    return ledger.alerts.note([], [], messages)
+    note_messages(ledger, Channel(name="", place=place, url=""), *titles, at=at)
 
 
 @contextlib.asynccontextmanager
@@ -200,7 +208,7 @@ async def test_once_it_took_one_it_is_soon_tried_again_when_it_fails(ledger: Led
 async def test_an_alert_that_is_refused_for_what_it_says_does_not_keep_the_next_ones(
     ledger: Ledger, sink: Sink
 ) -> None:
-    """After some tries another one stands in its place, the log has its title, and what is newer goes."""
+    """After some tries another stands in its place, it is tried again, the log has it, and what is newer goes."""
     sink.refuses = POISON
     bringing = _make_courier(ledger, sink.port)
     await asyncio.to_thread(_note, ledger, POISON, "newer")
@@ -209,7 +217,14 @@ async def test_an_alert_that_is_refused_for_what_it_says_does_not_keep_the_next_
             assert await bringing.bring() > 0
         assert [told.title for told in sink.told] == [POISON] * (courier.TRIES - 1)
         assert await bringing.bring() == 0
-    assert [told.title for told in sink.told][courier.TRIES - 1 :] == [POISON, SUBSTITUTE.title, "newer"]
+    assert [told.title for told in sink.told][courier.TRIES - 1 :] == [
+        POISON,
+        # Once with the title, which is what it refuses.
+        SUBSTITUTE.title,
+        SUBSTITUTE.title,
+        POISON,
+        "newer",
+    ]
     assert await asyncio.to_thread(ledger.alerts.count_messages) == 0
     (given_up,) = [line for line in log if line["event"] == "alert_given_up"]
     assert (given_up["title"], given_up["channel"], given_up["log_level"]) == (POISON, "alerts.urls[0]", "error")
@@ -225,7 +240,7 @@ async def test_nothing_is_given_up_while_a_service_is_down(ledger: Ledger, sink:
     for _ in range(3 * courier.TRIES):
         before = len(sink.told)
         assert await bringing.bring() > 0
-        assert len(sink.told) - before <= 3
+        assert len(sink.told) - before <= 4
     assert await asyncio.to_thread(ledger.alerts.count_messages) == len(titles)
     sink.status = 200
     sink.told.clear()

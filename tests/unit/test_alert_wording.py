@@ -11,7 +11,7 @@ import pytest
 
 from sftp_orchestrator.alerts.conditions import EXPIRED, LOW, PAUSED, Facts
 from sftp_orchestrator.alerts.telling import Group
-from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_test
+from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, MissingFile
@@ -196,3 +196,14 @@ def test_what_nobody_can_be_told_any_more_is_a_number() -> None:
     many = join([text] * 2, lost=1234)
     assert many.title == "1,236 alerts that could not be told before"
     assert "… and 1,234 earlier alerts that could not be sent.\n" in many.body
+
+
+def test_a_substitute_tells_of_the_alert_no_more_than_its_title() -> None:
+    """And not even that where it is not asked to, as that may be what is refused."""
+    named = write_substitute("etl-1", "sftp-orchestrator", "https://etl-1/page", "1 file is held")
+    bare = write_substitute("etl-1", "sftp-orchestrator", "https://etl-1/page")
+    assert "The alert: 1 file is held" in named.body
+    assert "held" not in bare.title + bare.body
+    for text in (named, bare):
+        assert "alert_given_up" in text.body
+        assert text.body.endswith("https://etl-1/page")

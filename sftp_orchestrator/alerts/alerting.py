@@ -99,7 +99,8 @@ class Alerting:
     async def _begin(self) -> float:
         """Forget what was meant for others than the channels there are now."""
         with self._telling_of_ledger():
-            if await asyncio.to_thread(self._ledger.alerts.count_messages):
+            known = await asyncio.to_thread(self._ledger.alerts.list_channels)
+            if known - self._names.keys():
                 await threads.see_through(self._ledger.alerts.forget_channels, besides=list(self._names))
         return 0.0
 

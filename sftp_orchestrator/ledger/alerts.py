@@ -18,7 +18,11 @@ MOST_WAITING = 1000
 _MOST_AT_ONCE = 500
 """Numbers in one statement: a database takes only so many."""
 _LOST = "lost"
-"""The kind of the row that counts, as its level, the messages that one channel will never be told."""
+"""The kind of the row that counts, as its level, the messages that one channel will never be told.
+
+A version that knows none of it takes the row for an alert that was never told and is over: it forgets the number, and
+nothing else. So it needs no table of its own, whose revision would keep such a version from the ledger.
+"""
 _IS_IT = sa.and_(ALERT.c.kind == sa.bindparam("of_kind"), ALERT.c.subject == sa.bindparam("of_subject"))
 
 
@@ -76,6 +80,13 @@ class Alerts:
         with failpoints.around("ledger.forget_channels"), self._database.write() as connection:
             connection.execute(sa.delete(ALERT_MESSAGE).where(ALERT_MESSAGE.c.channel.not_in(besides)))
             connection.execute(sa.delete(ALERT).where(ALERT.c.kind == _LOST, ALERT.c.subject.not_in(besides)))
+
+    def list_channels(self) -> set[str]:
+        """Return the channels that messages wait for, or that some were lost for."""
+        waiting = sa.select(ALERT_MESSAGE.c.channel).distinct()
+        lost = sa.select(ALERT.c.subject).where(ALERT.c.kind == _LOST)
+        with self._database.read() as connection:
+            return {*connection.scalars(waiting), *connection.scalars(lost)}
 
     def count_messages(self) -> int:
         """Return how many messages are on their way, each for one channel."""

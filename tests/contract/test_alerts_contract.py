@@ -50,7 +50,9 @@ def test_messages_wait_for_their_channel_in_their_order_until_it_took_them(ledge
 
 def test_what_was_meant_for_a_channel_that_is_gone_is_forgotten(ledger: Ledger) -> None:
     """Nobody is left who could take it."""
-    ledger.alerts.note([], [], [MESSAGE, replace(MESSAGE, channel="c2")])
+    assert ledger.alerts.list_channels() == set()
+    ledger.alerts.note([], [], [MESSAGE, MESSAGE, replace(MESSAGE, channel="c2")])
+    assert ledger.alerts.list_channels() == {"c1", "c2"}
     ledger.alerts.forget_channels(besides=["c2"])
     assert (ledger.alerts.list_messages("c1"), ledger.alerts.count_messages()) == ([], 1)
     ledger.alerts.forget_channels(besides=[])
@@ -71,6 +73,8 @@ def test_the_newest_messages_are_kept_for_a_channel_that_takes_none(
     assert ledger.alerts.list_all() == [ALERT]
     ledger.alerts.finish("c1", [], lost=2)
     assert ledger.alerts.count_lost("c1") == 1
+    ledger.alerts.finish("c1", ledger.alerts.list_messages("c1"))
+    assert ledger.alerts.list_channels() == {"c1", "c2"}
     ledger.alerts.forget_channels(besides=["c1"])
     assert ledger.alerts.count_lost("c1") == 1
     ledger.alerts.forget_channels(besides=["c2"])

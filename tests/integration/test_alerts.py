@@ -24,9 +24,19 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.secrets import SecretReference
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.errors import ConfigurationError, LocalFault, Unreachable
+from sftp_orchestrator.ledger import alerts as ledger_alerts
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.progress import Board
-from tests.support.alerts import TOKEN, claim, configure_alerts, make_json_url, quarantine, write_secret
+from tests.support.alerts import (
+    TOKEN,
+    PlannedChannel,
+    claim,
+    configure_alerts,
+    make_json_url,
+    note_messages,
+    quarantine,
+    write_secret,
+)
 from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
 from tests.support.sinks import Sink, run_dripping_sink, run_mail_sink, run_web_sink
@@ -139,6 +149,19 @@ def test_what_a_channel_that_is_gone_did_not_take_is_forgotten(tmp_path: Path, l
     assert [told.path for told in sink.list_alerts()] == ["/alerts"]
 
 
+def test_what_a_channel_that_is_gone_was_not_told_is_forgotten_also_where_nothing_waits(
+    tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of what was lost for it, of which nobody is left to hear."""
+    monkeypatch.setattr(ledger_alerts, "MOST_WAITING", 1)
+    gone = PlannedChannel()
+    note_messages(ledger, gone, "one", "two")
+    ledger.alerts.finish(gone.key, ledger.alerts.list_messages(gone.key))
+    assert (ledger.alerts.count_messages(), ledger.alerts.count_lost(gone.key)) == (0, 1)
+    _tell(configure_alerts(tmp_path, make_json_url(sink.port)), ledger)
+    assert ledger.alerts.count_lost(gone.key) == 0
+
+
 def test_what_waits_goes_out_by_a_url_that_was_put_right(tmp_path: Path, ledger: Ledger, sink: Sink) -> None:
     """A token was revoked, and the secret has another one now: nothing that waited is lost."""
     sink.status = 500
@@ -242,7 +265,7 @@ def test_a_defect_in_telling_is_logged_and_ends_nothing(
     assert [line["event"] for line in log] == ["alerts_crashed"]
 
 
-@pytest.mark.parametrize("step", ["count_messages", "list_messages"])
+@pytest.mark.parametrize("step", ["list_channels", "list_messages"])
 def test_a_defect_at_any_step_of_telling_ends_nothing(
     tmp_path: Path, ledger: Ledger, sink: Sink, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -66,7 +66,7 @@ fuzz: $(BUILT) ## look for inputs that break what reads them, for ten minutes (A
 bench: $(BUILT) system-packages-bench ## measure speed and memory against the budgets (ARGS="--work DIR" keeps the files)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: $(BUILT) system-packages-bench ## the same with small files, in two or three minutes
+bench-quick: $(BUILT) system-packages-bench ## the same with small files, in two minutes
 	$(BIN)/python -m benchmarks --quick --rounds 2 $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the house format

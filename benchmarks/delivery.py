@@ -21,6 +21,7 @@ from sftp_orchestrator import logs, service, threads
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ExitCode, LocalFault
+from sftp_orchestrator.files import fsync_file
 from sftp_orchestrator.ledger.database import LEDGER_FILE
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.prepare.parts.split import get_encrypted_bound
@@ -99,7 +100,10 @@ class Place:
             staging = root / "staging"
             staging.mkdir(parents=True)
             for path in self.sources:
-                shutil.copyfile(path, staging / path.name)
+                dropped = staging / path.name
+                shutil.copyfile(path, dropped)
+                # By the time that a file has settled it is on the disk, as the peers' files are.
+                fsync_file(dropped)
             config = root / "config.yml"
             config.write_text(yaml.safe_dump(self._configure(root, account)), encoding="utf-8")
             configuration = loading.load(config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,7 +257,7 @@ async def test_who_does_not_trust_the_host_key_leaves_nothing(
             terminal.answer("OpenPGP key to encrypt", "")
             terminal.expect("Is it what the receiver published")
             if said is None:
-                terminal.process.send_signal(signal.SIGINT)
+                terminal.interrupt()
             else:
                 terminal.type(f"{said}\n")
             return terminal.end()

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from tests.support.service import COMMAND, DEADLINE_SECONDS
 
+AGAIN_SECONDS = 2
+"""How long somebody waits before he presses Ctrl-C once more."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -50,6 +53,18 @@ class Terminal:
     def type(self, keys: str) -> None:
         """Press ``keys``."""
         os.write(self.descriptor, keys.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C until the command ends, as a person does.
+
+        The first one may come after a question was written and before it is waited for: Python's readline raises that
+        one with the next key.
+        """
+        ends = time.monotonic() + DEADLINE_SECONDS
+        while self.process.poll() is None and time.monotonic() < ends:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(AGAIN_SECONDS)
 
     def end(self) -> int:
         """Read to the end, and return the exit code."""

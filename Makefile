@@ -40,7 +40,7 @@ demo: $(BUILT) system-packages ## deliver a generated mix to a look-alike receiv
 
 # A file's tests stay in one process, in their order; the dear files are begun first. ARGS="-n 0" is one process for all.
 WORKERS := 2
-test: $(BUILT) system-packages-test ## run every test, ten to twenty-five minutes (ARGS="-k name" narrows them)
+test: $(BUILT) system-packages-test ## run every test, in a quarter of an hour (ARGS="-k name" narrows them)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(BUILT) system-packages ## kill the daemon at random moments, and check what arrived (ARGS="--rounds 200 --seed N")

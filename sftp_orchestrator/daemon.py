@@ -82,7 +82,8 @@ def open_daemon(
     workspace = Workspace(root=configuration.workspace)
     with _private_files():
         workspace.prepare()
-        lock = WorkspaceLock(workspace.lock, is_pass=once, page=None if once else configuration.web.listen)
+        page = "" if once else configuration.web.listen or ""
+        lock = WorkspaceLock(workspace.lock, is_pass=once, page=page, configuration=configuration.digest())
         with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger, ledger.ownership:
             preparation = Preparation.open(configuration, workspace, ledger, board, command=command)
             kept = configuration.archive

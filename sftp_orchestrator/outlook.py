@@ -75,6 +75,8 @@ class Outlook:
     """of every schedule"""
     expected: tuple[ExpectedFile, ...] = ()
     """of each feed that has such a deadline"""
+    is_outdated: bool = False
+    """the daemon goes by another configuration, which it read before this one was written"""
     replacements: Replacements = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     """by destination, those whose last run failed as a whole"""
@@ -144,6 +146,7 @@ def look_out(
     return Outlook(
         at=now,
         holder=holder,
+        is_outdated=holder is not None and holder.configuration not in {None, configuration.digest()},
         last_run=next(iter(ledger.runs.list_last(1)), None),
         # What began before this process did was cut short, and never ends.
         under_way=tuple(ledger.runs.list_unfinished(since=holder.since or _EVER)) if holder is not None else (),

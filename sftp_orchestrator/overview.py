@@ -80,6 +80,7 @@ class Overview:
                 "running": self.outlook.has_daemon,
                 "pid": holder.pid if holder is not None else None,
                 "host": holder.host if holder is not None else None,
+                "configuration_is_outdated": self.outlook.is_outdated,
             },
             "failing_destinations": [
                 {

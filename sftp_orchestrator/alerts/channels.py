@@ -32,6 +32,11 @@ SEND_SECONDS = 30.0
 _SHORTEST_SECRET = 4
 """Characters of a piece of a URL that is hidden where a service repeats it."""
 _HIDDEN = "***"
+_ENTITIES: dict[str, list[str]] = {}
+"""The names that HTML has for a character."""
+for _name, _char in html.entities.html5.items():
+    if _name.endswith(";"):
+        _ENTITIES.setdefault(_char, []).append(_name)
 _STRUCTURE = re.compile(r"[:/@?&=,;#]+")
 """What stands between the pieces of a URL."""
 
@@ -187,7 +192,6 @@ def _match_character(char: str) -> str:
     if char.isascii() and char.isalnum():
         return char
     number, octets = ord(char), char.encode(errors="replace")
-    name = html.entities.codepoint2name.get(number, "apos" if char == "'" else None)
     spelled = [
         char,
         urllib.parse.quote(octets, safe=""),
@@ -197,7 +201,7 @@ def _match_character(char: str) -> str:
         "".join(f"\\x{octet:02x}" for octet in octets),
         # As PHP writes a slash.
         f"\\{char}",
-        *([f"&{name};"] if name else []),
+        *(f"&{name}" for name in _ENTITIES.get(char, ())),
     ]
     numbers = [f"&#0*{number};", f"&#x0*{number:x};"]
     return f"(?:{'|'.join([*dict.fromkeys(map(re.escape, spelled)), *numbers])})"

@@ -201,7 +201,17 @@ class Courier:
 
     async def _try_again(self, message: Message) -> None:
         """Have ``message`` taken after all, or give it up: a service that was away for a moment never refused it."""
-        await asyncio.sleep(AGAIN_SECONDS)
+        try:
+            await asyncio.sleep(AGAIN_SECONDS)
+        except asyncio.CancelledError:
+            # What stands in its place was taken: the next start would send that once more.
+            self._is_stopping = True
+            with contextlib.suppress(Failure):
+                await self._try_last(message)
+            raise
+        await self._try_last(message)
+
+    async def _try_last(self, message: Message) -> None:
         try:
             await self._send([message], is_last_try=True)
         except Unreachable as refusal:

@@ -14,4 +14,5 @@ def health(context: typer.Context, config: ConfigOption = None) -> None:
     daemon = options.find_daemon(context, config)
     # A file that was changed meanwhile, or is wrong by now, says nothing about the daemon that goes on without it.
     page = daemon.page if daemon is not None else None
-    typer.echo(ask_health(page or options.load_configuration(context, config).web.listen))
+    listen = options.load_configuration(context, config).web.listen if page is None else page or None
+    typer.echo(ask_health(listen))

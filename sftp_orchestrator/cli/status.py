@@ -18,6 +18,7 @@ from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.watching import watch
 from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.intake.lock import Holder
 from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
@@ -70,12 +71,17 @@ def _find_going_on(context: typer.Context, config: Path | None) -> Configuration
     daemon = options.find_daemon(context, config)
     if daemon is None:
         return None
+    place = f"its page tells what it does: {get_url(daemon.page)}" if daemon.page else "its log tells what it does"
     return ConfigurationError(
         "show",
         "status",
-        f"the daemon ({daemon}) goes on with the configuration that it read before; its page and log tell what it does",
-        hint=f"correct the file till `{COMMAND} check` passes, then have it read: systemctl reload {COMMAND}",
+        f"the daemon (process {daemon.pid}) goes on with the configuration that it read before; {place}",
+        hint=f"correct the file till `{COMMAND} check` passes; {_name_reload(daemon)}",
     )
+
+
+def _name_reload(daemon: Holder) -> str:
+    return f"have it read: systemctl reload {COMMAND}, or kill -HUP {daemon.pid}"
 
 
 def _print(console: Console, overview: Overview, command: str, page: str | None) -> None:
@@ -156,7 +162,10 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or {get_url(page)}")
     lines += list_limits(overview)
-    if outlook.has_daemon:
+    if outlook.holder is not None and outlook.is_outdated:
+        reload = _name_reload(outlook.holder)
+        lines.append(f"The configuration was changed since the daemon read it, which goes on as before: {reload}")
+    elif outlook.has_daemon:
         lines += list_schedules(outlook)
     lines += list_missing(outlook)
     if overview.room.is_paused:

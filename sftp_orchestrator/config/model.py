@@ -9,6 +9,7 @@ Validators raise ``ValueError`` with a text that reads on after the key: ``must 
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Self
@@ -320,6 +321,10 @@ class Feed(Section):
 
 class Configuration(Section):
     """Everything one daemon needs to know."""
+
+    def digest(self) -> str:
+        """Return what tells it from one with other settings, in whatever words they are written. Pure."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     staging: ConfigPath = Field(examples=["/var/lib/sftp-orchestrator/staging"])
     """producers drop files here (watched with its sub-folders)"""

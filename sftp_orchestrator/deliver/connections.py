@@ -126,8 +126,11 @@ class ConnectionPool:
         except errors.Failure:
             self._failure = self._unheard
         else:
-            with contextlib.suppress(errors.Failure):
-                await asyncio.gather(*(self._try_out() for _ in range(count)))
+            # To the end, all of them: a login that nobody waits for would outlive the pool, and its connection, too.
+            tries = (self._try_out() for _ in range(count if count > 1 else 0))
+            for outcome in await asyncio.gather(*tries, return_exceptions=True):
+                if isinstance(outcome, BaseException) and not isinstance(outcome, errors.Failure):
+                    raise outcome
 
     async def _try_out(self) -> None:
         async with self.lend():

@@ -75,15 +75,16 @@ class Delivery:
         profiles, events = order.list_profiles(sources), [s for s in sources if s.type is FeedType.EVENT]
         async with asyncio.TaskGroup() as group:
             prepared = {source.id: asyncio.Future[Source | None]() for source in sources}
-            if any(source.state in _TO_BE_READ for source in sources):
-                # A dozen round trips, for which no file needs to wait that is still being read.
-                group.create_task(self._pool.warm_up(self._count_wanted(sources)))
+            warming = self._begin_to_warm_up(sources, group)
             group.create_task(self._prepare_all([*profiles, *events], prepared))
             await self._run_lane(profiles, prepared)
             outcomes = [await prepared[event.id] for event in events]
             # What may not be begun need not be told what else it would wait for.
             ready = [event for event in outcomes if event is not None and self._may_begin(event)]
             await self._run_lane(await self._list_admitted(ready), prepared)
+            if warming is not None:
+                # Nothing is left to be sent: no run waits for logins that nobody needs.
+                warming.cancel()
         await self._remove_leftovers()
 
     # Before the lanes.
@@ -104,6 +105,12 @@ class Delivery:
             await self._sending.set_aside(source, fault)
             return False
         return True
+
+    def _begin_to_warm_up(self, sources: Sequence[Source], group: asyncio.TaskGroup) -> asyncio.Task[None] | None:
+        """Open connections while files are read: a dozen round trips each, for which nothing needs to wait."""
+        if not any(source.state in _TO_BE_READ for source in sources):
+            return None
+        return group.create_task(self._pool.warm_up(self._count_wanted(sources)))
 
     def _count_wanted(self, sources: Sequence[Source]) -> int:
         """Return how many connections will be used at the same time, as far as sizes tell before a look."""

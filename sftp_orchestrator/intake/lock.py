@@ -34,7 +34,9 @@ class Holder:
     is_pass: bool = False
     """it is one pass of ``run --once`` and no daemon"""
     page: str | None = None
-    """where its page listens, HOST:PORT as in the configuration that it read"""
+    """where its page listens, HOST:PORT as in the configuration that it read, empty without a page; None: unknown"""
+    configuration: str | None = None
+    """the digest of the configuration that it read; None: unknown"""
 
     def __str__(self) -> str:
         if self.pid is None:
@@ -49,10 +51,11 @@ class WorkspaceLock:
     has to be cleaned up after a crash.
     """
 
-    def __init__(self, path: Path, *, is_pass: bool = False, page: str | None = None) -> None:
+    def __init__(
+        self, path: Path, *, is_pass: bool = False, page: str | None = None, configuration: str | None = None
+    ) -> None:
         self._path = path
-        self._is_pass = is_pass
-        self._page = page
+        self._said = {"once": is_pass, "page": page, "configuration": configuration}
         self._subject = f"workspace {path.parent}"
         self._descriptor: int | None = None
 
@@ -88,7 +91,7 @@ class WorkspaceLock:
                     ) from error
                 time.sleep(pause)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_describe_us(self._page, is_pass=self._is_pass)).encode(), 0)
+        os.pwrite(descriptor, json.dumps({**_describe_us(), **self._said}).encode(), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -127,14 +130,12 @@ def find_holder(path: Path) -> Holder | None:
     return None
 
 
-def _describe_us(page: str | None, *, is_pass: bool) -> dict[str, str | int | bool | None]:
+def _describe_us() -> dict[str, str | int]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "boot_id": _get_boot_id(),
         "since": datetime.datetime.now(datetime.UTC).isoformat(),
-        "once": is_pass,
-        "page": page,
     }
 
 
@@ -157,6 +158,7 @@ def _parse(content: bytes) -> Holder:
             since=datetime.datetime.fromisoformat(since) if since is not None else None,
             is_pass=bool(said.get("once")),
             page=said.get("page"),
+            configuration=said.get("configuration"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return Holder()

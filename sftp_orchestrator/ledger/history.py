@@ -29,7 +29,9 @@ def gathered(connection: sa.Connection) -> Iterator[None]:
             with failpoints.around("ledger.history"):
                 connection.execute(_NOTE, lines)
     finally:
-        del info[_PENDING]
+        # The record of a connection that was lost may be another thread's by now.
+        if info.get(_PENDING) is lines:
+            del info[_PENDING]
 
 
 @contextlib.contextmanager

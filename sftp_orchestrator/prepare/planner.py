@@ -103,7 +103,7 @@ class Planner:
                 outcomes.append(found)
                 continue
             refusal, now_noted = next(refusals), noted[source.id]
-            if now_noted.state is not SourceState.CLAIMED:
+            if now_noted.state in {SourceState.INSPECTED, SourceState.PLANNED}:
                 _tell_of_rows(source, found[0], self._workspace.get_rejected(source.id))
             if refusal is None:
                 log = _LOG.bind(source=source.id, feed=source.feed)

@@ -65,6 +65,12 @@ async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> No
                 written.path.write_text(good, encoding="utf-8")
             (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
             await service.wait_for("source_delivered", file="customers.csv")
+            assert "was changed since" not in (await call(written.path, "status")).out
+            _change(written.path, schedule={"deliver": "on_arrival", "only": ["03:00-03:30"]})
+            changed = await call(written.path, "status")
+            assert "The configuration was changed since the daemon read it" in changed.out
+            assert f"kill -HUP {service.process.pid}" in changed.out
+            assert "closed by schedule.only" not in changed.out
             assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 1
             assert await service.stop() == 0
 
@@ -76,7 +82,7 @@ async def _require_told(config: Path, said: str) -> None:
     assert (answer.code, answer.out) == (2, "")
     assert said in wrong
     assert " goes on with the configuration that it read before" in going_on
-    assert f"`sftp-orchestrator --config {config} check` passes, then" in going_on
+    assert f"`sftp-orchestrator --config {config} check` passes; have it read: " in going_on
     assert "systemctl reload sftp-orchestrator" in going_on
 
 

@@ -234,6 +234,29 @@ async def test_a_stop_while_another_one_is_under_way_in_its_place_leaves_nothing
     assert await _count(ledger, channel) == (0, 0)
 
 
+async def test_a_stop_before_the_last_try_makes_it_at_once(
+    ledger: Ledger, channel: PlannedChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken in its place would be sent once more by each start."""
+    waits, pause = asyncio.Event(), asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.set()
+        await pause(DEADLINE_SECONDS if seconds == courier.AGAIN_SECONDS else seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await _note(ledger, channel, "a", is_overdue=True)
+    channel.plan.extend([REFUSE, TAKE, TAKE])
+    task = asyncio.create_task(make_courier(ledger, channel).bring())
+    async with asyncio.timeout(DEADLINE_SECONDS / 2):
+        await waits.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert _list_titles(channel) == ["a", SUBSTITUTE, "a"]
+    assert await _count(ledger, channel) == (0, 0)
+
+
 async def test_a_stop_does_not_wait_for_what_hangs(
     ledger: Ledger, channel: PlannedChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import errno
 import os
 import posixpath
 import sqlite3
+import threading
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -21,12 +22,13 @@ from paramiko.sftp import SFTP_FAILURE, SFTP_PERMISSION_DENIED
 
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
-from sftp_orchestrator.deliver import retry
+from sftp_orchestrator.deliver import retry, sftp
 from sftp_orchestrator.deliver.delivery import Delivery
 from sftp_orchestrator.deliver.faults import may_be_of_one_file
 from sftp_orchestrator.deliver.publish import PUBLISH_GRACE_SECONDS, Publisher
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.deliver.sending import MOST_SENDINGS, STUBBORN_RUNS
+from sftp_orchestrator.deliver.sftp import SftpRemote
 from sftp_orchestrator.errors import (
     ExitCode,
     Failure,
@@ -60,6 +62,7 @@ from tests.support.paramiko_server import (
     run_paramiko,
 )
 
+DEADLINE_SECONDS = 30
 OLD, NEW = "purchases_old.csv", "purchases_new.csv"
 
 
@@ -469,6 +472,44 @@ async def test_a_part_that_is_gone_is_told_as_a_failure(tmp_path: Path) -> None:
     """The ledger raises one of its own failures, with a line that a person understands."""
     with Ledger.open("sqlite", tmp_path) as ledger, pytest.raises(IllegalMove, match="part nobody/1"):
         ledger.parts.get("nobody", 1)
+
+
+async def test_a_run_does_not_wait_for_logins_that_nobody_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is refused as it is read; the receiver lets one connection in, and is silent to all others."""
+    asked, others_are_asked = 0, asyncio.Event()
+
+    async def connect(*arguments: Any, **named: Any) -> SftpRemote:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            others_are_asked.set()
+            await asyncio.Event().wait()
+        return await sftp.connect(*arguments, **named)
+
+    monkeypatch.setattr("sftp_orchestrator.deliver.run.connect", connect)
+    # Read by nothing that is quicker than the first login.
+    intact = inspecting.inspect
+    is_let_in = threading.Event()
+
+    def inspect(*arguments: Any, **named: Any) -> Inspection:
+        is_let_in.wait(DEADLINE_SECONDS)
+        return intact(*arguments, **named)
+
+    monkeypatch.setattr(planner, "inspect", inspect)
+    with run_paramiko(tmp_path / "receiver") as receiver:
+        configuration = _make(tmp_path, receiver, limits={"plain_bytes": 300_000}, connections=4)
+        _drop_events(configuration.staging, OLD, at=1_700_000_000, rows=60_000)
+        with (configuration.staging / OLD).open("a") as file:
+            file.write('"never ends')
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            running = asyncio.create_task(_run(configuration))
+            await others_are_asked.wait()
+            is_let_in.set()
+            verdict, sources = await running
+    assert sources[OLD].state is SourceState.QUARANTINED
+    assert verdict.failures == ()
 
 
 # One destination's trouble is not the others'.

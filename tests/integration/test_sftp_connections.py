@@ -172,6 +172,35 @@ async def test_several_are_opened_before_they_are_needed(tmp_path: Path, asked: 
             assert len(server.record.logins) == opened
 
 
+async def test_no_login_outlives_the_opening_of_several(tmp_path: Path) -> None:
+    """One of them fails while others are under way: these are awaited, so that the pool closes what they bring."""
+    begun, opened = 0, 0
+    failed = asyncio.Event()
+    with run_paramiko(tmp_path / "receiver") as server:
+
+        async def connect_or_fail(destination: Destination, name: str) -> SftpRemote:
+            nonlocal begun, opened
+            begun += 1
+            if begun == 3:
+                # Nothing is open any more, so whoever asked for it is told.
+                server.cut_all()
+                await remotes[0].close()
+                failed.set()
+                raise errors.Unreachable("connect", "production", "no route to host")
+            if begun > 3:
+                await failed.wait()
+            remotes.append(await connect(destination, name))
+            opened += 1
+            return remotes[-1]
+
+        remotes: list[SftpRemote] = []
+        pool = ConnectionPool(server.get_destination(), "production", 4, connector=connect_or_fail)
+        async with pool:
+            await pool.warm_up(4)
+            assert opened == begun - 1
+        assert not [remote for remote in remotes if remote.is_usable]
+
+
 @pytest.mark.parametrize("waiting", [0, 1])
 async def test_a_refusal_before_anybody_asked_is_told_once(tmp_path: Path, waiting: int) -> None:
     """Whoever waits, or else asks next, gets it; and nobody logs in a second time for it."""

@@ -119,9 +119,11 @@ class CheckLists:
     ) -> list[Check]:
         """Return what ``list_checks`` returns."""
         asked = (tuple(columns), feed, now, retention_days)
-        if self._last is None or self._last[0] != asked:
-            self._last = asked, list_checks(columns, feed, now=now, retention_days=retention_days)
-        return self._last[1]
+        # Taken once: another thread may put its own in its place at any time.
+        last = self._last
+        if last is None or last[0] != asked:
+            self._last = last = asked, list_checks(columns, feed, now=now, retention_days=retention_days)
+        return last[1]
 
 
 def _check_identity(columns: Sequence[ImportedColumn]) -> Iterator[_Draft]:

@@ -96,7 +96,8 @@ def require_untouched(source: Source, folder: Path) -> None:
             "read again",
             source.name,
             f"{folder / FAILED_ROWS_NAME} was changed since it was written, and would be lost",
-            hint="move it into staging as a file of its own, or put what was corrected into the original and remove it",
+            hint="move it into staging as a file of its own, or put the corrections into the original and remove "
+            f"{FAILED_ROWS_NAME}",
         )
 
 

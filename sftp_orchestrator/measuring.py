@@ -1,4 +1,4 @@
-"""What this process measured since it began: seconds by stage, retries, and until when keys can be used.
+"""What this process measured since it began: seconds by stage, retries, until when keys can be used, refused reloads.
 
 Memory alone, for monitors: what must survive a restart is counted by the ledger.
 """
@@ -56,6 +56,14 @@ class Spread:
         return Spread(seconds=self.seconds + seconds * count, counts=counts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RefusedReload:
+    """A configuration that was to be read anew, and could not be used."""
+
+    at: datetime.datetime
+    cause: str
+
+
 class Measures:
     """Threads may write to it, and read from it."""
 
@@ -65,6 +73,7 @@ class Measures:
         self._deliveries: dict[str, Spread] = {}
         self._retries: Counter[str] = Counter()
         self._key_ends: dict[str, datetime.datetime | None] = {}
+        self._refused_reload: RefusedReload | None = None
 
     def note_stage(self, stage: Stage, seconds: float, *, count: int = 1) -> None:
         """Note that ``count`` files, or parts, took ``seconds`` each in a stage, whatever came of it."""
@@ -86,6 +95,16 @@ class Measures:
         """Note until when the OpenPGP key of ``destination`` can encrypt; None = for ever."""
         with self._lock:
             self._key_ends[destination] = ends_at
+
+    def note_reload(self, refused: RefusedReload | None) -> None:
+        """Note why the configuration was not taken when it was to be read anew; None once one was."""
+        with self._lock:
+            self._refused_reload = refused
+
+    def get_refused_reload(self) -> RefusedReload | None:
+        """Return why the configuration on the disk is not in effect; None where the last one to be read is."""
+        with self._lock:
+            return self._refused_reload
 
     def get_stages(self) -> dict[Stage, Spread]:
         """Return the seconds of every stage."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.run import Verdict
 from sftp_orchestrator.errors import ExitCode, Failure
 from sftp_orchestrator.files import as_local_fault
+from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.progress import Board, Phase
 
 _LOG = structlog.get_logger()
@@ -102,6 +104,7 @@ class _Service:
                     raise
                 error = "; ".join(str(failure) for failure in group.exceptions)
                 _LOG.error("reload_failed", error=error, goes_on="with the configuration before")
+                self._note_refusal(error)
                 changed = self._before
                 self._before = None
             else:
@@ -135,10 +138,16 @@ class _Service:
                 changed = await asyncio.to_thread(_load_good, self._load)
             except Failure as error:
                 _LOG.error("reload_refused", error=str(error), goes_on="with the configuration before")
+                self._note_refusal(str(error))
                 systemd.notify("READY=1")
             else:
+                self._board.measures.note_reload(None)
                 _LOG.info("reloading", changed=effective.list_changes(self._configuration, changed))
                 return changed
+
+    def _note_refusal(self, cause: str) -> None:
+        """Have page and monitors tell of a configuration that is not in effect, until one is."""
+        self._board.measures.note_reload(RefusedReload(at=datetime.datetime.now(datetime.UTC), cause=cause))
 
 
 def _load_good(load: Callable[[], Configuration]) -> Configuration:

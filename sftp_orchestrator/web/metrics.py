@@ -158,6 +158,8 @@ def _list_process(figures: Figures, board: Board, pulse: Pulse) -> Iterator[Metr
     sent = "Bytes of data files that receivers acknowledged, by this process."
     yield CounterMetricFamily(PREFIX + "sent_bytes", sent, value=board.sent_bytes)
     yield _gauge("stuck_stations", "Stations that made no progress within their time.", len(pulse.list_stuck()))
+    refused = board.measures.get_refused_reload() is not None
+    yield _gauge("reload_refused", "1 while the configuration that was to be read last is not in effect.", refused)
     yield _gauge("unsent_alerts", "Alerts that a channel did not take yet.", figures.unsent_alerts)
     build = _gauges("build_info", "1, with the version that runs.", "version")
     build.add_metric([__version__], 1)

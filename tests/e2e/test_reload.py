@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import html
 import signal
 import socket
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +48,11 @@ async def test_a_changed_configuration_takes_effect_without_a_restart(tmp_path: 
 async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> None:
     """The log names what is wrong; the daemon was not even stopped, and goes on delivering."""
     async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
-        written = await asyncio.to_thread(configure, tmp_path, sandbox)
+        listen = {"web": {"listen": f"127.0.0.1:{find_free_port()}"}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, listen)
         good = written.path.read_text(encoding="utf-8")
         async with run_service(written.path) as service:
-            await service.wait_for("daemon_started")
+            started = await service.wait_for("daemon_started")
             for changes, said in (
                 ({"schedule": {"deliver": "whenever"}}, "schedule.deliver"),
                 ({"destinations": None}, "destinations"),
@@ -60,19 +63,34 @@ async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> No
                 service.process.send_signal(signal.SIGHUP)
                 refused = await service.wait_for("reload_refused", count=before + 1)
                 assert said in refused["error"], refused
+                assert said in await _read(started, "")
+                assert "sftp_orchestrator_reload_refused 1.0" in await _read(started, "metrics")
                 if "staging" not in changes:
                     await _require_told(written.path, said)
                 written.path.write_text(good, encoding="utf-8")
             (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
             await service.wait_for("source_delivered", file="customers.csv")
             assert "was changed since" not in (await call(written.path, "status")).out
+            await _reload(service, "reloading")
+            started = await service.wait_for("daemon_started", count=2)
+            assert "sftp_orchestrator_reload_refused 0.0" in await _read(started, "metrics")
             _change(written.path, schedule={"deliver": "on_arrival", "only": ["03:00-03:30"]})
             changed = await call(written.path, "status")
             assert "The configuration was changed since the daemon read it" in changed.out
             assert f"kill -HUP {service.process.pid}" in changed.out
             assert "closed by schedule.only" not in changed.out
-            assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 1
+            assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 2
             assert await service.stop() == 0
+
+
+async def _read(started: dict[str, Any], path: str) -> str:
+    """Return what the page of a daemon that told of its start has at ``path``."""
+
+    def read() -> str:
+        with urllib.request.urlopen(f"{started['page']}{path}", timeout=60) as answer:  # noqa: S310 - http, ours
+            return html.unescape(str(answer.read().decode()))
+
+    return await asyncio.to_thread(read)
 
 
 async def _require_told(config: Path, said: str) -> None:

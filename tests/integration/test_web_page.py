@@ -164,7 +164,7 @@ async def test_where_nothing_waits_the_page_tells_of_runs_and_receivers(tmp_path
     assert status["last_run"]["not_delivered"] == 3
     assert status["next_delivery_at"].endswith("T02:00:00+00:00")
     assert (status["daemon"], status["last_delivery_at"] is None) == (
-        {"running": False, "pid": None, "host": None},
+        {"running": False, "pid": None, "host": None, "configuration_is_outdated": False},
         False,
     )
 

@@ -282,7 +282,7 @@ def list_changes(feed: Feed, name: str, inspection: Inspection) -> tuple[str, ..
         "unpacked": format_.compression is not Compression.NONE,
         "made CSV": format_.content is not Content.TEXT,
         f"made UTF-8 of {feed.encoding}": is_producers and feed.encoding is not Encoding.UTF_8,
-        "with commas": is_producers and feed.delimiter != ",",
+        "with a comma as its delimiter": is_producers and feed.delimiter != ",",
         f"without its column '{DESCRIPTION}'": inspection.is_returned,
         "renamed in its header": bool(feed.rename),
         "with an event name in each row": feed.event_name is not None,

@@ -83,6 +83,8 @@ class Courier:
         """by number, what it took, or what was given up, and the ledger could not be told: it is not sent again"""
         self._told_lost = 0
         """how many lost ones it was told of, and the ledger could not be told that: nor are these told again"""
+        self._untold: list[_Parcel] = []
+        """what it took, and the log does not have yet, as the ledger comes first"""
         self._lost = 0
         """messages that it will never be told, which it is told with the next one"""
         self._sending: _Sending | None = None
@@ -264,8 +266,7 @@ class Courier:
         self._taken.update((message.number, message) for message in parcel.messages)
         self._told_lost += parcel.lost
         self._lost -= parcel.lost
-        count = len(parcel.messages)
-        _LOG.info("alert_sent", channel=self._channel.name, title=parcel.text.title, messages=count)
+        self._untold.append(parcel)
 
     async def _finish(self) -> None:
         """Note what the channel took, and that of it which was given up, as soon as the ledger lets us."""
@@ -276,6 +277,11 @@ class Courier:
             await threads.see_through(self._alerts.finish, self._channel.key, taken, lost=lost)
             self._taken.clear()
             self._told_lost = 0
+            # From here on a crash repeats none of it.
+            told, self._untold = self._untold, []
+            for parcel in told:
+                count = len(parcel.messages)
+                _LOG.info("alert_sent", channel=self._channel.name, title=parcel.text.title, messages=count)
 
     def _make_failure(self, said: str) -> Unreachable:
         return Unreachable("send an alert by", self._channel.name, said)

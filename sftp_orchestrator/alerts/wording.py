@@ -15,6 +15,7 @@ from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, Source
+from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
 from sftp_orchestrator.views import SourceView
 
 MOST_NAMED = 5
@@ -89,8 +90,8 @@ _KINDS = {
         read="docs/how-to/on-call.md#uncertain",
     ),
     AlertKind.RETRIES_EXHAUSTED: _Kind(
-        one="delivery fails again and again",
-        many="deliveries fail again and again",
+        one="delivery fails",
+        many="deliveries fail",
         means="It is tried again by itself for ever, and nothing is lost.",
         over="goes through again",
         all_over="deliveries go through again",
@@ -294,7 +295,9 @@ def _describe_end(alert: Alert, context: Context) -> str:
     since = units.format_moment(alert.since, context.facts.at)
     view = _find_view(alert, context)
     if view is not None:
-        return f"{_name(alert, context)}: {view.word} now"
+        # What became of the original afterwards is nobody's question.
+        word = SourceState.DELIVERED.value if view.source.state in SOURCE_DONE else view.word
+        return f"{_name(alert, context)}: {word} now"
     named = _name(alert, context)
     match AlertKind(alert.kind):
         case AlertKind.RETRIES_EXHAUSTED:

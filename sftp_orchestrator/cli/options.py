@@ -18,6 +18,7 @@ from sftp_orchestrator.cli import layout
 from sftp_orchestrator.cli.arguments import Call
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -56,6 +57,9 @@ def find_configuration(context: typer.Context, option: Path | None) -> Path:
 def get_command(context: typer.Context, option: Path | None, *, elsewhere: bool = False) -> str:
     """Return how to call us once more with the same configuration; with ``elsewhere`` from any folder."""
     named: Path | None = option or context.find_root().params.get("config")
+    if named is None and elsewhere and VARIABLE in os.environ:
+        # Whoever reads it elsewhere is not in the shell that has it.
+        named = Path(os.environ[VARIABLE])
     if named is None:
         return COMMAND
     return f"{COMMAND} --config {shlex.quote(str(named.absolute() if elsewhere else named))}"

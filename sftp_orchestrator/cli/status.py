@@ -173,5 +173,8 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     if outlook.holder is not None and outlook.holder.is_pass:
         lines.append(f"A pass of run --once is at work: {outlook.holder}.")
     if not outlook.is_attended:
-        lines.append(f"No daemon runs. Start it (systemctl start {COMMAND}), or deliver once: {COMMAND} run --once")
+        lines.append(
+            f"No daemon runs. Start it (systemctl start {COMMAND}; by hand: {COMMAND} run),"
+            f" or deliver once: {COMMAND} run --once"
+        )
     return lines

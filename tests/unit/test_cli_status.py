@@ -133,7 +133,8 @@ def test_status_says_whether_anybody_is_at_work(written: Written, capsys: pytest
     command = f"sftp-orchestrator --config {written.path}"
     lines = _call(written, capsys, "status").splitlines()
     assert lines[-1] == (
-        f"No daemon runs. Start it (systemctl start sftp-orchestrator), or deliver once: {command} run --once"
+        f"No daemon runs. Start it (systemctl start sftp-orchestrator; by hand: {command} run), or deliver once:"
+        f" {command} run --once"
     )
     assert "away000000  next: it is tried again with the next run, but no daemon runs" in lines
     assert json.loads(_call(written, capsys, "status", "--json"))["daemon"]["running"] is False

@@ -13,7 +13,7 @@ help: ## list the targets
 
 $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml scripts/require-system-packages
 	@PYTHON=$(PYTHON) scripts/require-system-packages python compiler
-	@echo "Installing what requirements/dev.lock lists into $(VENV): two or three minutes, once"
+	@echo "Installing what requirements/dev.lock lists into $(VENV): a minute or two, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.lock
 	@touch $@

@@ -39,7 +39,8 @@ def find_daemon(context: typer.Context, option: Path | None) -> Holder | None:
     # Of a workspace that we may not look into nothing is known.
     with contextlib.suppress(LocalFault):
         holder = find_holder(Workspace(root=workspace).lock) if workspace is not None else None
-        return holder if holder is not None and not holder.is_pass else None
+        # For a moment after its start it says nothing of itself yet.
+        return holder if holder is not None and holder.pid is not None and not holder.is_pass else None
     return None
 
 

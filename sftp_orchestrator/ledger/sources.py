@@ -73,10 +73,6 @@ class Sources:
                 for row in connection.execute(sa.select(CLAIM)).mappings()
             ]
 
-    def finish_claim(self, claim: Claim) -> Source:
-        """As ``finish_claims``, for one."""
-        return self.finish_claims([claim])[0]
-
     def finish_claims(self, claims: Sequence[Claim]) -> list[Source]:
         """Turn intents into sources that are ours, in one transaction and this order; their files lie in the workspace.
 
@@ -245,10 +241,6 @@ class Sources:
         with failpoints.around("ledger.take_sending"), self._database.write() as connection:
             return int(connection.execute(_TAKE_SENDING, {"source": source_id}).scalar_one())
 
-    def finish_delivery(self, source_id: str) -> None:
-        """As ``finish_deliveries``, for one."""
-        self.finish_deliveries([source_id])
-
     def finish_deliveries(self, source_ids: Sequence[str]) -> list[Source]:
         """Ready → delivered: every part's manifest is published; they count, and the register learns their properties.
 
@@ -260,10 +252,6 @@ class Sources:
         with failpoints.around("ledger.source.delivered"), self._database.write() as connection:
             delivering.finish(connection, source_ids, now=self._clock())
             return self.list_of(source_ids)
-
-    def finish_archive(self, source_id: str) -> None:
-        """As ``finish_archives``, for one."""
-        self.finish_archives([source_id])
 
     def finish_archives(self, source_ids: Sequence[str]) -> None:
         """Delivered → archived, in one transaction; none moves, and ``IllegalMove`` is raised, where one cannot."""

@@ -27,7 +27,7 @@ from tests.support.records import make_pause
 def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -> Source:  # noqa: A002 - the field's name
     claim = _make_claim(source_id, type=type)
     ledger.sources.begin_claims([claim])
-    return ledger.sources.finish_claim(claim)
+    return ledger.sources.finish_claims([claim])[0]
 
 
 def _make_claim(source_id: str, *, type: FeedType = FeedType.EVENT) -> Claim:  # noqa: A002 - the field's name
@@ -88,12 +88,12 @@ def test_a_source_goes_its_way_and_every_move_is_in_the_history(ledger: Ledger) 
     _take_to(ledger, "s1", 2, PartState.READY)
     assert ledger.sources.get("s1").state is SourceState.READY
     with pytest.raises(IllegalMove):
-        ledger.sources.finish_delivery("s1")
+        ledger.sources.finish_deliveries(["s1"])
     ledger.parts.finish_upload(ledger.parts.get("s1", 2))
     ledger.parts.begin_publishing(ledger.parts.get("s1", 2))
     ledger.parts.finish_publishing(ledger.parts.get("s1", 2))
-    ledger.sources.finish_delivery("s1")
-    ledger.sources.finish_archive("s1")
+    ledger.sources.finish_deliveries(["s1"])
+    ledger.sources.finish_archives(["s1"])
     moves = [move.after for move in ledger.list_history(source_id="s1") if move.part is None]
     assert moves == ["claimed", "inspected", "planned", "ready", "delivered", "archived"]
     assert len(ledger.list_history(source_id="s1")) == len(moves) + 2 * 4
@@ -105,9 +105,9 @@ def test_an_illegal_move_changes_nothing_and_raises(ledger: Ledger) -> None:
     source = _claim(ledger, "s1")
     before = ledger.list_history()
     with pytest.raises(IllegalMove, match="claimed"):
-        ledger.sources.finish_archive(source.id)
+        ledger.sources.finish_archives([source.id])
     with pytest.raises(IllegalMove):
-        ledger.sources.finish_archive("nobody")
+        ledger.sources.finish_archives(["nobody"])
     assert ledger.list_history() == before
     assert ledger.sources.get("s1") == source
 
@@ -138,11 +138,11 @@ def test_a_claim_is_intent_first(ledger: Ledger) -> None:
     )
     ledger.sources.begin_claims([claim])
     assert ledger.sources.list_claims() == [claim]
-    source = ledger.sources.finish_claim(claim)
+    source = ledger.sources.finish_claims([claim])[0]
     assert ledger.sources.list_claims() == []
     assert source.relative_path == claim.relative_path
     with pytest.raises(IllegalMove):
-        ledger.sources.finish_claim(claim)
+        ledger.sources.finish_claims([claim])
 
 
 def test_a_claim_keeps_numbers_of_64_bits(ledger: Ledger) -> None:
@@ -223,7 +223,7 @@ def test_a_source_whose_last_open_part_was_resolved_is_delivered(ledger: Ledger)
     ledger.parts.doubt(ledger.parts.get("s1", 1), "gone")
     ledger.sources.hold("s1", "uncertain")
     ledger.parts.resolve_delivered([ledger.parts.get("s1", 1)], by="anna")
-    ledger.sources.finish_delivery("s1")
+    ledger.sources.finish_deliveries(["s1"])
     assert ledger.sources.get("s1").state is SourceState.DELIVERED
     with pytest.raises(ConfigurationError):
         ledger.sources.retry("s1", by="anna")
@@ -261,7 +261,7 @@ def test_only_what_is_set_aside_and_fully_known_can_be_given_up(ledger: Ledger) 
     for source_id in ("s2", "s3", "s4"):
         _plan(ledger, source_id, parts=1)
         _take_to(ledger, source_id, 1, PartState.DELIVERED if source_id == "s2" else PartState.PUBLISHING)
-    ledger.sources.finish_delivery("s2")
+    ledger.sources.finish_deliveries(["s2"])
     ledger.parts.doubt(ledger.parts.get("s3", 1), "gone")
     ledger.sources.hold("s3", "uncertain")
     ledger.sources.hold("s4", "its settings changed")
@@ -347,7 +347,7 @@ def test_pending_profiles_are_those_of_a_destination_that_are_not_delivered(ledg
     _claim(ledger, "e1")
     _plan(ledger, "p2", parts=1)
     _take_to(ledger, "p2", 1, PartState.DELIVERED)
-    ledger.sources.finish_delivery("p2")
+    ledger.sources.finish_deliveries(["p2"])
     ledger.sources.quarantine("p3", "bad")
     first, third = ledger.sources.list_pending_profiles("production")
     assert (first.id, first.name, first.state, first.released) == ("p1", r"a/b\xff\n.csv", SourceState.CLAIMED, False)
@@ -657,7 +657,7 @@ def test_what_was_delivered_is_waited_for_no_more(ledger: Ledger) -> None:
     ledger.sources.note_failure(ledger.sources.get("a"))
     ledger.sources.retry("a", by="anna")
     ledger.sources.note_failure(ledger.sources.get("a"))
-    ledger.sources.finish_delivery("a")
+    ledger.sources.finish_deliveries(["a"])
     source = ledger.sources.get("a")
     assert (source.attempts, source.failures, source.retry_at, source.wanted_at) == (0, 0, None, None)
 

@@ -110,7 +110,7 @@ def _claim(ledger: Ledger, source_id: str) -> int:
         mtime_ns=4,
     )
     ledger.sources.begin_claims([claim])
-    return ledger.sources.finish_claim(claim).number
+    return ledger.sources.finish_claims([claim])[0].number
 
 
 def test_a_ledger_of_before_keeps_every_row_and_its_sources_can_be_discarded(

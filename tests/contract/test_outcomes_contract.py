@@ -52,7 +52,7 @@ def ledger(ledger_engine: sa.Engine) -> Ledger:
 def _claim(ledger: Ledger, source_id: str, **changes: object) -> None:
     claim = replace(CLAIM, source_id=source_id, **changes)  # type: ignore[arg-type] # fields of several types
     ledger.sources.begin_claims([claim])
-    ledger.sources.finish_claim(claim)
+    ledger.sources.finish_claims([claim])
 
 
 def _plan(ledger: Ledger, source_id: str, *, refused: int = 0, duplicates: int = 0) -> None:
@@ -70,7 +70,7 @@ def _deliver(ledger: Ledger, source_id: str) -> None:
     ledger.parts.finish_upload(part)
     ledger.parts.begin_publishing(part)
     ledger.parts.finish_publishing(part)
-    ledger.sources.finish_delivery(source_id)
+    ledger.sources.finish_deliveries([source_id])
 
 
 def test_rows_that_were_not_sent_are_counted_of_what_was_delivered(ledger: Ledger) -> None:
@@ -85,7 +85,7 @@ def test_rows_that_were_not_sent_are_counted_of_what_was_delivered(ledger: Ledge
         _claim(ledger, name, feed=feed)
         _plan(ledger, name, refused=refused, duplicates=duplicates)
         _deliver(ledger, name)
-    ledger.sources.finish_archive("s2")
+    ledger.sources.finish_archives(["s2"])
     _claim(ledger, "s5")
     _plan(ledger, "s5", refused=100)
     assert ledger.outcomes.count_rows_left_out() == {
@@ -107,7 +107,7 @@ def test_what_was_delivered_is_counted_with_each_delivery(ledger: Ledger) -> Non
         _plan(ledger, name)
         if name != "s4":
             _deliver(ledger, name)
-    ledger.sources.finish_archive("s1")
+    ledger.sources.finish_archives(["s1"])
     last = {name: ledger.sources.get(name).changed_at for name in ("s2", "s3")}
     assert ledger.deliveries.list_all() == [
         Delivered(feed="purchases", destination="other", sources=1, bytes=3, records=90, last_at=last["s3"]),
@@ -131,7 +131,7 @@ def test_what_waits_is_counted_and_the_oldest_of_it_found(ledger: Ledger) -> Non
     _deliver(ledger, "s1")
     claimed = {name: ledger.sources.get(name).claimed_at for name in ("s1", "s2")}
     assert (ledger.outcomes.count_uncertain(), ledger.outcomes.find_oldest_waiting()) == (2, claimed["s1"])
-    ledger.sources.finish_archive("s1")
+    ledger.sources.finish_archives(["s1"])
     assert ledger.outcomes.find_oldest_waiting() == claimed["s2"]
 
 
@@ -142,7 +142,7 @@ def test_what_lacks_rows_is_found_for_as_long_as_is_asked(ledger: Ledger) -> Non
         _plan(ledger, name, refused=refused, duplicates=duplicates)
         if name != "s4":
             _deliver(ledger, name)
-            ledger.sources.finish_archive(name)
+            ledger.sources.finish_archives([name])
     found = ledger.outcomes.list_with_refused_rows(since=START)
     assert [(source.id, source.refused_rows) for source in found] == [("s1", 1), ("s3", 2)]
     since = ledger.sources.get("s3").changed_at
@@ -162,7 +162,7 @@ def test_what_was_dropped_later_under_the_same_path_and_delivered_is_found(ledge
     for name in ("p0", "p2", "p3", "e1"):
         _plan(ledger, name)
         _deliver(ledger, name)
-    ledger.sources.finish_archive("p3")
+    ledger.sources.finish_archives(["p3"])
     asked = [ledger.sources.get("p1")]
     assert [source.id for source in ledger.outcomes.list_delivered_later(asked)] == ["p3"]
 
@@ -176,8 +176,8 @@ def test_the_last_delivery_is_the_one_that_ended_last(ledger: Ledger) -> None:
     _deliver(ledger, "s2")
     _deliver(ledger, "s1")
     at = ledger.sources.get("s1").changed_at
-    ledger.sources.finish_archive("s1")
-    ledger.sources.finish_archive("s2")
+    ledger.sources.finish_archives(["s1"])
+    ledger.sources.finish_archives(["s2"])
     found = ledger.outcomes.find_last_delivery()
     assert found is not None
     assert (found[0].id, found[1]) == ("s1", at)

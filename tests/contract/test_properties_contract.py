@@ -55,7 +55,7 @@ def _plan(
     }
     made = Claim(source_id=source_id, **claim)
     ledger.sources.begin_claims([made])
-    ledger.sources.finish_claim(made)
+    ledger.sources.finish_claims([made])
     header = ",".join(["user_id", *types, "note"]).encode() + b"\n"
     found = InspectedFile(size=3, mtime_ns=4, sha256=source_id, records=2, header_bytes=header, earliest_ts=None)
     ledger.sources.finish_inspection(source_id, found)
@@ -87,7 +87,7 @@ def _deliver(ledger: Ledger, source_id: str, types: Mapping[str, str], **changes
     _plan(ledger, source_id, types, **changes)
     for number in (1, 2):
         _send_part(ledger, source_id, number)
-    ledger.sources.finish_delivery(source_id)
+    ledger.sources.finish_deliveries([source_id])
 
 
 def _tell(properties: list[Property]) -> list[tuple[str, str, str]]:
@@ -164,7 +164,7 @@ def test_a_delivery_that_does_not_take_place_registers_nothing(ledger: Ledger) -
     _plan(ledger, "s1", FLOAT)
     _send_part(ledger, "s1", 1)
     with pytest.raises(IllegalMove):
-        ledger.sources.finish_delivery("s1")
+        ledger.sources.finish_deliveries(["s1"])
     assert ledger.properties.list_all() == []
 
 
@@ -275,7 +275,7 @@ def test_a_ledger_from_before_the_register_has_it_filled(ledger: Ledger, ledger_
     """The migration registers what was delivered, the first delivery first; what is only planned is left out."""
     _deliver(ledger, "s1", FLOAT)
     _deliver(ledger, "s2", {**STRING, "count": "LONG"})
-    ledger.sources.finish_archive("s2")
+    ledger.sources.finish_archives(["s2"])
     _deliver(ledger, "s3", FLOAT, type=FeedType.PROFILE)
     _plan(ledger, "s4", {"planned": "DATE"})
     delivered_at = ledger.parts.get("s1", 1).delivered_at

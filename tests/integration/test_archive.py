@@ -42,7 +42,7 @@ def _deliver(ledger: Ledger, workspace: Workspace) -> Source:
         mtime_ns=status.st_mtime_ns,
     )
     ledger.sources.begin_claims([claim])
-    ledger.sources.finish_claim(claim)
+    ledger.sources.finish_claims([claim])
     found = InspectedFile(
         size=status.st_size, mtime_ns=status.st_mtime_ns, sha256="0", records=1, header_bytes=b"h\n", earliest_ts=None
     )
@@ -52,7 +52,7 @@ def _deliver(ledger: Ledger, workspace: Workspace) -> Source:
     ledger.parts.finish_preparation(ledger.parts.get("s1", 1), size=10)
     for step in (ledger.parts.finish_upload, ledger.parts.begin_publishing, ledger.parts.finish_publishing):
         step(ledger.parts.get("s1", 1))
-    ledger.sources.finish_delivery("s1")
+    ledger.sources.finish_deliveries(["s1"])
     return ledger.sources.get("s1")
 
 
@@ -156,7 +156,7 @@ def _give_up(ledger: Ledger, workspace: Workspace) -> Source:
         mtime_ns=1,
     )
     ledger.sources.begin_claims([claim])
-    ledger.sources.finish_claim(claim)
+    ledger.sources.finish_claims([claim])
     ledger.sources.quarantine("s2", "bad")
     folder = workspace.get_quarantine("s2")
     folder.mkdir()

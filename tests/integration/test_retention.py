@@ -65,7 +65,7 @@ class Place:
         self.ledger.sources.begin_claims([claim])
         self.workspace.get_folder(source_id).mkdir()
         self.workspace.get_source(source_id).write_bytes(CONTENT)
-        return self.ledger.sources.finish_claim(claim)
+        return self.ledger.sources.finish_claims([claim])[0]
 
     def quarantine(self, source_id: str, **claim: Any) -> None:
         """Claim a file and quarantine it, with its report."""
@@ -85,7 +85,7 @@ class Place:
         for step in (self.ledger.parts.finish_upload, self.ledger.parts.begin_publishing):
             step(self.ledger.parts.get(source.id, 1))
         self.ledger.parts.finish_publishing(self.ledger.parts.get(source.id, 1))
-        self.ledger.sources.finish_delivery(source.id)
+        self.ledger.sources.finish_deliveries([source.id])
         self.put_away()
 
     def plan(self, source_id: str, *, refused_rows: int = 0) -> None:

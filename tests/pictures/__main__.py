@@ -107,8 +107,8 @@ def _remember(ledger: Ledger, source_id: str, size: int, at: datetime.datetime) 
     ledger.parts.finish_upload(ledger.parts.finish_preparation(planned, size=size))
     ledger.parts.begin_publishing(planned)
     ledger.parts.finish_publishing(planned)
-    ledger.sources.finish_delivery(source_id)
-    ledger.sources.finish_archive(source_id)
+    ledger.sources.finish_deliveries([source_id])
+    ledger.sources.finish_archives([source_id])
 
 
 def _refuse(ledger: Ledger, source_id: str) -> None:
@@ -130,7 +130,7 @@ def _claim(ledger: Ledger, source_id: str, name: str, size: int) -> None:
         mtime_ns=1,
     )
     ledger.sources.begin_claims([claim])
-    ledger.sources.finish_claim(claim)
+    ledger.sources.finish_claims([claim])
 
 
 async def _make_busy(staging: Path, service: Service) -> dict[str, str]:

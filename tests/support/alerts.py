@@ -116,7 +116,7 @@ def claim(ledger: Ledger, *names: str) -> None:
             mtime_ns=1,
         )
         ledger.sources.begin_claims([claimed])
-        ledger.sources.finish_claim(claimed)
+        ledger.sources.finish_claims([claimed])
 
 
 def quarantine(ledger: Ledger, *names: str) -> None:

@@ -24,7 +24,7 @@ def claim(ledger: Ledger, source_id: str, *, name: str = "purchases.csv", type_:
         mtime_ns=4,
     )
     ledger.sources.begin_claims([intent])
-    return ledger.sources.finish_claim(intent)
+    return ledger.sources.finish_claims([intent])[0]
 
 
 def hold(ledger: Ledger, workspace: Path, source_id: str, reason: str = "its settings changed") -> Source:

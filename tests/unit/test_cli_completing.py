@@ -38,7 +38,7 @@ def written(tmp_path: Path) -> Written:
     )
     with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
         ledger.sources.begin_claims([claim])
-        ledger.sources.finish_claim(claim)
+        ledger.sources.finish_claims([claim])
         ledger.sources.quarantine("thzt3k292j", "bad")
     return written
 

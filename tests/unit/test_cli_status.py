@@ -71,7 +71,7 @@ def _claim(ledger: Ledger, source_id: str, kind: FeedType, name: bytes) -> Sourc
         mtime_ns=1,
     )
     ledger.sources.begin_claims([claim])
-    return ledger.sources.finish_claim(claim)
+    return ledger.sources.finish_claims([claim])[0]
 
 
 def _call(written: Written, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -84,7 +84,7 @@ def test_who_looked_before_it_moved_decides_nothing(tmp_path: Path) -> None:
     """What was released meanwhile by another one, or moved by itself, is looked at again first."""
     with Ledger.open("sqlite", tmp_path) as ledger:
         ledger.sources.begin_claims([CLAIM])
-        seen_at = ledger.sources.finish_claim(CLAIM).changed_at
+        seen_at = ledger.sources.finish_claims([CLAIM])[0].changed_at
         require_unchanged(ledger, "s1", seen_at)
         ledger.sources.quarantine("s1", "why")
         with pytest.raises(DecisionNeeded, match="it changed since you looked, and is quarantined now"):

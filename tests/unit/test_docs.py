@@ -356,8 +356,8 @@ def _deliver(ledger: Ledger, source: Source) -> None:
         ledger.parts.finish_upload(part)
         ledger.parts.begin_publishing(part)
         ledger.parts.finish_publishing(part)
-    ledger.sources.finish_delivery(source.id)
-    ledger.sources.finish_archive(source.id)
+    ledger.sources.finish_deliveries([source.id])
+    ledger.sources.finish_archives([source.id])
 
 
 def _list_fields(value: object, path: str = "") -> set[str]:

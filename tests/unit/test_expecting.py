@@ -56,7 +56,7 @@ class Watch:
             mtime_ns=1,
         )
         self.ledger.sources.begin_claims([claim])
-        self.ledger.sources.finish_claim(claim)
+        self.ledger.sources.finish_claims([claim])
 
     def judge(self, at: str, *, arriving: tuple[str, ...] = (), looked_at: str | None = None) -> list[tuple[str, str]]:
         """Return the events of a look at this time, each with its deadline."""

@@ -117,7 +117,7 @@ def _take_to_uploaded(ledger: Ledger, source_id: str, count: int) -> list[Part]:
         mtime_ns=1,
     )
     ledger.sources.begin_claims([claim])
-    ledger.sources.finish_claim(claim)
+    ledger.sources.finish_claims([claim])
     ledger.sources.finish_inspection(
         source_id,
         InspectedFile(size=9, mtime_ns=1, sha256=source_id, records=count, header_bytes=b"a\n", earliest_ts=1),

@@ -29,7 +29,7 @@ from sftp_orchestrator.deliver.credentials import require_credentials
 from sftp_orchestrator.deliver.run import Runner, Verdict
 from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.desk import Desk
-from sftp_orchestrator.dispatch import STUCK_SECONDS, Dispatcher, Scans
+from sftp_orchestrator.dispatch import Dispatcher, Scans
 from sftp_orchestrator.errors import Failure, LocalFault
 from sftp_orchestrator.expecting import Expecting
 from sftp_orchestrator.intake.intake import Intake, Scan
@@ -43,7 +43,7 @@ from sftp_orchestrator.prepare.preparation import Preparation
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.retention import Retention
-from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.pulse import STUCK_SECONDS, Pulse
 from sftp_orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -8,26 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import structlog
 
+from sftp_orchestrator.ahead import ReadingAhead
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL
 from sftp_orchestrator.deliver.lane import begin_all
-from sftp_orchestrator.deliver.run import Runner, Verdict
+from sftp_orchestrator.deliver.run import Runner
 from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
 from sftp_orchestrator.intake.intake import Scan
 from sftp_orchestrator.ledger.records import RunRequest, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
-from sftp_orchestrator.progress import Phase
+from sftp_orchestrator.progress import beat_while
 from sftp_orchestrator.repeating import Repeating
 from sftp_orchestrator.schedule import Admission, Plan, Plans, Seen
-from sftp_orchestrator.web.pulse import Pulse
+from sftp_orchestrator.web.pulse import STUCK_SECONDS, Pulse
 
 _LOG = structlog.get_logger()
 
@@ -43,8 +44,6 @@ STALE_REQUEST = datetime.timedelta(hours=1)
 """What a person asked for so long before this process began is not wanted any more: nobody expects a run of it."""
 _SLACK = datetime.timedelta(seconds=5)
 """Until it is noticed that a run is wanted, and looked at staging for it."""
-STUCK_SECONDS = 300.0
-"""A station without progress for this long is stuck: longer than any single remote operation may take."""
 
 
 class Scans:
@@ -164,6 +163,7 @@ class Dispatcher:
             if configuration.get_destination_name(name) == destination
         }
         self._gathering = Gathering(feeds)
+        self._ahead = ReadingAhead(destination, stations, pulse)
         self._seen = Seen()
         self._trouble = Repeating()
         self._discards = 0
@@ -180,9 +180,16 @@ class Dispatcher:
         """Take in what a scan found."""
         self._gathering.note(scan, now=_get_seconds())
         self._wake.set()
+        if self._ahead.is_beside_run:
+            self._ahead.look()
 
     async def run(self) -> None:
-        """Start runs as they come due."""
+        """Start runs as they come due, and have read meanwhile what is for later ones."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ahead.run())
+            group.create_task(self._start_runs())
+
+    async def _start_runs(self) -> None:
         has_told = False
         while True:
             self._wake.clear()
@@ -236,18 +243,21 @@ class Dispatcher:
         mark = self._scans.get_mark(now=_get_seconds())
         if mark is None:
             return False
-        started = _now()
+        started, read = _now(), self._ahead.mark
         start = choose(await self._look(started))
         # What a scan claims meanwhile is only the beginning of what it will: a run over it would break the order.
-        if start is None or self._scans.get_mark(now=_get_seconds()) != mark:
+        if self._scans.get_mark(now=_get_seconds()) != mark:
+            return False
+        if start is None:
+            self._ahead.look()
             return False
         admission = Admission(self._plans, _now)
         may_begin = begin_all if start.asked else admission.may_begin
         for request in start.asked:
             _LOG.info("run_wanted", destination=self._destination, feed=request.feed, by=request.by)
-        await self._with_pulse(
-            self._runner.run(start.trigger, start.sources, may_begin=may_begin, is_insisted=bool(start.asked))
-        )
+        async with self._ahead.leaving(start.sources, mark=read, beat=self._beat) as sources:
+            run = self._runner.run(start.trigger, sources, may_begin=may_begin, is_insisted=bool(start.asked))
+            await beat_while(run, self._board, self._beat)
         if start.asked:
             await asyncio.to_thread(self._ledger.requests.answer, self._destination, start.asked[-1].number)
         left = admission.refused
@@ -328,24 +338,6 @@ class Dispatcher:
         if source.is_wanted:
             return True
         return timing.feed in opened and (source.retry_at is not None or not timing.is_scheduled)
-
-    async def _with_pulse(self, run: Coroutine[None, None, Verdict]) -> None:
-        """Await a run; it beats while bytes are acknowledged or the work under way changes, however long it takes."""
-        task = asyncio.ensure_future(run)
-        last: object = None
-        try:
-            while not task.done():
-                # A claim beside the run is the intake's work, and says nothing about the run.
-                now: object = [one for one in self._board.list_work() if one.phase is not Phase.CLAIM]
-                if now != last or not now:
-                    last = now
-                    self._beat()
-                await asyncio.wait([task], timeout=DECISIONS_POLL_SECONDS)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait([task])
-        task.result()
 
     def _beat(self) -> None:
         self._pulse.beat(f"delivery to {self._destination}", within_seconds=STUCK_SECONDS)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sftp_orchestrator.measuring import Measures, Stage
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 2.0
+"""How often it is looked whether work goes on."""
 
 
 class Phase(enum.StrEnum):
@@ -102,3 +110,22 @@ class Board:
     def sent_bytes(self) -> int:
         """Bytes that the receivers have acknowledged since the start."""
         return self._sent_bytes
+
+
+async def beat_while(work: Coroutine[None, None, T], board: Board, beat: Callable[[], None]) -> T:
+    """Await ``work``; call ``beat`` while bytes are done or what is under way changes, however long it takes."""
+    task = asyncio.ensure_future(work)
+    last: object = None
+    try:
+        while not task.done():
+            # A claim beside it is the intake's work, and says nothing about this.
+            now: object = [one for one in board.list_work() if one.phase is not Phase.CLAIM]
+            if now != last or not now:
+                last = now
+                beat()
+            await asyncio.wait([task], timeout=LOOK_SECONDS)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    return task.result()

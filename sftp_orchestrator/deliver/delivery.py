@@ -20,10 +20,10 @@ from sftp_orchestrator.deliver.connections import ConnectionPool
 from sftp_orchestrator.deliver.faults import (
     SOURCE_FAILURES,
     as_source_fault,
-    blamed_on,
     may_be_of_one_file,
 )
 from sftp_orchestrator.deliver.lane import Lane, MayBegin, begin_all
+from sftp_orchestrator.deliver.preparing import TO_BE_READ, prepare
 from sftp_orchestrator.deliver.retry import Retrying
 from sftp_orchestrator.deliver.sending import Sending
 from sftp_orchestrator.deliver.stations import Stations
@@ -40,7 +40,6 @@ _LOG = structlog.get_logger()
 
 LISTED_AT_ONCE = 64
 """Sources whose parts are asked of the ledger at a time."""
-_TO_BE_READ = frozenset({SourceState.CLAIMED, SourceState.INSPECTED})
 
 
 class Delivery:
@@ -94,7 +93,7 @@ class Delivery:
 
         Return False where that cannot be told of this source now; the others go on, unless the line itself is lost.
         """
-        if source.state in _TO_BE_READ:
+        if source.state in TO_BE_READ:
             return True  # It has no parts yet.
         try:
             await self._sending.settle(source)
@@ -108,7 +107,7 @@ class Delivery:
 
     def _begin_to_warm_up(self, sources: Sequence[Source], group: asyncio.TaskGroup) -> asyncio.Task[None] | None:
         """Open connections while files are read: a dozen round trips each, for which nothing needs to wait."""
-        if not any(source.state in _TO_BE_READ for source in sources):
+        if not any(source.state in TO_BE_READ for source in sources):
             return None
         return group.create_task(self._pool.warm_up(self._count_wanted(sources)))
 
@@ -130,25 +129,16 @@ class Delivery:
 
     async def _prepare(self, batch: Sequence[Source]) -> list[Source | None]:
         """Return each source once its parts are planned, None where it cannot go on in this run."""
-        asked = [source for source in batch if source.state in _TO_BE_READ]
-        outcomes: dict[str, Source | Exception] = {}
-        if asked:
-            try:
-                found: Sequence[Source | Exception] = await self._preparation.prepare_sources(asked)
-            except Failure as error:
-                found = [error] * len(asked)
-            outcomes = {source.id: outcome for source, outcome in zip(asked, found, strict=True)}
-        return [await self._take_outcome(source, outcomes.get(source.id, source)) for source in batch]
+        return [
+            await self._take_outcome(source, outcome)
+            for source, outcome in zip(batch, await prepare(batch, self._preparation), strict=True)
+        ]
 
-    async def _take_outcome(self, source: Source, outcome: Source | Exception) -> Source | None:
+    async def _take_outcome(self, source: Source, outcome: Source | Failure) -> Source | None:
         if isinstance(outcome, Source):
             return outcome
-        try:
-            with blamed_on(source):
-                raise outcome
-        except SOURCE_FAILURES as error:
-            await self._sending.set_aside(source, error)
-            return None
+        await self._sending.set_aside(source, outcome)
+        return None
 
     async def _list_admitted(self, events: Sequence[Source]) -> list[Source]:
         replacements = await asyncio.to_thread(self._find_replacements)

@@ -11,8 +11,9 @@ import pytest
 
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
+from tests.support.relay import PausedRelay
 from tests.support.sandboxes import make_sandbox
-from tests.support.service import call, configure, get_status, run_service
+from tests.support.service import DEADLINE_SECONDS, call, configure, get_status, run_service
 
 PROFILES = "user_id,Name\na,Ada\n"
 EVENTS = "event_name,time_stamp,user_id\nSold,1700000000,a\n"
@@ -74,10 +75,10 @@ async def test_a_person_gets_by_what_is_closed_for_one_source_too(tmp_path: Path
         config = await _configure(tmp_path, sandbox, {"schedule": {"deliver": "* * * * *", **_make_closed()}})
         async with run_service(config) as service:
             _drop(tmp_path, "purchases.csv", EVENTS)
-            claimed = await service.wait_for("source_claimed")
-            answer = await call(config, "retry", claimed["source"])
+            planned = await service.wait_for("source_planned")
+            answer = await call(config, "retry", planned["source"])
             assert (answer.code, answer.errors) == (0, "")
-            assert answer.out == f"{claimed['source']} (purchases.csv) is claimed and is sent within seconds.\n"
+            assert answer.out == f"{planned['source']} (purchases.csv) is planned and is sent within seconds.\n"
             await service.wait_for("run_finished", delivered=1)
             assert await service.stop() == 0
         assert _list_taken(sandbox) == ["purchases"]
@@ -141,3 +142,47 @@ async def test_who_asks_in_vain_is_told_why(tmp_path: Path, arguments: tuple[str
         answer = await call(config, "run-now", *arguments)
         assert (answer.code, answer.out) == (code, "")
         assert answer.errors.startswith(f"sftp-orchestrator: {said}")
+
+
+async def test_what_waits_for_a_schedule_is_read_when_it_comes(tmp_path: Path) -> None:
+    """A file that breaks a rule stands aside at once, another has its parts; neither is sent before its time."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox, {"schedule": {"deliver": "0 0 29 2 *"}})
+        async with run_service(config) as service:
+            _drop(tmp_path, "purchases.csv", EVENTS)
+            await service.wait_for("source_planned", records=1)
+            _drop(tmp_path, "purchases_bad.csv", "nothing,of,it\n1,2,3\n")
+            await service.wait_for("source_quarantined", file="purchases_bad.csv")
+            status = await get_status(config)
+            assert (status["purchases_bad.csv"]["state"], status["purchases.csv"]["state"]) == (
+                "quarantined",
+                "planned",
+            )
+            assert status["purchases.csv"]["reason"].startswith("waits for the schedule, next at ")
+            assert len(status["purchases.csv"]["parts"]) == 1
+            assert not [line for line in service.lines if line["event"] == "run_started"]
+            assert (await call(config, "run-now")).code == 0
+            await service.wait_for("run_finished", delivered=1)
+            assert len([line for line in service.lines if line["event"] == "source_planned"]) == 1
+            assert await service.stop() == 0
+        assert _list_taken(sandbox) == ["purchases"]
+
+
+async def test_a_file_is_read_while_another_goes_up(tmp_path: Path) -> None:
+    """An upload that takes long keeps no file that comes meanwhile from being read, and planned."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=30_000) as relay:
+        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+        config = await _configure(tmp_path, sandbox, {"destinations": {"production": line}})
+        async with run_service(config) as service:
+            _drop(tmp_path, "purchases.csv", EVENTS + "".join(f"Sold,1700000001,b{row}\n" for row in range(2_000)))
+            await asyncio.wait_for(relay.struck.wait(), DEADLINE_SECONDS)
+            _drop(tmp_path, "purchases_next.csv", EVENTS)
+            await service.wait_for("source_planned", records=1)
+            assert (await get_status(config))["purchases.csv"]["state"] == "ready"
+            relay.released.set()
+            await service.wait_for("source_delivered", file="purchases_next.csv")
+            events = [line["event"] for line in service.lines]
+            assert events.count("source_planned") == 2
+            assert events.index("source_delivered") > len(events) - 1 - events[::-1].index("source_planned")
+            assert await service.stop() == 0
+        assert _list_taken(sandbox) == ["purchases", "purchases"]

@@ -278,8 +278,9 @@ async def test_a_run_by_schedule_that_a_crash_cut_short_goes_on_at_the_next_star
             await service.wait_for("run_finished", verdict="done")
             (tmp_path / "staging" / "customers_late.csv").write_bytes(b"user_id,Name\na,Ada\n")
             late = await service.wait_for("source_claimed", file="customers_late.csv")
+            await service.wait_for("source_planned", source=late["source"])
             status = (await get_status(written.path))["customers_late.csv"]
-            assert status["state"] == "claimed"
+            assert status["state"] == "planned"
             told = [line["at"] for line in service.lines if line["event"] == "delivery_scheduled"]
             assert [datetime.datetime.fromisoformat(at).hour for at in told] == [2, 2]
             assert datetime.datetime.fromisoformat(told[0]) < datetime.datetime.fromisoformat(told[1])

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from sftp_orchestrator import dispatch
+from sftp_orchestrator import progress
 from sftp_orchestrator.daemon import open_daemon
-from sftp_orchestrator.deliver.run import Verdict
-from sftp_orchestrator.dispatch import STUCK_SECONDS
-from sftp_orchestrator.progress import Board, Phase, Work
-from sftp_orchestrator.web.pulse import Pulse
-from tests.support.configuration import write_configuration
+from sftp_orchestrator.progress import Board, Phase, Work, beat_while
+from sftp_orchestrator.web.pulse import STUCK_SECONDS, Pulse
 from tests.support.intakes import CONTENT, Place
 
 CHUNK = 16
@@ -53,13 +48,10 @@ async def test_a_copy_that_moves_is_shown_and_beats(far_place: Place, monkeypatc
     assert board.list_work() == []
 
 
-async def test_a_moving_claim_does_not_hide_a_run_that_is_stuck(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the intake copies meanwhile says nothing about an upload that stands still."""
-    monkeypatch.setattr(dispatch, "DECISIONS_POLL_SECONDS", 0.001)
-    configuration = await asyncio.to_thread(lambda: write_configuration(tmp_path).configuration)
-    beats: list[str] = []
+async def test_a_moving_claim_does_not_hide_a_run_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are claimed beside a run are not its progress."""
+    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.001)
+    beats: list[None] = []
     looked = asyncio.Event()
 
     class MovingBoard(Board):
@@ -75,16 +67,5 @@ async def test_a_moving_claim_does_not_hide_a_run_that_is_stuck(
     board = MovingBoard()
     board.begin("upload", Phase.UPLOAD, 10)
     board.begin("claim", Phase.CLAIM, 10)
-
-    async def run() -> Verdict:
-        await looked.wait()
-        return Verdict(delivered=0, not_delivered=(), failures=())
-
-    def beat(station: str, **_: Any) -> None:
-        beats.append(station)
-
-    with open_daemon(configuration, board) as running:
-        monkeypatch.setattr(running._pulse, "beat", beat)
-        dispatcher = running._make_dispatcher("production", asyncio.Event())
-        await dispatcher._with_pulse(run())
-    assert beats == ["delivery to production"]
+    assert await beat_while(looked.wait(), board, lambda: beats.append(None))
+    assert len(beats) == 1

@@ -121,7 +121,13 @@ class ReadingAhead:
         return True
 
     async def _read(self, batch: Sequence[Source]) -> None:
-        for source, outcome in zip(batch, await prepare(batch, self._preparation), strict=True):
+        try:
+            outcomes = await prepare(batch, self._preparation)
+        except Exception:  # noqa: BLE001 - logged with its traceback; a defect in it must not end the deliveries
+            _LOG.error("reading_ahead_crashed", destination=self._destination, exc_info=True)
+            self._left.update(source.id for source in batch)
+            return
+        for source, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, (InputRefused, DecisionNeeded)):
                 await note_drop(source, outcome, self._preparation, self._ledger)
             elif not isinstance(outcome, Source):

@@ -175,3 +175,24 @@ async def test_a_ledger_that_is_in_the_way_ends_nothing(daemon: Daemon, monkeypa
             await _wait_for_mark(ahead, 1)
             assert list(daemon._pulse._due) == ["intake"]
     assert logs[0]["event"] == "not_read_ahead"
+
+
+async def test_a_defect_is_left_for_the_run(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries go on, and what a batch had is not read ahead once more."""
+    await _claim(daemon, "purchases.csv")
+    calls: list[int] = []
+
+    def plan_all(_: Planner, sources: list[Source], __: threading.Event) -> list[Source | Exception]:
+        calls.append(len(sources))
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Planner, "plan_all", plan_all)
+    with structlog.testing.capture_logs() as logs:
+        async with _read_ahead(daemon) as ahead:
+            ahead.look()
+            await _wait_for_mark(ahead, 1)
+            await _claim(daemon, "purchases_next.csv")
+            ahead.look()
+            await _wait_for_mark(ahead, 2)
+    assert calls == [1, 1]
+    assert [line["log_level"] for line in logs if line["event"] == "reading_ahead_crashed"] == ["error", "error"]

@@ -222,9 +222,11 @@ def test_json_stands_alone_on_stdout(written: Written, capsys: pytest.CaptureFix
 def test_history_of_a_source_tells_every_move_and_by_whom(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
     """A line a move: when, from where to where, by whom, and why."""
     assert _call(written, capsys, "history") == "Nothing was delivered yet.\n"
-    head, why, first, second = _call(written, capsys, "history", "refused000").splitlines()
+    head, why, *told, first, second = _call(written, capsys, "history", "refused000").splitlines()
     assert re.fullmatch(r"refused000  quarantined  customers\.csv  \(customers, 1\.0 MB, \d+ s ago\)", head)
     assert why == "refused000  why: line 2: a quoted field that begins here never ends"
+    assert f"refused000  next: sftp-orchestrator --config {written.path} retry refused000" in told
+    assert all(line.startswith("refused000  next: ") for line in told)
     assert first.split()[2:] == ["UTC", "claimed", "by", "itself"]
     assert second.split()[2:6] == ["UTC", "claimed", "→", "quarantined"]
     assert second.endswith("by itself  line 2: a quoted field that begins here never ends")
@@ -275,10 +277,17 @@ def test_a_key_that_lets_the_good_rows_go_is_offered() -> None:
     """Of a file with too many bad rows, beside the correction, with the same command after it."""
     why = Why(remedy="set max_bad_rows of its feed to 0.021")
     view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None, why=why)
+    original = f"{WORKSPACE.root}/quarantine/source1/purchases-1.csv"
     assert _advise(view)[1:3] == (
-        "then correct the file beside it; or set max_bad_rows of its feed to 0.021, and reload the daemon; then:",
+        f"then correct {original}; or set max_bad_rows of its feed to 0.021, and reload the daemon; then:",
         "sftp-orchestrator retry source1",
     )
+
+
+def test_the_file_to_correct_is_named() -> None:
+    """``failed_rows.csv`` lies in the same folder, and whoever corrects that corrects nothing."""
+    view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None)
+    assert _advise(view)[1] == f"then correct {WORKSPACE.root}/quarantine/source1/purchases-1.csv, and:"
 
 
 @pytest.mark.parametrize("state", [SourceState.QUARANTINED, SourceState.HELD])

@@ -36,9 +36,15 @@ BY_COMMAND: dict[str, tuple[tuple[str, str], ...]] = {
         ("history --limit 10", "what was delivered last"),
         ("history thzt3k292j", "every move of one source"),
     ),
-    "retry": (("retry thzt3k292j", "once what was wrong is mended"),),
+    "retry": (
+        ("retry thzt3k292j", "once what was wrong is mended"),
+        ("retry thzt3k292j 6s7cgrweww", "several, each by itself"),
+    ),
     "release": (("release thzt3k292j", "by your word"),),
-    "discard": (('discard thzt3k292j --reason "sent again by mistake"', "give it up"),),
+    "discard": (
+        ('discard thzt3k292j --reason "sent again by mistake"', "give it up"),
+        ('discard thzt3k292j 6s7cgrweww --reason "copies"', "several, each by itself"),
+    ),
     "resolve": (
         ("resolve thzt3k292j --delivered", "you saw that it arrived"),
         ("resolve thzt3k292j/2 --resend", "part 2 did not"),

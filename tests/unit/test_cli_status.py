@@ -162,6 +162,28 @@ def test_a_decision_says_when_it_is_carried_out(
         assert _call(written, capsys, word, "refused000").endswith(" within seconds.\n")
 
 
+def test_several_are_decided_about_each_by_itself(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each, on stdout or stderr, whatever is wrong with another; the code is the worst. Twice is once."""
+    arguments = ["--config", str(written.path), "retry", "refused000", "nobody0000", "away000000", "refused000"]
+    assert execute(arguments) == 2
+    out, errors = capsys.readouterr()
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["refused000", "away000000"]
+    assert errors.startswith("sftp-orchestrator: find source nobody0000: ")
+    assert errors.count("\n") == 1
+    out = _call(written, capsys, "release", "refused000", "waits00000")
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["refused000", "waits00000"]
+
+
+def test_several_are_given_up_for_one_reason(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has it in its history; one that is on its way stays as it is, and is told."""
+    arguments = ["--config", str(written.path), "discard", "waits00000", "refused000", "--reason", "copies"]
+    assert execute(arguments) == 2
+    out, errors = capsys.readouterr()
+    assert out.startswith("refused000 (customers.csv) is discarded")
+    assert errors.startswith("sftp-orchestrator: discard source waits00000: it is claimed; only what is")
+    assert "given up by a person: copies" in _call(written, capsys, "history", "refused000")
+
+
 def test_status_tells_what_waits_for_the_schedule_and_until_when(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sftp_orchestrator.errors import ExitCode
 
 _USAGE = "wrong usage or configuration"
-_UNFIT = f"a file is missing, or fits no feed or several; {_USAGE}"
+_UNFIT = f"a file is missing, or fits no feed or several, or no feed is called so; {_USAGE}"
 _LEDGER = "the ledger cannot be used"
 _INTERRUPTED = "interrupted"
 

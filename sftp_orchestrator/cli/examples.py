@@ -17,8 +17,14 @@ BY_COMMAND: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "run": (("run", "until SIGTERM or Ctrl-C"), ("run --once", "one pass, from cron or Airflow")),
     "run-now": (("run-now", "everything"), ("run-now --feed purchases", "only the files of one feed")),
-    "plan": (("plan purchases_2026-01-02.csv", "parts, names, and what would keep it back"),),
-    "validate": (("validate purchases_*.csv", "every rule that is broken, in each file"),),
+    "plan": (
+        ("plan purchases_2026-01-02.csv", "parts, names, and what would keep it back"),
+        ("plan --feed purchases try.csv", "whatever the file is called"),
+    ),
+    "validate": (
+        ("validate purchases_*.csv", "every rule that is broken, in each file"),
+        ("validate --feed purchases try.csv", "whatever the file is called"),
+    ),
     "infer": (
         ("infer purchases_2026-01-02.csv", "to be pasted below feeds:"),
         ("infer customers_*.csv", "several files of one kind"),

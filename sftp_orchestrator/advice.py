@@ -45,11 +45,14 @@ def _advise_on_quarantined(view: SourceView, workspace: Workspace) -> tuple[str,
     source = view.source
     if view.why.is_nothing_new:
         return ("nothing of it is new; close it:", f"{COMMAND} discard {source.id}")
+    folder = workspace.get_quarantine(source.id)
+    # By its name: failed_rows.csv lies beside the report, too, and to correct that changes nothing.
+    original = f"{folder}/{source.name.rpartition('/')[2]}"
     return (
-        f"read {workspace.get_quarantine(source.id)}/report.json",
-        f"then correct the file beside it; or {view.why.remedy}, and reload the daemon; then:"
+        f"read {folder}/report.json",
+        f"then correct {original}; or {view.why.remedy}, and reload the daemon; then:"
         if view.why.remedy is not None
-        else "then correct the file beside it, and:",
+        else f"then correct {original}, and:",
         f"{COMMAND} retry {source.id}",
         _OR_DROP_PROFILES if source.type is FeedType.PROFILE else "or drop a corrected file",
         *_advise_to_discard(source),

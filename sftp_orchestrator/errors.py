@@ -79,7 +79,10 @@ class InputRefused(Permanent):
 
 
 class DecisionNeeded(Permanent):
-    """Only a person can say how to go on: the source is held."""
+    """Only a person can say how to go on: the source is held.
+
+    The hint of one that holds a source has no command: it is kept as the reason, and ``advice`` tells them beside it.
+    """
 
 
 class ReceiverRefused(Permanent):

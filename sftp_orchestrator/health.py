@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sftp_orchestrator import units
+from sftp_orchestrator import account, units
 from sftp_orchestrator.alerts.channels import Channel, list_channels
 from sftp_orchestrator.alerts.conditions import KEY_DAYS
 from sftp_orchestrator.alerts.dead_man import DeadMan
@@ -69,6 +69,7 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     secrets = _attempt("secrets", lambda: _check_secrets(configuration))
     yield secrets
     told = _list_told(secrets.failure)
+    yield from _check_as_owner(configuration, path)
     yield from _check_logins(configuration, told)
     yield from _check_alerts(configuration, told)
     yield _attempt("staging", lambda: _check_folder(configuration.staging))
@@ -158,6 +159,38 @@ def _check_readers(configuration: Configuration, path: Path) -> Iterator[Result]
                 f" run: chmod o-r {path}"
             )
             yield Result(subject="configuration", said=said, is_warning=True)
+
+
+def _check_as_owner(configuration: Configuration, path: Path) -> Iterator[Result]:
+    """Warn of files that the daemon cannot read, where root looks in its place, who may read them all."""
+    owner = account.find_owner(configuration.workspace) if os.geteuid() == 0 else None
+    if owner is None or owner.uid == 0:
+        return
+    found: dict[Path, tuple[account.Obstacle, list[str]]] = {}
+    private = dict(_list_needed(configuration, path))
+    for file in private:
+        if obstacle := account.find_obstacle(file, owner):
+            found.setdefault(obstacle.path, (obstacle, []))[1].append(file.name)
+    for place, (obstacle, names) in found.items():
+        if obstacle.is_folder:
+            what, mend = f"enter {place}", f"chmod {obstacle.who}+x {place}, or keep elsewhere: {', '.join(names)}"
+        else:
+            is_mode = obstacle.who == "u" or not private[place]
+            what = f"read {place}"
+            mend = f"chmod {obstacle.who}+r {place}" if is_mode else f"chown {owner.name} {place}"
+        said = f"{owner.name}, who owns the workspace, may not {what} ({obstacle.mode:04o}); run: {mend}"
+        yield Result(subject="daemon's user", said=said, is_warning=True)
+
+
+def _list_needed(configuration: Configuration, path: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield the files that a daemon reads, each with whether nobody but their owner may."""
+    yield path, False
+    for _, reference, is_private in credentials.list_secrets(configuration):
+        if reference.file is not None:
+            yield reference.file, is_private
+    for destination in configuration.destinations.values():
+        if destination.known_hosts is not None:
+            yield destination.known_hosts, False
 
 
 def _get_public_key(destination: Destination) -> Path | None:

@@ -66,6 +66,8 @@ class Plan:
     """what would be done to what is sent; nothing where that is the file byte for byte, or a range of it"""
     sha256: str | None = None
     """of the whole file; None where it would be quarantined"""
+    misfit: str | None = None
+    """why it would be left alone in staging, where its feed was named"""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -149,19 +151,21 @@ def rehearse(
     path: Path,
     *,
     operation: str,
+    named: str | None = None,
     earlier: Mapping[str, Sequence[Path]] = MappingProxyType({}),
     progress: Callable[[int], None] = lambda _: None,
 ) -> Plan:
     """Return what would happen to ``path`` if it lay in staging; may be repeated. Blocking.
 
-    ``operation`` is what errors call it, ``earlier`` are the fingerprints of rows sent before, by feed.
+    ``operation`` is what errors call it, ``named`` the feed to look at it by, whatever fits it, ``earlier`` are the
+    fingerprints of rows sent before, by feed.
 
     Raises:
         ConfigurationError: there is no such file, its path is no UTF-8, or not exactly one feed fits it.
         LocalFault: it cannot be read.
     """
     require_file(operation, path)
-    name = _choose_feed(configuration, path, operation)
+    name, misfit = _choose_feed(configuration, path, operation, named)
     feed, destination = configuration.feeds[name], configuration.get_destination(name)
     found = _look(configuration, name, path, earlier.get(name, ()), progress)
     inspection = found.inspection
@@ -182,18 +186,31 @@ def rehearse(
         changes=list_changes(feed, path.name, inspection) if inspection else (),
         sha256=inspection.sha256 if inspection else None,
         brings=_read_brought(found),
+        misfit=misfit,
     )
 
 
-def _choose_feed(configuration: Configuration, path: Path, operation: str) -> str:
-    """Return the name of the one feed that the file fits."""
+def require_feed(configuration: Configuration, name: str, operation: str) -> None:
+    """Raise ``ConfigurationError`` where no feed is called so; it lists those that there are. Pure."""
+    if name not in configuration.feeds:
+        known = ", ".join(configuration.feeds) or "none"
+        raise ConfigurationError(
+            operation, f"by feed {name}", "there is no feed of this name", hint=f"known are {known}"
+        )
+
+
+def _choose_feed(configuration: Configuration, path: Path, operation: str, named: str | None) -> tuple[str, str | None]:
+    """Return the one feed that the file fits; or the one that is ``named``, and why it would not be taken so."""
     relative = get_relative_path(configuration, path)
     feeds = list_matching_feeds(relative, configuration.feeds)
-    if len(feeds) != 1:
-        raise ConfigurationError(
-            operation, display_path(relative), explain_mismatch(feeds, configuration.feeds), hint="see feeds.*.files"
-        )
-    return feeds[0]
+    misfit = explain_mismatch(feeds, configuration.feeds) if len(feeds) != 1 else None
+    if named is not None:
+        if misfit is None and feeds != (named,):
+            misfit = f"it is one of feed {feeds[0]}"
+        return named, misfit
+    if misfit is not None:
+        raise ConfigurationError(operation, display_path(relative), misfit, hint="see feeds.*.files")
+    return feeds[0], None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,7 @@ class SourceView:
             "claimed_at": to_text(source.claimed_at),
             "changed_at": to_text(source.changed_at),
             "reason": self.reason,
+            "next": list(self.next_steps),
             "attempts": source.attempts,
             "retry_at": to_text(source.retry_at),
             "released": source.released,

@@ -42,9 +42,14 @@ class Looked:
     destinations: Mapping[str, health.Result]
 
     @property
+    def all(self) -> tuple[health.Result, ...]:
+        """Of this machine, then of the receivers."""
+        return (*self.machine, *self.destinations.values())
+
+    @property
     def exit_code(self) -> ExitCode:
         """The worst of all."""
-        return max(result.exit_code for result in (*self.machine, *self.destinations.values()))
+        return max(result.exit_code for result in self.all)
 
 
 def look(configuration: Configuration, path: Path, *, connect: bool) -> Looked:
@@ -55,8 +60,7 @@ def look(configuration: Configuration, path: Path, *, connect: bool) -> Looked:
 
 def print_results(console: Console, looked: Looked) -> None:
     """Print a line a subject, what was found first."""
-    results = (*looked.machine, *looked.destinations.values())
-    lines = [(result, line) for result in results for line in result.said.splitlines()]
+    lines = [(result, line) for result in looked.all for line in result.said.splitlines()]
     entries = [layout.Entry(cells=(_name(result),), name=f"{result.subject}: {line}") for result, line in lines]
     layout.print_entries(console, entries)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,24 +12,28 @@ from sftp_orchestrator.cli import options
 from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.completing import complete_source
 from sftp_orchestrator.deciding import Choice, decide
-from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.errors import ConfigurationError, Failure
 
 SourceId = Annotated[str, typer.Argument(metavar="ID", help="As `status` shows it.", autocompletion=complete_source)]
+SourceIds = Annotated[
+    list[str],
+    typer.Argument(metavar="ID…", help="As `status` shows it, one or several.", autocompletion=complete_source),
+]
 
 
-def retry(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
+def retry(context: typer.Context, source_ids: SourceIds, config: ConfigOption = None) -> None:
     """Try a quarantined or held source again, or send a waiting one now, from where it safely can."""
-    _decide(context, config, Choice.RETRY, source_id)
+    _decide(context, config, Choice.RETRY, source_ids)
 
 
-def release(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
+def release(context: typer.Context, source_ids: SourceIds, config: ConfigOption = None) -> None:
     """Let a source go on by your word: held ones go on, events no longer wait for others, nor others for it."""
-    _decide(context, config, Choice.RELEASE, source_id)
+    _decide(context, config, Choice.RELEASE, source_ids)
 
 
 def discard(
     context: typer.Context,
-    source_id: SourceId,
+    source_ids: SourceIds,
     config: ConfigOption = None,
     *,
     reason: Annotated[
@@ -36,7 +41,7 @@ def discard(
     ] = None,
 ) -> None:
     """Give a quarantined or held source up: nothing more of it is sent, and nobody waits for it. It is archived."""
-    _decide(context, config, Choice.DISCARD, source_id, reason=reason)
+    _decide(context, config, Choice.DISCARD, source_ids, reason=reason)
 
 
 def resolve(
@@ -54,14 +59,28 @@ def resolve(
     """Say what became of uncertain parts. Nobody but you can: the receiver neither tells nor deduplicates."""
     if delivered == resend:
         raise ConfigurationError("resolve", source_id, "say either --delivered or --resend")
-    _decide(context, config, Choice.DELIVERED if delivered else Choice.RESEND, source_id)
+    _decide(context, config, Choice.DELIVERED if delivered else Choice.RESEND, [source_id])
 
 
 def _decide(
-    context: typer.Context, config: Path | None, choice: Choice, subject: str, *, reason: str | None = None
+    context: typer.Context,
+    config: Path | None,
+    choice: Choice,
+    subjects: Sequence[str],
+    *,
+    reason: str | None = None,
 ) -> None:
+    """Decide about each by itself, whatever is wrong with another; what is wrong is raised once all are through."""
     configuration = options.load_configuration(context, config)
+    failures: list[Failure] = []
     with options.open_ledger(configuration) as ledger:
-        told = decide(choice, configuration, ledger, subject, by=options.get_person(), reason=reason)
-    for line in told:
-        typer.echo(line)
+        for subject in dict.fromkeys(subjects):
+            try:
+                told = decide(choice, configuration, ledger, subject, by=options.get_person(), reason=reason)
+            except Failure as failure:
+                failures.append(failure)
+            else:
+                typer.echo("\n".join(told))
+    if failures:
+        msg = "not everything could be decided"
+        raise ExceptionGroup(msg, failures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sftp_orchestrator.errors import ExitCode
 
 _USAGE = "wrong usage or configuration"
-_UNFIT = f"a file is missing, or fits no feed or several; {_USAGE}"
+_UNFIT = f"a file is missing, or fits no feed or several, or no feed is called so; {_USAGE}"
 _LEDGER = "the ledger cannot be used"
 _INTERRUPTED = "interrupted"
 
@@ -107,8 +107,11 @@ BY_COMMAND = {
     | {ExitCode.USAGE: f"it is delivered or discarded, or nothing of it is new, or there is no such id; {_USAGE}"},
     "discard": {
         ExitCode.DONE: "it is given up",
-        ExitCode.NOT_ALL_DELIVERED: _LEDGER,
-        ExitCode.USAGE: f"it is neither quarantined nor held, or a part is uncertain, or there is no such id; {_USAGE}",
+        ExitCode.NOT_ALL_DELIVERED: (
+            f"a part is uncertain: resolve comes first; what became of one is to be looked up: retry comes first; or"
+            f" {_LEDGER}"
+        ),
+        ExitCode.USAGE: f"it is neither quarantined nor held, or there is no such id; {_USAGE}",
     },
     "resolve": {
         ExitCode.DONE: "it goes on",

@@ -17,8 +17,14 @@ BY_COMMAND: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "run": (("run", "until SIGTERM or Ctrl-C"), ("run --once", "one pass, from cron or Airflow")),
     "run-now": (("run-now", "everything"), ("run-now --feed purchases", "only the files of one feed")),
-    "plan": (("plan purchases_2026-01-02.csv", "parts, names, and what would keep it back"),),
-    "validate": (("validate purchases_*.csv", "every rule that is broken, in each file"),),
+    "plan": (
+        ("plan purchases_2026-01-02.csv", "parts, names, and what would keep it back"),
+        ("plan --feed purchases try.csv", "whatever the file is called"),
+    ),
+    "validate": (
+        ("validate purchases_*.csv", "every rule that is broken, in each file"),
+        ("validate --feed purchases try.csv", "whatever the file is called"),
+    ),
     "infer": (
         ("infer purchases_2026-01-02.csv", "to be pasted below feeds:"),
         ("infer customers_*.csv", "several files of one kind"),
@@ -36,9 +42,15 @@ BY_COMMAND: dict[str, tuple[tuple[str, str], ...]] = {
         ("history --limit 10", "what was delivered last"),
         ("history thzt3k292j", "every move of one source"),
     ),
-    "retry": (("retry thzt3k292j", "once what was wrong is mended"),),
+    "retry": (
+        ("retry thzt3k292j", "once what was wrong is mended"),
+        ("retry thzt3k292j 6s7cgrweww", "several, each by itself"),
+    ),
     "release": (("release thzt3k292j", "by your word"),),
-    "discard": (('discard thzt3k292j --reason "sent again by mistake"', "give it up"),),
+    "discard": (
+        ('discard thzt3k292j --reason "sent again by mistake"', "give it up"),
+        ('discard thzt3k292j 6s7cgrweww --reason "copies"', "several, each by itself"),
+    ),
     "resolve": (
         ("resolve thzt3k292j --delivered", "you saw that it arrived"),
         ("resolve thzt3k292j/2 --resend", "part 2 did not"),

@@ -17,6 +17,12 @@ PLACES = 3
 """How many places of a rule are shown; the report and ``--json`` have more."""
 
 
+def print_misfit(console: Console, found: Plan) -> None:
+    """Print why a file would not be taken as one of the feed that was named, where it would not."""
+    if found.misfit is not None:
+        layout.say(console, f"  In staging it would not be taken so: {found.misfit}")
+
+
 def print_tallies(console: Console, tallies: Sequence[Tally]) -> None:
     """Print every rule that is broken, errors first."""
     for found in sorted(tallies, key=lambda tally: tally.severity is not Severity.ERROR):

@@ -20,7 +20,7 @@ from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import describe_run, look_out
-from sftp_orchestrator.overview import get_view, list_discarded, list_done, run_to_json
+from sftp_orchestrator.overview import get_view, list_advised, list_discarded, list_done, run_to_json
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 
@@ -44,7 +44,7 @@ def history(
     workspace = Workspace(root=configuration.workspace)
     console = options.get_console()
     with options.open_ledger_to_look(configuration) as ledger:
-        view = get_view(source_id, configuration, ledger) if source_id is not None else None
+        view = _look_at(source_id, configuration, ledger) if source_id is not None else None
         if as_json:
             found = _to_json(ledger, workspace, source_id, limit)
             typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -55,6 +55,12 @@ def history(
             views = [*list_done(ledger, workspace, limit=limit), *list_discarded(ledger, workspace, limit=limit)]
             _print_done(console, sorted(views, key=lambda view: view.source.changed_at, reverse=True)[:limit])
             _print_runs(console, configuration, ledger, min(limit, RUNS))
+
+
+def _look_at(source_id: str, configuration: Configuration, ledger: Ledger) -> SourceView:
+    """Return one source, with what to do about it where a person must; raises ``ConfigurationError``."""
+    view = get_view(source_id, configuration, ledger)
+    return list_advised([view.source], configuration, ledger)[0] if view.needs_person else view
 
 
 def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit: int) -> dict[str, Any]:
@@ -70,9 +76,13 @@ def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit:
 
 def _make_head(view: SourceView, command: str) -> layout.Entry:
     source = view.source
-    why = [("why", spell_out(view.reason, command))] if view.reason else []
+    why = [("why", view.reason)] if view.reason else []
+    details = (*why, *view.notes, *(("next", step) for step in view.next_steps))
     return layout.Entry(
-        cells=(source.id, view.word), name=source.name, facts=_describe_source(view), details=(*why, *view.notes)
+        cells=(source.id, view.word),
+        name=source.name,
+        facts=_describe_source(view),
+        details=tuple((word, spell_out(text, command)) for word, text in details),
     )
 
 

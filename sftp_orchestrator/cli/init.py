@@ -14,7 +14,7 @@ from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials
 from sftp_orchestrator.errors import ExitCode, KeyRefused
-from sftp_orchestrator.setting_up import again, answers, plan
+from sftp_orchestrator.setting_up import again, answers, feeds, plan
 from sftp_orchestrator.setting_up.answers import Given
 from sftp_orchestrator.setting_up.layout import Layout, find_layout, put
 from sftp_orchestrator.setting_up.login_key import show_public
@@ -120,7 +120,9 @@ def _conclude(places: Layout, configuration: Configuration, *, has_new_key: bool
         typer.echo(show_public(load_credentials(destination, unknown[0]).key))
         steps = list(plan.list_registering(destination, places.folder))
     elif results.exit_code is ExitCode.DONE:
-        steps = list(plan.list_beginning(configuration))
+        warned = [result.subject for result in results.all if result.is_warning]
+        doubts = feeds.count_doubts(places.config.read_text(encoding="utf-8"))
+        steps = list(plan.list_beginning(configuration, warned=warned, doubts=doubts))
     if steps:
         typer.echo("\nNext:")
     command = plan.get_command(places.config)

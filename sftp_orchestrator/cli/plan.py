@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sftp_orchestrator import rehearsal, units
 from sftp_orchestrator.cli import findings, layout, options, rehearsing
-from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption, NamedFeedOption
 from sftp_orchestrator.errors import ExitCode
 
 
@@ -20,12 +20,13 @@ def plan(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV files, in staging or elsewhere.")],
     config: ConfigOption = None,
     *,
+    feed: NamedFeedOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
     configuration = options.load_configuration(context, config)
     earlier = rehearsal.list_sent_rows(configuration)
-    found = rehearsing.rehearse_all(configuration, files, operation="plan", earlier=earlier)
+    found = rehearsing.rehearse_all(configuration, files, operation="plan", named=feed, earlier=earlier)
     plans = rehearsal.compare_with_ledger(configuration, found.plans)
     if as_json and plans:
         typer.echo(json.dumps([plan.to_json() for plan in plans], indent=2, ensure_ascii=False))
@@ -41,6 +42,7 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     secrecy = "encrypted" if found.encrypted else "plain"
     layout.say(console, f"  feed {found.feed} ({found.type}) to {found.destination}, {secrecy}")
     layout.say(console, f"  {findings.describe_rows(found)}")
+    findings.print_misfit(console, found)
     findings.print_tallies(console, found.tallies)
     if found.is_refused:
         findings.print_summary(console, found)

@@ -36,12 +36,16 @@ def rehearse_all(
     files: Sequence[Path],
     *,
     operation: str,
+    named: str | None = None,
     earlier: Mapping[str, Sequence[Path]] = MappingProxyType({}),
 ) -> Rehearsed:
     """Find out what would happen to each file, whatever is wrong with the others, with progress on a terminal.
 
-    ``operation`` is what errors call it, ``earlier`` are the fingerprints of rows sent before, by feed.
+    ``operation`` is what errors call it, ``named`` the feed to look at them by, else each by the one that it fits;
+    ``earlier`` are the fingerprints of rows sent before, by feed. Raises ``ConfigurationError``: no feed is called so.
     """
+    if named is not None:
+        rehearsal.require_feed(configuration, named, operation)
     board = Board()
 
     def rehearse(path: Path) -> rehearsal.Plan | Failure:
@@ -52,6 +56,7 @@ def rehearse_all(
                 configuration,
                 path,
                 operation=operation,
+                named=named,
                 earlier=earlier,
                 progress=lambda count: board.advance(label, count),
             )

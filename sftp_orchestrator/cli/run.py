@@ -65,10 +65,11 @@ def conclude(verdict: Verdict, *, command: str = COMMAND) -> None:
 def summarize(verdict: Verdict) -> str | None:
     """Return what came of a pass, in one line; None where there was nothing to do. Pure."""
     parts = f"{verdict.parts} part{'s' if verdict.parts != 1 else ''}"
-    states = [source.state for source in verdict.not_delivered]
+    states = [source.state for source in verdict.not_delivered if source.id not in verdict.uncertain]
     waiting = sum(state not in SOURCE_ASIDE for state in states)
     told = {
         f"delivered ({parts}, {units.format_bytes(verdict.size)})": verdict.delivered,
+        f"uncertain ({_advise_on_uncertain(verdict)})": len(verdict.uncertain),
         "quarantined": states.count(SourceState.QUARANTINED),
         "held": states.count(SourceState.HELD),
         "waits" if waiting == 1 else "wait": waiting,
@@ -77,5 +78,10 @@ def summarize(verdict: Verdict) -> str | None:
         "left alone in staging": verdict.left_alone,
     }
     said = [f"{count:,} {what}" for what, count in told.items() if count]
-    is_all = not states and not verdict.left_alone and not verdict.refused_rows
+    is_all = not verdict.not_delivered and not verdict.left_alone and not verdict.refused_rows
     return ", ".join(said) + ("" if is_all else f": see {COMMAND} status") if said else None
+
+
+def _advise_on_uncertain(verdict: Verdict) -> str:
+    subject = next(iter(verdict.uncertain)) if len(verdict.uncertain) == 1 else "ID"
+    return f"look there whether the receiver took it, then {COMMAND} resolve {subject} --delivered or --resend"

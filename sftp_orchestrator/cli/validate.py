@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sftp_orchestrator import rehearsal, units
 from sftp_orchestrator.cli import findings, layout, options, rehearsing
-from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
+from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption, NamedFeedOption
 from sftp_orchestrator.errors import ExitCode
 
 
@@ -20,10 +20,12 @@ def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV files, in staging or elsewhere.")],
     config: ConfigOption = None,
     *,
+    feed: NamedFeedOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Check files against the receiver's rules: every rule that is broken, how often, and where first."""
-    found = rehearsing.rehearse_all(options.load_configuration(context, config), files, operation="validate")
+    configuration = options.load_configuration(context, config)
+    found = rehearsing.rehearse_all(configuration, files, operation="validate", named=feed)
     if as_json and found.plans:
         typer.echo(json.dumps([plan.to_json(parts=False) for plan in found.plans], indent=2, ensure_ascii=False))
     elif not as_json:
@@ -40,6 +42,7 @@ def _is_good(found: rehearsal.Plan) -> bool:
 def _print(console: Console, found: rehearsal.Plan) -> None:
     layout.say(console, f"{found.file}  {units.format_bytes(found.size)}")
     layout.say(console, f"  feed {found.feed} ({found.type}), {findings.describe_rows(found)}")
+    findings.print_misfit(console, found)
     findings.print_tallies(console, found.tallies)
     if found.is_refused:
         findings.print_summary(console, found)

@@ -20,7 +20,7 @@ def require_secrets(configuration: Configuration) -> None:
         InvalidConfiguration: one line for each that is missing, empty, unreadable or open to others.
     """
     found = []
-    for path, reference, private in _list_secrets(configuration):
+    for path, reference, private in list_secrets(configuration):
         try:
             content = reference.read(private=private)
             if path == ("web", "token"):
@@ -59,7 +59,7 @@ def _get_hint(path: KeyPath, reference: SecretReference) -> str | None:
             return None
 
 
-def _list_secrets(configuration: Configuration) -> Iterator[tuple[KeyPath, SecretReference, bool]]:
+def list_secrets(configuration: Configuration) -> Iterator[tuple[KeyPath, SecretReference, bool]]:
     """Yield each secret's key, reference, and whether others may not read it."""
     if configuration.web.token is not None:
         yield ("web", "token"), configuration.web.token, True

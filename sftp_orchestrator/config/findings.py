@@ -15,6 +15,14 @@ KeyPath = tuple[str | int, ...]
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
+class MisspeltError(ValueError):
+    """A value is refused for ``said``, and it is clear how it should be written: as ``meant``."""
+
+    def __init__(self, said: str, meant: str) -> None:
+        self.meant = meant
+        super().__init__(said)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing wrong: ``said`` of the key at ``path``; ``hint`` says what to do; ``line`` counts from 1."""

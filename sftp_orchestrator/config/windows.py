@@ -12,12 +12,15 @@ from zoneinfo import ZoneInfo
 from pydantic import PlainValidator, WithJsonSchema
 
 from sftp_orchestrator.config import times
+from sftp_orchestrator.config.findings import MisspeltError
 from sftp_orchestrator.config.keys import AS_WRITTEN, Words
 
 _MINUTES = 24 * 60
 _DAY = datetime.timedelta(days=1)
 _DASH = "[-\N{EN DASH}]"
 _SPAN = f"{times.TIME}{_DASH}(?:{times.TIME}|24:00)"
+_LOOSE_SPAN = rf"([0-9]{{1,2}})(?::([0-9]{{2}}))?\s*{_DASH}\s*([0-9]{{1,2}})(?::([0-9]{{2}}))?"
+"""Hours as people write them, who mean such a span."""
 WINDOW_PATTERN = f"^(?:{times.DAYS}|(?:{times.DAYS} )?{_SPAN})$"
 _EXAMPLES = "such as 22:00-06:00, mon-fri 22:00-06:00 or sat,sun"
 
@@ -44,7 +47,8 @@ class Window:
     def parse(cls, text: str) -> Self:
         """Return the window that ``text`` means, such as ``mon-fri 22:00-06:00``; raises ``ValueError``. Pure."""
         if not re.fullmatch(WINDOW_PATTERN, text):
-            raise ValueError(PATTERN_MEANINGS[WINDOW_PATTERN])
+            said, meant = PATTERN_MEANINGS[WINDOW_PATTERN], _find_meant(text)
+            raise ValueError(said) if meant is None else MisspeltError(said, meant)
         named, _, span = text.rpartition(" ") if ":" in text else (text, "", "")
         days = times.parse_days(named) if named else times.EVERY_DAY
         if not span:
@@ -59,6 +63,20 @@ class Window:
         """Return whether this minute of a day of the week falls into it, on a clock that is never set. Pure."""
         today = weekday in self.days and self.start <= minute < self.end
         return today or ((weekday - 1) % 7 in self.days and minute + _MINUTES < self.end)
+
+
+def _find_meant(text: str) -> str | None:
+    """Return the window that ``text`` seems to mean, with days behind hours or in other words; None for none. Pure."""
+    hours = re.search(_LOOSE_SPAN, text)
+    days = (text[: hours.start()] + text[hours.end() :] if hours is not None else text).strip(" :,").lower()
+    terms = re.split(r"[\s,]+", re.sub(rf"\s*{_DASH}\s*", "-", days)) if days else []
+    named = ["-".join(times.find_day(word) or "?" for word in term.split("-")) for term in terms]
+    pieces = [",".join(named)] if named else []
+    if hours is not None:
+        begin, begin_minute, end, end_minute = hours.groups()
+        pieces.append(f"{begin}:{begin_minute or '00'}-{end}:{end_minute or '00'}")
+    meant = " ".join(pieces)
+    return meant if re.fullmatch(WINDOW_PATTERN, meant) else None
 
 
 def _to_minutes(moment: str) -> int:
@@ -80,7 +98,7 @@ def require_windows(value: object) -> str | tuple[str, ...]:
         except ValueError as error:
             # A plain value is repeated by whoever tells of the error, one inside of a list is not.
             msg = f"{error} (got {text})"
-            raise ValueError(msg) from error
+            raise MisspeltError(msg, error.meant) if isinstance(error, MisspeltError) else ValueError(msg) from error
     return tuple(value)
 
 

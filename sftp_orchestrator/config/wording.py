@@ -131,6 +131,11 @@ def _say(error: ErrorDetails, path: KeyPath, key: Key | None) -> tuple[str, str 
     return said, hint
 
 
+def _say_error(context: dict[str, Any], _given: str) -> tuple[str, str | None]:
+    error = context["error"]
+    return str(error), f"did you mean {error.meant}?" if isinstance(error, findings.MisspeltError) else None
+
+
 def _say_choice(context: dict[str, Any], given: str) -> tuple[str, str | None]:
     choices = re.findall(r"'([^']*)'", context["expected"])
     near = get_nearest(given, choices)
@@ -150,7 +155,7 @@ def _say_long_text(context: dict[str, Any], _given: str) -> tuple[str, str | Non
 
 
 _WITH_CONTEXT: dict[str, Callable[[dict[str, Any], str], tuple[str, str | None]]] = {
-    "value_error": lambda context, _given: (str(context["error"]), None),
+    "value_error": _say_error,
     "enum": _say_choice,
     "literal_error": _say_choice,
     "string_pattern_mismatch": _say_pattern,

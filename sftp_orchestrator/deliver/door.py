@@ -29,5 +29,6 @@ def require_fit(part: Part, destination: Destination) -> None:
 
 
 def _refuse(part: Part, cause: str) -> DecisionNeeded:
-    hint = f"`sftp-orchestrator retry {part.source_id}` makes it anew, unless manifests of it have left"
-    return DecisionNeeded("send", part.data_name, cause, hint=hint)
+    return DecisionNeeded(
+        "send", part.data_name, cause, hint="retried it is made anew, unless manifests of it have left"
+    )

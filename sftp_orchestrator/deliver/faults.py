@@ -73,7 +73,7 @@ def blamed_on(source: Source) -> Iterator[None]:
             "prepare",
             source.name,
             f"{type(error).__name__}: {error}",
-            hint=f"this is a defect: the log has the details; `sftp-orchestrator retry {source.id}` tries it again",
+            hint="this is a defect: the log has the details",
         ) from error
 
 

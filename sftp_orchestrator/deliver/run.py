@@ -25,7 +25,7 @@ from sftp_orchestrator.deliver.throttle import Throttle
 from sftp_orchestrator.deliver.tuning import Tuner
 from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN
+from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN, PartState
 
 _LOG = structlog.get_logger()
 
@@ -50,6 +50,8 @@ class Verdict:
     """of the sources delivered: they break rules and were not sent"""
     duplicate_rows: int = 0
     """of the sources delivered: they were there before and were not sent"""
+    uncertain: frozenset[str] = frozenset()
+    """ids of those not delivered of which nobody can tell whether the receiver took a part"""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -200,10 +202,13 @@ class Runner:
         after = await asyncio.to_thread(ledger.sources.list_of, [source.id for source in sources])
         done = [source for source in after if source.state in SOURCE_DONE]
         parts = await asyncio.to_thread(ledger.parts.count_of_all, [source.id for source in done])
+        left = tuple(source for source in after if source.state in SOURCE_OPEN)
+        uncertain = await asyncio.to_thread(ledger.parts.list_sources_in, PartState.UNCERTAIN) if left else ()
         return Verdict(
             delivered=len(done),
-            not_delivered=tuple(source for source in after if source.state in SOURCE_OPEN),
+            not_delivered=left,
             failures=tuple(failures),
+            uncertain=frozenset(uncertain).intersection(source.id for source in left),
             parts=parts,
             size=sum(source.size for source in done),
             refused_rows=sum(source.refused_rows for source in done),

@@ -255,8 +255,7 @@ def _ask_person(source: Source, part: Part, cause: str) -> DecisionNeeded:
         "publish",
         f"{source.name} part {part.number}/{part.of}",
         cause,
-        hint=f"look there for {part.manifest_name}, then `sftp-orchestrator resolve {source.id}` "
-        "with --delivered or --resend",
+        hint=f"look there for {part.manifest_name}",
     )
 
 

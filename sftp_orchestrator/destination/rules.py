@@ -105,7 +105,7 @@ FORMAT_RULES = (
     _fixed(
         "header.missing_column",
         "A column that the feed maps, renames, sorts by or tells rows apart by is not in the header.",
-        "Add the column, or take it out of `feeds.<name>`. Case counts.",
+        "Add the column, or take it out of `feeds.<name>`. Case and blanks count.",
     ),
     _fixed(
         "header.too_many_columns",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sftp_orchestrator import failpoints
-from sftp_orchestrator.errors import ConfigurationError
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import moves, properties
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, SOURCE
@@ -29,7 +29,8 @@ class Discards:
         The register learns the properties of what was delivered in part: the receiver has them.
 
         Raises:
-            ConfigurationError: it is in another state, what became of a part is not known, or there is none of this id.
+            DecisionNeeded: what became of a part is not known: ``resolve`` or ``retry`` comes first.
+            ConfigurationError: it is in another state, or there is none of this id.
         """
         with failpoints.around("ledger.discard"), self._database.write() as connection:
             _require_aside(connection, source_id)
@@ -97,14 +98,14 @@ def _require_known(source_id: str, parts: Sequence[str]) -> None:
     """Raise where nobody knows what became of a part: once its source is discarded, nobody would ask any more."""
     subject = f"source {source_id}"
     if PartState.UNCERTAIN.value in parts:
-        raise ConfigurationError(
+        raise DecisionNeeded(
             "discard",
             subject,
             "whether the receiver took a part of it is not known",
             hint=f"`sftp-orchestrator resolve {source_id} --delivered` or `--resend` says so first",
         )
     if PartState.PUBLISHING.value in parts:
-        raise ConfigurationError(
+        raise DecisionNeeded(
             "discard",
             subject,
             "what became of a manifest of it was not looked up yet",

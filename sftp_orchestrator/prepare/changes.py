@@ -22,6 +22,5 @@ def weigh_change(source: Source, error: SourceChanged, size: int, path: Path) ->
         "read",
         source.name,
         f"its end is gone: it has {size:,} bytes, and had {source.size:,} when it was claimed or last read",
-        hint=f"put the whole file back at {path}, then `sftp-orchestrator retry {source.id}`;"
-        f" or send what is left of it: `sftp-orchestrator release {source.id}`",
+        hint=f"put the whole file back at {path} and retry it; or release it, which sends what is left of it",
     )

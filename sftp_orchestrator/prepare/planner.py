@@ -120,7 +120,7 @@ class Planner:
                 "send",
                 source.name,
                 "account, encryption, limits or columns are set otherwise than when it was planned",
-                hint=f"set them back until it is delivered, then `sftp-orchestrator retry {source.id}`",
+                hint="set them back until it is delivered",
             )
 
     def _get_plan_key(self, source: Source) -> str:

@@ -55,9 +55,14 @@ def render_plain_feed(kind: FeedType) -> str:
     return _PLAIN.format(name="profiles" if kind is FeedType.PROFILE else "events", type=kind)
 
 
+def count_doubts(text: str) -> int:
+    """Return how many comments of a feed, or of a configuration, tell of a doubt. Pure."""
+    return text.count(f"# {rendering.DOUBTFUL}: ")
+
+
 def describe(proposal: Proposal) -> str:
     """Return what was proposed, for people. Pure."""
     rows, columns = units.format_count(proposal.rows), len(proposal.columns)
-    doubts = rendering.render(proposal).count(f"# {rendering.DOUBTFUL}: ")
+    doubts = count_doubts(rendering.render(proposal))
     said = f"{proposal.name}: {proposal.type} ({rows} row{'s' * (proposal.rows != 1)}, {columns} columns)"
     return said + (f", {doubts} doubtful: read the comments in the configuration" if doubts else "")

@@ -14,6 +14,7 @@ from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config import loading, sample
 from sftp_orchestrator.config.model import Configuration, Destination
 from sftp_orchestrator.deliver.receiver import Receiver
+from sftp_orchestrator.inference import rendering
 from sftp_orchestrator.setting_up import answers, host_keys
 from sftp_orchestrator.setting_up.layout import Content, Layout
 from sftp_orchestrator.setting_up.login_key import LoginKey
@@ -112,10 +113,16 @@ def list_registering(destination: Destination, folder: Path) -> Iterator[str]:
     yield f"Then look again: {COMMAND} init {shlex.quote(str(folder))}"
 
 
-def list_beginning(configuration: Configuration) -> Iterator[str]:
-    """Yield what a person does once all is in place, a step each. Pure."""
-    if configuration.feeds:
-        yield "Read what was warned of above, and the comments in the configuration that begin with doubtful, first"
+def list_beginning(configuration: Configuration, *, warned: Sequence[str], doubts: int) -> Iterator[str]:
+    """Yield what a person does once all is in place, a step each. Pure.
+
+    ``warned`` are the subjects of what was warned of, ``doubts`` how many comments of the configuration tell of some.
+    """
+    if warned:
+        yield f"Read first what is warned of above: {', '.join(dict.fromkeys(warned))}"
+    if doubts:
+        which = "the comment" if doubts == 1 else f"the {doubts} comments"
+        yield f"Read first {which} in the configuration that begin{'s' * (doubts == 1)} with {rendering.DOUBTFUL}"
     yield f"Drop files into {configuration.staging}"
     yield f"Deliver once: {COMMAND} run --once"
     yield f"Or begin the service: {COMMAND} run"

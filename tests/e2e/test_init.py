@@ -91,6 +91,8 @@ async def test_one_command_without_questions_and_a_sample_is_delivered(
     again = await _init(tmp_path, *options)
     assert (again.code, again.errors) == (0, ""), again
     assert "ok  destination production: logged in to " in again.out
+    is_warned = any(line.startswith("warning") for line in again.out.splitlines())
+    assert ("Read first what is warned of above: " in again.out) == is_warned
 
     config = tmp_path / "box" / "config.yml"
     await asyncio.to_thread(_hurry, config)

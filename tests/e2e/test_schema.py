@@ -58,7 +58,8 @@ async def test_a_changed_type_is_held_with_both_places_until_a_person_accepts_it
     assert "'Amount' is STRING here (column 'amount' of feed purchases), and was delivered on 20" in held["reason"]
     there = f"as FLOAT (column 'amount' of feed purchases, in purchases_1.csv, source {known['source_id']})"
     assert there in held["reason"]
-    assert f"`sftp-orchestrator schema accept {held['id']}`" in held["reason"]
+    assert "sftp-orchestrator" not in held["reason"]
+    assert f"sftp-orchestrator schema accept {held['id']}" in held["next"]
     assert accepted.out.splitlines() == [
         "production: 'Amount' is STRING instead of FLOAT from now on.",
         f"{held['id']} (purchases_2.csv) is claimed and is tried again with the next run; no daemon runs.",
@@ -136,8 +137,10 @@ async def test_a_column_that_changes_its_type_is_told_before_and_after_the_drop(
         assert said in text
         assert before in text
     assert "no row of it sent: 1 of 1 rows (100 %) break a rule, so none is left to send; " in planned.out
-    advice = "correct the file beside it; or change its feed, where the column is what it is from now on: see "
-    assert f"next: then {advice}docs/how-to/change-a-type.md, and reload the daemon; then:" in shown.out
+    advice = (
+        f"{refused['id']}/purchases_2.csv; or change its feed, where the column is what it is from now on: see docs"
+    )
+    assert f"{advice}/how-to/change-a-type.md, and reload the daemon; then:" in shown.out
     (warned,) = (line for line in checked.out.splitlines() if "feed purchases: " in line)
     assert warned.startswith("warning")
     assert "'Amount' is FLOAT here (column 'amount' of feed purchases), and was delivered on 20" in warned

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sftp_orchestrator.calling import COMMAND
 from tests.support.crashing import Case, Load, open_case, run_receiver
 from tests.support.drops import Drop, make_batch
 from tests.support.receipts import Entry, read_log
@@ -65,6 +66,10 @@ async def test_events_that_are_gone_wait_for_a_person_who_is_told_what_to_type(t
         assert answer.code == 1, answer.text
         assert await _get_states(case, EVENTS) == ("held", ["uncertain"])
         source = await case.get_source(EVENTS.name)
+        said = answer.text.splitlines()[-1]
+        assert f"1 uncertain (look there whether the receiver took it, then {COMMAND} --config" in said
+        assert f" resolve {source['id']} --delivered or --resend)" in said
+        assert " held" not in said
         (part,) = source["parts"]
         shown = (await case.call("status")).text
         seen = "part 1/1: neither data nor manifest is there: the receiver may have taken them"

@@ -108,6 +108,22 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
         inspect_bytes(tmp_path, b"a,b\n1,2\n", make_feed(columns={"gone": {}}))
 
 
+def test_all_missing_columns_are_named_in_one_line_with_what_is_there(tmp_path: Path) -> None:
+    """Whoever corrects the one that is told should not meet the next one; a header that was meant is shown as such."""
+    columns: dict[str, Any] = {"user_id": {}, "amount": {}, "gone": {}}
+    feed = Feed.model_validate({"type": "event", "files": ["*"], "columns": columns, "rename": {"when": "ts"}})
+    with pytest.raises(Refused) as caught:
+        inspect_bytes(tmp_path, b"User_ID, amount ,x\n1,2,3\n", feed)
+    assert caught.value.cause == (
+        "line 1: 4 columns of the feed are missing: 'user_id' ('User_ID' is there: upper and lower case count),"
+        " 'amount' (' amount ' is there: blanks count), 'gone', 'when' (to be renamed to 'ts');"
+        " the header has: User_ID,  amount , x"
+    )
+    many = ",".join(f"c{number}" for number in range(25)).encode()
+    with pytest.raises(Refused, match=r"the header has: c0, c1, .*, c19, … and 5 more"):
+        inspect_bytes(tmp_path, many + b"\n" + b"1," * 24 + b"1\n", make_feed(columns={"gone": {}}))
+
+
 def test_refusal_of_the_pass_wins(tmp_path: Path) -> None:
     """A stray quote is refused as such, whatever a tolerant parser makes of it."""
     with pytest.raises(Refused) as caught:

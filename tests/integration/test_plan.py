@@ -254,6 +254,30 @@ async def test_a_file_that_is_missing_or_fits_no_feed_is_2_and_one_line(tmp_path
 
 
 @pytest.mark.parametrize("command", ["plan", "validate"])
+async def test_a_named_feed_is_looked_by_whatever_the_file_is_called(tmp_path: Path, command: str) -> None:
+    """With a word that staging would not take it so; a name that no feed has is one line with those that there are."""
+    async with _set_up(tmp_path) as (config, _):
+        stranger, customers = tmp_path / "stranger.csv", tmp_path / "customers.csv"
+        for file in (stranger, customers):
+            file.write_text(EVENTS)
+        shown, other, told, unknown = await asyncio.gather(
+            call(config, command, "--feed", "purchases", str(stranger)),
+            call(config, command, "--feed", "purchases", str(customers)),
+            call(config, command, "--feed", "purchases", "--json", str(stranger)),
+            call(config, command, "--feed", "purchase", str(stranger), str(customers)),
+        )
+    assert (shown.code, shown.errors, told.code) == (0, "", 0), shown
+    assert "  feed purchases (event)" in shown.out
+    misfit = UNFIT.removesuffix("; see feeds.*.files")
+    assert f"  In staging it would not be taken so: {misfit}\n" in shown.out
+    assert "  In staging it would not be taken so: it is one of feed customers\n" in other.out
+    assert [(one["feed"], one["rows"]) for one in json.loads(told.out)] == [("purchases", ROWS)]
+    assert (unknown.code, unknown.out) == (2, "")
+    cause = "there is no feed of this name; known are customers, purchases"
+    assert unknown.errors == f"sftp-orchestrator: {command} by feed purchase: {cause}\n"
+
+
+@pytest.mark.parametrize("command", ["plan", "validate"])
 async def test_a_file_that_cannot_be_looked_at_hides_no_other(tmp_path: Path, command: str) -> None:
     """Each of the others has its answer, each that cannot be has its line, and the code is the highest."""
     async with _set_up(tmp_path) as (config, _):

@@ -283,7 +283,8 @@ def test_a_column_that_is_missing_for_its_encoding_says_so(tmp_path: Path) -> No
     with pytest.raises(Refused) as caught:
         _inspect(tmp_path, "a.csv", content, feed)
     assert caught.value.findings[0].message == (
-        "the column 'Stück' of the feed is missing; it has 'StÃ¼ck': is the feed's encoding that of the file?"
+        "the column 'Stück' of the feed is missing; 'StÃ¼ck' is there: look whether the feed's encoding is that of the"
+        " file; the header has: event_name, time_stamp, user_id, StÃ¼ck"
     )
 
 

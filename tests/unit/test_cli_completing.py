@@ -80,6 +80,7 @@ def test_ids_and_names_are_completed(shell: str, written: Written) -> None:
     assert "thzt3k292j" in _complete(shell, f"{before} retry t")
     assert "thzt3k292j" in _complete(shell, f"sftp-orchestrator history --config {written.path} t")
     assert "thzt3k292j" not in _complete(shell, f"{before} retry x")
+    assert "thzt3k292j" in _complete(shell, f"{before} retry 6s7cgrweww t")
     assert "purchases" in _complete(shell, f"{before} run-now --feed pur")
     assert "production" in _complete(shell, f"{before} schema show --destination p")
 

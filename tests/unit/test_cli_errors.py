@@ -50,7 +50,7 @@ def written(tmp_path: Path) -> Written:
         (["sandbox", "--root", "x", "--port", "1.5"], 2, "--port: must be a whole number (got 1.5)"),
         (["demo", "--feed-type", "evnt"], 2, "must be one of profile, event (got evnt); did you mean event?"),
         (["demo", "--feed-type", "xyz"], 2, "--feed-type: must be one of profile, event (got xyz) (see"),
-        (["retry"], 2, "'ID' (see: sftp-orchestrator retry --help)"),
+        (["retry"], 2, "'ID…' (see: sftp-orchestrator retry --help)"),
     ],
 )
 def test_an_error_is_one_line_on_stderr(

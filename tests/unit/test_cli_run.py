@@ -26,6 +26,16 @@ def test_one_line_tells_what_was_delivered_and_what_was_not() -> None:
     )
 
 
+def test_what_is_uncertain_is_no_held_file_and_has_its_command() -> None:
+    """Neither ``retry`` nor ``release`` would do: one file is named, of several ``status`` has the ids."""
+    held = tuple(make_source(number=number, state=SourceState.HELD) for number in (1, 2, 3))
+    advice = "look there whether the receiver took it, then sftp-orchestrator resolve {} --delivered or --resend"
+    verdict = Verdict(delivered=0, not_delivered=held[:2], failures=(), uncertain=frozenset({"source2"}))
+    assert summarize(verdict) == f"1 uncertain ({advice.format('source2')}), 1 held: see sftp-orchestrator status"
+    verdict = Verdict(delivered=0, not_delivered=held, failures=(), uncertain=frozenset({"source2", "source3"}))
+    assert summarize(verdict) == f"2 uncertain ({advice.format('ID')}), 1 held: see sftp-orchestrator status"
+
+
 def test_a_pass_that_delivered_all_sends_nobody_to_status() -> None:
     """Where nothing is left over, the line ends with what was delivered."""
     verdict = Verdict(delivered=1, parts=1, size=10, not_delivered=(), failures=())

@@ -162,6 +162,28 @@ def test_a_decision_says_when_it_is_carried_out(
         assert _call(written, capsys, word, "refused000").endswith(" within seconds.\n")
 
 
+def test_several_are_decided_about_each_by_itself(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each, on stdout or stderr, whatever is wrong with another; the code is the worst. Twice is once."""
+    arguments = ["--config", str(written.path), "retry", "refused000", "nobody0000", "away000000", "refused000"]
+    assert execute(arguments) == 2
+    out, errors = capsys.readouterr()
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["refused000", "away000000"]
+    assert errors.startswith("sftp-orchestrator: find source nobody0000: ")
+    assert errors.count("\n") == 1
+    out = _call(written, capsys, "release", "refused000", "waits00000")
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["refused000", "waits00000"]
+
+
+def test_several_are_given_up_for_one_reason(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has it in its history; one that is on its way stays as it is, and is told."""
+    arguments = ["--config", str(written.path), "discard", "waits00000", "refused000", "--reason", "copies"]
+    assert execute(arguments) == 2
+    out, errors = capsys.readouterr()
+    assert out.startswith("refused000 (customers.csv) is discarded")
+    assert errors.startswith("sftp-orchestrator: discard source waits00000: it is claimed; only what is")
+    assert "given up by a person: copies" in _call(written, capsys, "history", "refused000")
+
+
 def test_status_tells_what_waits_for_the_schedule_and_until_when(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,9 +244,11 @@ def test_json_stands_alone_on_stdout(written: Written, capsys: pytest.CaptureFix
 def test_history_of_a_source_tells_every_move_and_by_whom(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
     """A line a move: when, from where to where, by whom, and why."""
     assert _call(written, capsys, "history") == "Nothing was delivered yet.\n"
-    head, why, first, second = _call(written, capsys, "history", "refused000").splitlines()
+    head, why, *told, first, second = _call(written, capsys, "history", "refused000").splitlines()
     assert re.fullmatch(r"refused000  quarantined  customers\.csv  \(customers, 1\.0 MB, \d+ s ago\)", head)
     assert why == "refused000  why: line 2: a quoted field that begins here never ends"
+    assert f"refused000  next: sftp-orchestrator --config {written.path} retry refused000" in told
+    assert all(line.startswith("refused000  next: ") for line in told)
     assert first.split()[2:] == ["UTC", "claimed", "by", "itself"]
     assert second.split()[2:6] == ["UTC", "claimed", "→", "quarantined"]
     assert second.endswith("by itself  line 2: a quoted field that begins here never ends")
@@ -275,10 +299,17 @@ def test_a_key_that_lets_the_good_rows_go_is_offered() -> None:
     """Of a file with too many bad rows, beside the correction, with the same command after it."""
     why = Why(remedy="set max_bad_rows of its feed to 0.021")
     view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None, why=why)
+    original = f"{WORKSPACE.root}/quarantine/source1/purchases-1.csv"
     assert _advise(view)[1:3] == (
-        "then correct the file beside it; or set max_bad_rows of its feed to 0.021, and reload the daemon; then:",
+        f"then correct {original}; or set max_bad_rows of its feed to 0.021, and reload the daemon; then:",
         "sftp-orchestrator retry source1",
     )
+
+
+def test_the_file_to_correct_is_named() -> None:
+    """``failed_rows.csv`` lies in the same folder, and whoever corrects that corrects nothing."""
+    view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None)
+    assert _advise(view)[1] == f"then correct {WORKSPACE.root}/quarantine/source1/purchases-1.csv, and:"
 
 
 @pytest.mark.parametrize("state", [SourceState.QUARANTINED, SourceState.HELD])

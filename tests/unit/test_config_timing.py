@@ -32,6 +32,7 @@ def _show(timing: Timing) -> tuple[Any, ...]:
 
 
 NIGHT = (Window.parse("22:00-06:00"),)
+_WINDOW = "must be a window, such as 22:00-06:00, mon-fri 22:00-06:00 or sat,sun"
 
 
 def test_each_key_is_that_of_the_innermost_level_that_has_it(tmp_path: Path) -> None:
@@ -69,6 +70,14 @@ def test_without_any_of_it_files_go_on_arrival_in_the_outermost_zone(tmp_path: P
         ({"timezone": "Berlin"}, "schedule.timezone: must be a name of the tz database, such as 'Europe/Berlin' (got"),
         ({"only": "22-6"}, "schedule.only: must be a window, such as 22:00-06:00, mon-fri 22:00-06:00 or sat,sun (got"),
         ({"only": ["sat,sun", "8"]}, "schedule.only: must be a window, such as 22:00-06:00, mon-fri 22:00-06:00 or s"),
+        (
+            {"only": "22:00-06:00 mon-fri"},
+            f"schedule.only: {_WINDOW} (got 22:00-06:00 mon-fri); did you mean mon-fri 22:00-06:00?",
+        ),
+        (
+            {"only": ["sat,sun", "mo-fr 8-9"]},
+            f"schedule.only: {_WINDOW} (got mo-fr 8-9); did you mean mon-fri 8:00-9:00?",
+        ),
         ({"only": {"a": "b"}}, "schedule.only: must be a window or a list of windows, such as 22:00-06:00"),
         ({"except_dates": "2026-12-25"}, "schedule.except_dates: must be a list of dates, or the path of a file"),
         ({"except_dates": ["2026-12-25", "25.12."]}, "schedule.except_dates: must be a date, such as 2026-12-25 (got"),

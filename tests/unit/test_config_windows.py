@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sftp_orchestrator.config import dates
+from sftp_orchestrator.config.findings import MisspeltError
 from sftp_orchestrator.config.windows import Opening, Window
 from sftp_orchestrator.errors import ConfigurationError
 
@@ -67,6 +68,31 @@ def test_what_is_no_window_is_refused(text: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(ValueError, match=r"must (be a window|not begin and end)"):
         Window.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("22:00-06:00 mon-fri", "mon-fri 22:00-06:00"),
+        ("mo-fr", "mon-fri"),
+        ("mo-fr 22:00-06:00", "mon-fri 22:00-06:00"),
+        ("Mon-Fri 22-6", "mon-fri 22:00-6:00"),
+        ("monday - thursday, so: 9:30 - 17:00", "mon-thu,sun 9:30-17:00"),
+        ("sat sun", "sat,sun"),
+        ("24:00-06:00", None),
+        ("22:00-06:00 daily", None),
+        ("8:00-9:0", None),
+        ("mon-fri,", "mon-fri"),
+        ("m-f", None),
+        ("22:00", None),
+        ("", None),
+    ],
+)
+def test_a_window_in_other_words_is_refused_with_the_right_ones(text: str, meant: str | None) -> None:
+    """Days behind hours, or days as others call them: it is not taken, but what to write is told, if that is clear."""
+    with pytest.raises(ValueError, match="must be a window, such as 22:00-06:00") as caught:
+        Window.parse(text)
+    assert (caught.value.meant if isinstance(caught.value, MisspeltError) else None) == meant
 
 
 def test_a_window_past_midnight_belongs_to_the_day_on_which_it_begins() -> None:

@@ -73,7 +73,7 @@ def test_what_does_not_fit_does_not_leave(changes: dict[str, Any], destination: 
     require_fit(_make_sendable(), PLAIN)
     with pytest.raises(DecisionNeeded) as caught:
         require_fit(_make_sendable(**changes), destination)
-    assert "retry source1" in str(caught.value)
+    assert caught.value.hint == "retried it is made anew, unless manifests of it have left"
 
 
 @pytest.mark.parametrize("refused", [1, 2, 3])

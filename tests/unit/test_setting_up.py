@@ -184,6 +184,21 @@ def test_feeds_that_would_be_called_alike_are_numbered(tmp_path: Path) -> None:
     assert [one.name for one in feeds.propose_feeds(samples, Board())] == ["export", "export_2"]
 
 
+def test_what_to_read_first_is_named_where_there_is_any(tmp_path: Path) -> None:
+    """Nobody looks for a warning that is not there; each that is has its subject."""
+    configuration = write_configuration(tmp_path).configuration
+    steps = list(plan.list_beginning(configuration, warned=(), doubts=0))
+    assert [step.partition(" ")[0] for step in steps] == ["Drop", "Deliver", "Or"]
+    warned = ("space", "feed purchases", "feed purchases")
+    assert list(plan.list_beginning(configuration, warned=warned, doubts=2)) == [
+        "Read first what is warned of above: space, feed purchases",
+        "Read first the 2 comments in the configuration that begin with doubtful",
+        *steps,
+    ]
+    one = next(plan.list_beginning(configuration, warned=(), doubts=1))
+    assert one == "Read first the comment in the configuration that begins with doubtful"
+
+
 def test_what_to_do_next_names_the_dashboard_of_clevertap_alone(layout: Layout) -> None:
     """Where the key is pasted depends on whose receiver it is; the last step is always the command to look again."""
     put(layout, _make_plan(layout).list_contents(), force=False, load=loading.load)

@@ -44,6 +44,13 @@ def test_refused_rows_are_told_with_their_place() -> None:
     assert SourceView(source=source, parts=(), waits_for=None).notes == ()
 
 
+def test_programs_are_told_what_to_do_next_too() -> None:
+    """As people are, the commands alone; nothing where nobody need do anything."""
+    view = SourceView(source=make_source(), parts=(), waits_for=None, next_steps=("look, then:", "sftp-orchestrator x"))
+    assert view.to_json()["next"] == ["look, then:", "sftp-orchestrator x"]
+    assert SourceView(source=make_source(), parts=(), waits_for=None).to_json()["next"] == []
+
+
 @pytest.mark.parametrize(
     ("text", "spelled"),
     [

@@ -35,10 +35,4 @@ def require_new(ledger: Ledger, source: Source, sha256: str, *, said: str = "") 
     if same is None:
         return
     ledger.sources.note_content(source.id, sha256)
-    raise DecisionNeeded(
-        "send",
-        source.name,
-        said + explain(same),
-        hint=f"`sftp-orchestrator discard {source.id}` where it is a copy, `sftp-orchestrator release"
-        f" {source.id}` where it is to be sent all the same",
-    )
+    raise DecisionNeeded("send", source.name, said + explain(same))

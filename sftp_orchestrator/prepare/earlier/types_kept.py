@@ -143,14 +143,7 @@ def require_kept(properties: Properties, source: Source, feed: Feed, destination
             properties=[contradiction.brings.name for contradiction in found],
         )
         return
-    raise DecisionNeeded(
-        "send",
-        source.name,
-        explain_change(found, source.feed),
-        hint=f"correct the feed, then `sftp-orchestrator retry {source.id}`;"
-        f" or `sftp-orchestrator schema accept {source.id}` if the types of this file are right;"
-        f" or `sftp-orchestrator release {source.id}` sends this one all the same",
-    )
+    raise DecisionNeeded("send", source.name, explain_change(found, source.feed))
 
 
 def list_configured(configuration: Configuration, ledger: Ledger) -> dict[str, list[Contradiction]]:

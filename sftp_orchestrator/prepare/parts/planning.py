@@ -164,7 +164,7 @@ def require_feed(configuration: Configuration, source: Source) -> tuple[Feed, De
             "prepare",
             source.name,
             f"the configuration has no {gone} any more",
-            hint=f"put it back, then `sftp-orchestrator retry {source.id}`",
+            hint="put it back",
         )
     return feed, destination
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deciding import Choice, decide, list_choices, require_unchanged
-from sftp_orchestrator.deliver.archive import get_archive_folder
+from sftp_orchestrator.deliver.archive import get_archive_folder, get_rows_folder
 from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Hour, Move
+from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.overview import Overview, get_overview, get_view, list_done
 from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
@@ -141,9 +142,13 @@ class Desk:
     def _find_findings(self, view: SourceView) -> Path:
         """Return the folder in which report and refused rows of a source lie, where it has any."""
         source = view.source
-        places = (
+        zone = self._configuration.zone
+        places = [
             self._workspace.get_quarantine(source.id),
             self._workspace.get_rejected(source.id),
-            get_archive_folder(self._workspace, source, self._configuration.zone),
-        )
+            get_archive_folder(self._workspace, source, zone),
+        ]
+        if source.state in SOURCE_DONE and source.refused_rows:
+            given_up = self._ledger.discards.list_rows_given_up([source.id])
+            places += [get_rows_folder(self._workspace, source.id, at, zone) for at in given_up.values()]
         return next((place for place in places if (place / quarantine.REPORT_NAME).is_file()), places[0])

@@ -271,11 +271,14 @@ def _look_at(
     if parts is None:
         parts = tuple(ledger.parts.list_of(source.id))
     refused_rows = workspace.get_rejected(source.id) / FAILED_ROWS_NAME
+    is_kept = bool(source.refused_rows) and refused_rows.exists()
+    # Given up, they are on their way into the archive.
+    is_kept = is_kept and not (source.state in SOURCE_DONE and ledger.discards.list_rows_given_up([source.id]))
     return SourceView(
         source=source,
         parts=parts,
         waits_for=None,
-        refused_rows=refused_rows if source.refused_rows and refused_rows.exists() else None,
+        refused_rows=refused_rows if is_kept else None,
         seen=_list_seen(parts, ledger),
     )
 

@@ -108,7 +108,10 @@ BY_COMMAND = {
     "discard": {
         ExitCode.DONE: "it is given up",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,
-        ExitCode.USAGE: f"it is neither quarantined nor held, or a part is uncertain, or there is no such id; {_USAGE}",
+        ExitCode.USAGE: (
+            "it is neither quarantined nor held, nor delivered with refused rows that are kept; or a part is uncertain,"
+            f" or there is no such id; {_USAGE}"
+        ),
     },
     "resolve": {
         ExitCode.DONE: "it goes on",

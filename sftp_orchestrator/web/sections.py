@@ -12,7 +12,8 @@ from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untr
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.ledger.states import PartState
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
 from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
 from sftp_orchestrator.prepare.report import Finding
@@ -41,6 +42,8 @@ WORDS = {
 """What stands on the buttons."""
 SEND_NOW = "Send now"
 """In place of ``Choice.RETRY``'s, where nothing was tried yet."""
+DISCARD_ROWS = "Discard the rows"
+"""In place of ``Choice.DISCARD``'s, where all but refused rows was delivered."""
 DONE = {
     Choice.RETRY: "It is tried now",
     Choice.RELEASE: "It is released, and goes on",
@@ -50,6 +53,8 @@ DONE = {
     Choice.RESEND: "It is sent again under a new name",
 }
 """What is told once it was said."""
+ROWS_DISCARDED = "Its refused rows are discarded"
+"""In place of ``Choice.DISCARD``'s, likewise."""
 
 ASKED = "It begins within seconds; what is complete in staging goes, too"
 """What is told once a run was asked for."""
@@ -72,8 +77,13 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
         "sending": describe_sending(work, now),
-        "choices": {view.source.id: list_choices(view) for view in overview.sources if view.needs_person},
+        "choices": {
+            view.source.id: list_choices(view)
+            for view in (*overview.sources, *overview.with_refused_rows)
+            if view.needs_person or view.refused_rows is not None
+        },
         "words": WORDS,
+        "discard_rows": DISCARD_ROWS,
         "shown": SHOWN,
         **group(overview),
     }
@@ -103,12 +113,25 @@ def describe_choice(choice: Choice, view: SourceView) -> dict[str, Any]:
     """Return a button, and what it means. Pure."""
     return {
         "choice": choice.value,
-        "word": SEND_NOW if choice is Choice.RETRY and is_untried(view.source) else WORDS[choice],
+        "word": _name_choice(choice, view),
         "meaning": explain(choice, view),
         "is_final": choice in FINAL,
         "takes_reason": choice is Choice.DISCARD,
         "uncertain": sum(part.state is PartState.UNCERTAIN for part in view.parts),
     }
+
+
+def _name_choice(choice: Choice, view: SourceView) -> str:
+    if choice is Choice.RETRY and is_untried(view.source):
+        return SEND_NOW
+    return DISCARD_ROWS if choice is Choice.DISCARD and view.source.state in SOURCE_DONE else WORDS[choice]
+
+
+def tell_done(choice: Choice, source: Source) -> str:
+    """Return what is told of a source once this was said of it. Pure."""
+    if choice is Choice.DISCARD and source.state in SOURCE_DONE:
+        return ROWS_DISCARDED
+    return DONE[choice]
 
 
 def describe_rules(dossier: Dossier) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Delivered, Hour, InspectedFile, PlannedPart, RowsLeftOut
@@ -149,6 +150,33 @@ def test_what_lacks_rows_is_found_for_as_long_as_is_asked(ledger: Ledger) -> Non
     assert [source.id for source in ledger.outcomes.list_with_refused_rows(since=since)] == ["s3"]
     later = since + datetime.timedelta(seconds=1)
     assert ledger.outcomes.list_with_refused_rows(since=later) == []
+
+
+def test_refused_rows_are_given_up_once_and_the_history_says_by_whom_and_why(ledger: Ledger) -> None:
+    """Of what is archived, which stays so and counts on; of nothing else, and then nothing is changed."""
+    for name in ("s1", "s2", "s3"):
+        _claim(ledger, name)
+        _plan(ledger, name, refused=2)
+    for name in ("s2", "s1"):
+        _deliver(ledger, name)
+    ledger.sources.finish_archives(["s1"])
+    seen, noticed = ledger.sources.get("s1"), ledger.discards.count()
+    at = ledger.discards.discard_rows("s1", by="anna", reason="a test of theirs")
+    assert (ledger.sources.get("s1"), ledger.discards.count()) == (seen, noticed + 1)
+    assert ledger.discards.list_rows_given_up() == ledger.discards.list_rows_given_up(["s1", "s2"]) == {"s1": at}
+    assert ledger.discards.list_rows_given_up(["s2"]) == ledger.discards.list_rows_given_up([]) == {}
+    assert ledger.outcomes.list_with_refused_rows(since=START) == []
+    assert ledger.outcomes.count_rows_left_out()["purchases"].refused == 4
+    move = ledger.list_history(source_id="s1")[-1]
+    assert (move.before, move.after, move.by, move.at) == ("archived", "archived", "anna", at)
+    assert move.reason == "its refused rows were given up by a person: a test of theirs"
+    before = ledger.list_history()
+    for name, why in {"s1": "given up before", "s2": "not put away yet", "s3": "planned", "s4": "unknown"}.items():
+        with pytest.raises(ConfigurationError, match=why):
+            ledger.discards.discard_rows(name, by="ben")
+    assert ledger.list_history() == before
+    assert ledger.forgetting.forget_sources(before=at + datetime.timedelta(days=1), besides=()) == 1
+    assert ledger.discards.list_rows_given_up() == {}
 
 
 def test_what_was_dropped_later_under_the_same_path_and_delivered_is_found(ledger: Ledger) -> None:

@@ -140,6 +140,8 @@ async def test_the_page_tells_of_rows_that_were_not_sent(tmp_path: Path) -> None
         text = _Reader((await page.get("/")).body).text
         metrics = (await page.get("/metrics")).body
         (refused,) = json.loads((await page.get("/status.json")).body)["with_refused_rows"]
+        body = (await page.get("/")).body
+    assert f'href="./sources/{refused["id"]}/discard">Discard the rows…' in body
     rows = f"{refused['refused_folder']}/failed_rows.csv"
     assert f"rows refused purchases.csv {refused['id']}" in text.partition("Rows refused 1 ")[2]
     assert f"2 of 3 rows sent, 1 refused: {rows}" in text

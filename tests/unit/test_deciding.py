@@ -60,6 +60,8 @@ CASES: dict[str, tuple[SourceView, tuple[Choice, ...]]] = {
     "no daemon": (_make_view(SourceState.PLANNED, waits_for=NOBODY), ()),
     "on its way": (_make_view(SourceState.READY), ()),
     "archived": (_make_view(SourceState.ARCHIVED), ()),
+    "archived but for rows": (_make_view(SourceState.ARCHIVED, refused_rows=Path("/w")), (DISCARD,)),
+    "delivered but for rows": (_make_view(SourceState.DELIVERED, refused_rows=Path("/w")), ()),
     "discarded": (_make_view(SourceState.DISCARDED), ()),
 }
 

@@ -165,7 +165,8 @@ def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: 
 
 def is_untried(source: Source) -> bool:
     """Return whether a source only waits for its turn: nothing came in its way, and none of it was tried. Pure."""
-    return source.state in SOURCE_ON_ITS_WAY and source.attempts == 0
+    # Attempts count from where it last got on, or a person wanted it tried: what failed before that is not in them.
+    return source.state in SOURCE_ON_ITS_WAY and source.attempts == 0 and source.retry_at is None
 
 
 def list_choices(view: SourceView) -> tuple[Choice, ...]:

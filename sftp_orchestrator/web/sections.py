@@ -15,7 +15,7 @@ from sftp_orchestrator.errors import Failure
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
-from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
+from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits
 from sftp_orchestrator.prepare.report import Finding
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import SourceView
@@ -25,8 +25,6 @@ OVERVIEW = ("summary", "needs", "work", "waiting", "moving", "staging", "rows", 
 """The live parts of the first page, by their templates."""
 DOSSIER = ("head", "choices", "parts", "report", "moves")
 """The live parts of a source's page."""
-SHOWN = 200
-"""How many of a kind the page lists; their number is always told."""
 PLACES_SHOWN = 5
 """Of each rule; the others are behind a fold."""
 STALLED_SECONDS = 5.0
@@ -84,7 +82,8 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         },
         "words": WORDS,
         "discard_rows": DISCARD_ROWS,
-        "shown": SHOWN,
+        "shown": MOST_SHOWN,
+        **_count(overview),
         **group(overview),
     }
 
@@ -104,7 +103,7 @@ def describe_dossier(dossier: Dossier, overview: Overview) -> dict[str, Any]:
         "of_parts": [choice for choice in dossier.choices if choice in OF_PARTS],
         "rules": describe_rules(dossier),
         "places_shown": PLACES_SHOWN,
-        "shown": SHOWN,
+        "shown": MOST_SHOWN,
         "words": WORDS,
     }
 
@@ -167,6 +166,14 @@ def group(overview: Overview) -> dict[str, list[SourceView]]:
         "moving": [view for view in overview.sources if not view.needs_person and not view.reason],
         "refused": list(overview.with_refused_rows),
     }
+
+
+def _count(overview: Overview) -> dict[str, int]:
+    """Return how many need a person, and how many wait: at least for those before them, what is only counted. Pure."""
+    needs = sum(view.needs_person for view in overview.sources)
+    waits = sum(not view.needs_person and bool(view.reason) for view in overview.sources)
+    left_out = overview.left_out
+    return {"needing": needs + left_out.needing_a_person, "waits": waits + left_out.on_their_way}
 
 
 def list_next_runs(overview: Overview) -> list[str]:

@@ -116,6 +116,7 @@ class Overview:
                     "since": to_text(pause.since),
                     "retry_at": to_text(pause.until),
                     "reason": pause.reason,
+                    "took_files_until": to_text(self.outlook.took_until.get(pause.destination)),
                 }
                 for pause in self.outlook.pauses.values()
             ],

@@ -16,6 +16,7 @@ from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
+from sftp_orchestrator.outlook import describe_taken
 from sftp_orchestrator.views import SourceView
 
 MOST_NAMED = 5
@@ -289,7 +290,9 @@ def _explain(alert: Alert, context: Context) -> str:
             times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
             since = units.format_moment(pause.since, now)
             reason = _shorten(pause.reason)
-            return f"its runs failed {times}, since {since}: {reason}\n    {COMMAND} check --connect"
+            until = describe_taken(facts.took_until.get(pause.destination), now)
+            said = f"its runs failed {times}, since {since}: {reason}" + (f"; {until}" if until is not None else "")
+            return f"{said}\n    {COMMAND} check --connect"
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):

@@ -114,6 +114,7 @@ def test_what_was_delivered_is_counted_with_each_delivery(ledger: Ledger) -> Non
         Delivered(feed="purchases", destination="other", sources=1, bytes=3, records=90, last_at=last["s3"]),
         Delivered(feed="purchases", destination="production", sources=2, bytes=6, records=180, last_at=last["s2"]),
     ]
+    assert ledger.deliveries.list_last() == {"other": last["s3"], "production": last["s2"]}
 
 
 def test_what_waits_is_counted_and_the_oldest_of_it_found(ledger: Ledger) -> None:

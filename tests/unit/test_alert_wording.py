@@ -32,6 +32,7 @@ FACTS = Facts(
     uncertain=(),
     stubborn={},
     pauses={"production": make_pause(since=AT - HOUR)},
+    took_until={"production": AT - 2 * HOUR},
     missing={"customers": MissingFile(feed="customers", due_at=AT - HOUR, noticed_at=AT)},
     key_ends={"production": AT + 5 * 24 * HOUR},
     room=ROOM,
@@ -110,6 +111,13 @@ def test_many_are_one_message_that_names_the_first() -> None:
     assert text.body.count("(feed purchases, id ") == MOST_NAMED
     assert "… and 995 more." in text.body
     assert len(text.body) < 2000
+
+
+def test_a_destination_that_took_files_until_recently_says_so() -> None:
+    """Whoever is told looks at the line and the receiver first, and not at a configuration that was right."""
+    alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "destination production")
+    text = write(Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=1), CONTEXT)
+    assert "; it took files until 2 h ago: look at the line and the receiver first\n" in text.body
 
 
 def test_what_lasts_says_so() -> None:

@@ -26,7 +26,7 @@ from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Part, Run, Source, display_path
+from sftp_orchestrator.ledger.records import Part, Run, Source, display_path, to_pending
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import Outlook, Prospect, explain_wait, look_out
 from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
@@ -206,7 +206,7 @@ def _look_out(
     if is_whole:
         return look_out(configuration, ledger, sources, now)
     known = {source.id for source in sources}
-    others = [one for one in ledger.sources.list_in({SourceState.QUARANTINED}) if one.id not in known]
+    others = [one for one in ledger.outcomes.list_replaced() if one.id not in known]
     return look_out(configuration, ledger, [*sources, *others], now)
 
 
@@ -334,11 +334,25 @@ def _decide_gates(
 def _make_backlog(destination: str, ledger: Ledger, outlook: Outlook, *, is_whole: bool) -> Backlog:
     if is_whole:
         return Backlog(ledger.sources.list_pending_profiles(destination), outlook.replacements)
-    # For a few events: of those on their way all are counted, and the first ones named.
-    moving = ledger.sources.list_pending_profiles(destination, states=SOURCE_ON_ITS_WAY, limit=NAMED)
-    aside = ledger.sources.list_pending_profiles(destination, states=SOURCE_ASIDE)
-    numbers = ledger.sources.list_profile_numbers(destination, states=SOURCE_ON_ITS_WAY)
-    return Backlog([*moving, *aside], outlook.replacements, on_their_way=numbers)
+    # For a few events: all are counted, and the first ones named.
+    sources, replacements = ledger.sources, outlook.replacements
+    replaced = {one.number: one for one in sources.list_of(replacements) if one.destination == destination}
+    most = NAMED + len(replaced)
+    named = {
+        one.number: one
+        for one in (
+            *sources.list_pending_profiles(destination, states=SOURCE_ON_ITS_WAY, limit=NAMED),
+            *sources.list_pending_profiles(destination, states=SOURCE_ASIDE, released=False, limit=most),
+            *map(to_pending, replaced.values()),
+        )
+    }
+    aside = sources.list_profile_numbers(destination, states=SOURCE_ASIDE, released=False)
+    return Backlog(
+        named.values(),
+        replacements,
+        on_their_way=sources.list_profile_numbers(destination, states=SOURCE_ON_ITS_WAY),
+        aside=[number for number in aside if number not in replaced],
+    )
 
 
 def _lacks_time(view: SourceView, configuration: Configuration) -> bool:

@@ -88,6 +88,16 @@ class Outcomes:
         # As above.
         return [source for source in found if source.state in SOURCE_DONE]
 
+    def list_replaced(self) -> list[Source]:
+        """Return the quarantined profile sources after which one of the same path was delivered: there are few."""
+        later = SOURCE.alias("later")
+        is_replaced = sa.exists().where(
+            later.c.relative_path == SOURCE.c.relative_path, later.c.number > SOURCE.c.number, later.c.state.in_(_DONE)
+        )
+        return self._select(
+            SOURCE.c.state == SourceState.QUARANTINED.value, SOURCE.c.type == FeedType.PROFILE.value, is_replaced
+        )
+
     def find_last_delivery(self) -> tuple[Source, datetime.datetime] | None:
         """Return what was delivered last, and when; None where nothing was."""
         query = (

@@ -167,18 +167,27 @@ class Sources:
             return {row.id: row.destination for row in connection.execute(query)}
 
     def list_pending_profiles(
-        self, destination: str, *, states: Collection[SourceState] = SOURCE_OPEN, limit: int | None = None
+        self,
+        destination: str,
+        *,
+        states: Collection[SourceState] = SOURCE_OPEN,
+        released: bool | None = None,
+        limit: int | None = None,
     ) -> list[PendingProfiles]:
         """Return the first profile sources of ``destination`` that are not delivered, in the order of arrival."""
         columns = (SOURCE.c[field.name] for field in dataclasses.fields(PendingProfiles))
-        query = sa.select(*columns).where(*_are_profiles(destination, states)).order_by(SOURCE.c.number).limit(limit)
+        query = (
+            sa.select(*columns).where(*_are_profiles(destination, states, released=released)).order_by(SOURCE.c.number)
+        )
         with self._database.read() as connection:
-            rows = connection.execute(query).mappings()
+            rows = connection.execute(query.limit(limit)).mappings()
             return [PendingProfiles(**{**row, "state": SourceState(row["state"])}) for row in rows]
 
-    def list_profile_numbers(self, destination: str, *, states: Collection[SourceState]) -> array[int]:
+    def list_profile_numbers(
+        self, destination: str, *, states: Collection[SourceState], released: bool | None = None
+    ) -> array[int]:
         """Return the numbers of all profile sources of ``destination`` in ``states``, rising; there may be many."""
-        query = sa.select(SOURCE.c.number).where(*_are_profiles(destination, states))
+        query = sa.select(SOURCE.c.number).where(*_are_profiles(destination, states, released=released))
         with self._database.read() as connection:
             return array("q", sorted(connection.scalars(query)))
 
@@ -416,12 +425,15 @@ class Sources:
             moves.move_source(connection, source_id, after, now=self._clock(), reason=reason, **values)
 
 
-def _are_profiles(destination: str, states: Collection[SourceState]) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
+def _are_profiles(
+    destination: str, states: Collection[SourceState], *, released: bool | None
+) -> list[sa.ColumnElement[bool]]:
+    return [
         SOURCE.c.state.in_([state.value for state in states]),
         SOURCE.c.destination == destination,
         SOURCE.c.type == FeedType.PROFILE.value,
-    )
+        *([SOURCE.c.released == released] if released is not None else []),
+    ]
 
 
 def _wait_until(retry_at: datetime.datetime | None) -> dict[str, Any]:

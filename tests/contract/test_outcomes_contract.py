@@ -16,6 +16,7 @@ from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Delivered, Hour, InspectedFile, PlannedPart, RowsLeftOut
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -194,6 +195,30 @@ def test_what_was_dropped_later_under_the_same_path_and_delivered_is_found(ledge
     ledger.sources.finish_archives(["p3"])
     asked = [ledger.sources.get("p1")]
     assert [source.id for source in ledger.outcomes.list_delivered_later(asked)] == ["p3"]
+
+
+def test_the_first_of_many_are_found_and_the_others_known_by_their_numbers(ledger: Ledger) -> None:
+    """Of the state asked for first first, of each the longest in it; and what a later file took the place of."""
+    for number in range(1, 7):
+        path = b"same.csv" if number in {2, 6} else f"p{number}.csv".encode()
+        _claim(ledger, f"s{number}", type=FeedType.PROFILE, feed="customers", relative_path=path)
+    for name in ("s3", "s2"):
+        ledger.sources.quarantine(name, "bad")
+    _plan(ledger, "s6")
+    _deliver(ledger, "s6")
+    ledger.sources.hold("s5", "why")
+    ledger.sources.release("s5", by="anna")
+    ledger.sources.hold("s5", "again")
+    sources, claimed, aside = ledger.sources, SourceState.CLAIMED, SOURCE_ASIDE
+    assert [one.id for one in sources.list_first([SourceState.QUARANTINED, claimed], 3)] == ["s1", "s2", "s3"]
+    assert [one.id for one in sources.list_first([SourceState.QUARANTINED, claimed], 1)] == ["s3"]
+    assert sources.list_first([claimed], 0) == []
+    assert list(sources.list_profile_numbers("production", states={claimed})) == [1, 4]
+    assert list(sources.list_profile_numbers("production", states=aside)) == [2, 3, 5]
+    assert list(sources.list_profile_numbers("production", states=aside, released=False)) == [2, 3]
+    assert [one.id for one in sources.list_pending_profiles("production", states=aside, limit=2)] == ["s2", "s3"]
+    assert [one.id for one in sources.list_pending_profiles("production", released=True)] == ["s5"]
+    assert [one.id for one in ledger.outcomes.list_replaced()] == ["s2"]
 
 
 def test_the_last_delivery_is_the_one_that_ended_last(ledger: Ledger) -> None:

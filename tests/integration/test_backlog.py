@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import structlog.testing
 
 from sftp_orchestrator.cli.status import list_left_out
@@ -67,8 +68,8 @@ def test_a_look_at_the_first_of_many_reads_no_more_than_at_few(tmp_path: Path, p
             whole = {view.source.id: view for view in get_overview(configuration, ledger).sources}
             with noting_rows(ledger) as rows:
                 first = get_overview(configuration, ledger, most=most)
-            # What events wait for is counted in full: by numbers alone, unless it needs a person.
-            given.append(len(rows) - count * (3 if profiles is SourceState.QUARANTINED else 1))
+            # What events wait for is counted in full, by numbers alone.
+            given.append(len(rows) - count)
             assert [view == whole[view.source.id] for view in first.sources] == [True] * len(first.sources)
             assert get_complete_view(f"e{count - 1:07d}", configuration, ledger) == whole[f"e{count - 1:07d}"]
         needing = count if profiles is SourceState.QUARANTINED else 0
@@ -78,6 +79,33 @@ def test_a_look_at_the_first_of_many_reads_no_more_than_at_few(tmp_path: Path, p
         assert len(first.sources) == shown
         assert list_left_out(first.left_out)
     assert given[1] <= given[0]
+
+
+@pytest.mark.parametrize("policy", ["hold", "continue"])
+def test_what_events_wait_for_is_the_same_in_a_look_at_the_first(tmp_path: Path, policy: str) -> None:
+    """Of the profiles before them some were released, and of some a later file took the place."""
+    configuration = write_configuration(
+        tmp_path, {"destinations": {"production": {"blocked_profiles": policy}}}
+    ).configuration
+    fill_ledger(configuration, MANY, profiles=SourceState.QUARANTINED, events=SourceState.PLANNED)
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger, ledger._engine.begin() as connection:
+        for where, change in (
+            # A profile for each third event: delivered in the place of a quarantined one, or on its way.
+            ("state = 'planned' AND number % 3 = 0", "type = 'profile', feed = 'customers', state = 'archived'"),
+            ("state = 'planned' AND number % 7 = 0", "type = 'profile', feed = 'customers', state = 'ready'"),
+            ("state = 'archived'", "relative_path = (SELECT relative_path FROM source WHERE number = 12)"),
+            ("state = 'quarantined' AND number % 5 = 1", "released = 1"),
+        ):
+            connection.execute(sa.text(f"UPDATE source SET {change} WHERE {where}"))  # noqa: S608 - of ours
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        whole = {view.source.id: view for view in get_overview(configuration, ledger).sources}
+        first = get_overview(configuration, ledger, most=MANY)
+        events = [view for view in first.sources if view.source.id.startswith("e")]
+        assert whole["p0000011"].replaced_by is not None
+        assert [view == whole[view.source.id] for view in events] == [True] * len(events)
+        for source_id in ("p0000003", "p0000011", "p0000012", "e0000001", "e0000100", "e0000199"):
+            if source_id in whole:
+                assert get_complete_view(source_id, configuration, ledger) == whole[source_id]
 
 
 def test_metrics_read_no_source_by_itself(tmp_path: Path) -> None:

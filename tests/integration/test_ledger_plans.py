@@ -42,7 +42,7 @@ QUESTIONS: dict[str, Question] = {
     "on_their_way": lambda ledger, _: ledger.sources.list_in(SOURCE_ON_ITS_WAY),
     "first": lambda ledger, _: ledger.sources.list_first([SourceState.READY, SourceState.CLAIMED], 9),
     "profile_numbers": lambda ledger, source: ledger.sources.list_profile_numbers(
-        source.destination, states=SOURCE_ON_ITS_WAY
+        source.destination, states=SOURCE_ON_ITS_WAY, released=False
     ),
     "rows_given_up": lambda ledger, source: ledger.discards.list_rows_given_up([source.id]),
     "open": lambda ledger, _: ledger.sources.list_in(SOURCE_OPEN),
@@ -77,6 +77,7 @@ QUESTIONS: dict[str, Question] = {
     "refused_rows": lambda ledger, _: ledger.outcomes.list_with_refused_rows(since=NOW),
     "rows_left_out": lambda ledger, _: ledger.outcomes.count_rows_left_out(),
     "delivered_later": lambda ledger, source: ledger.outcomes.list_delivered_later([source]),
+    "replaced": lambda ledger, _: ledger.outcomes.list_replaced(),
     "last_delivery": lambda ledger, _: ledger.outcomes.find_last_delivery(),
     "uncertain": lambda ledger, _: ledger.outcomes.count_uncertain(),
     "oldest_waiting": lambda ledger, _: ledger.outcomes.find_oldest_waiting(),

@@ -17,16 +17,17 @@ from sftp_orchestrator.advice import advise, advise_on_rows
 from sftp_orchestrator.config.bandwidth import Timetable
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL
-from sftp_orchestrator.deliver.order import NAMED, Backlog, Gate, decide_gate
+from sftp_orchestrator.deliver.order import Gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.gates import decide_gates
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Part, Run, Source, display_path, to_pending
+from sftp_orchestrator.ledger.records import Part, Run, Source, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import Outlook, Prospect, explain_wait, look_out
 from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
@@ -228,7 +229,7 @@ def _complete_all(
 ) -> tuple[SourceView, ...]:
     """Return views with what each waits for, and what a person may do."""
     sources, workspace = [view.source for view in views], Workspace(root=configuration.workspace)
-    gates = _decide_gates(sources, configuration, ledger, outlook, is_whole=is_whole)
+    gates = decide_gates(sources, configuration, ledger, outlook, is_whole=is_whole)
     why = find_reasons(configuration, ledger, workspace, sources)
     return tuple(
         replace(
@@ -311,47 +312,6 @@ def list_advised(sources: Sequence[Source], configuration: Configuration, ledger
     return tuple(
         _complete(_look_at(source, ledger, workspace), None, workspace, outlook, why.get(source.id, Why()))
         for source in sources
-    )
-
-
-def _decide_gates(
-    sources: Sequence[Source], configuration: Configuration, ledger: Ledger, outlook: Outlook, *, is_whole: bool
-) -> dict[str, Gate]:
-    """Return for the ids of the event sources on their way what they wait for."""
-    found: dict[str, Gate] = {}
-    for name, destination in configuration.destinations.items():
-        events = [
-            source
-            for source in sources
-            if (source.destination, source.type) == (name, FeedType.EVENT) and source.state in SOURCE_ON_ITS_WAY
-        ]
-        if events:
-            backlog = _make_backlog(name, ledger, outlook, is_whole=is_whole)
-            found |= {event.id: decide_gate(event, backlog, destination.blocked_profiles) for event in events}
-    return found
-
-
-def _make_backlog(destination: str, ledger: Ledger, outlook: Outlook, *, is_whole: bool) -> Backlog:
-    if is_whole:
-        return Backlog(ledger.sources.list_pending_profiles(destination), outlook.replacements)
-    # For a few events: all are counted, and the first ones named.
-    sources, replacements = ledger.sources, outlook.replacements
-    replaced = {one.number: one for one in sources.list_of(replacements) if one.destination == destination}
-    most = NAMED + len(replaced)
-    named = {
-        one.number: one
-        for one in (
-            *sources.list_pending_profiles(destination, states=SOURCE_ON_ITS_WAY, limit=NAMED),
-            *sources.list_pending_profiles(destination, states=SOURCE_ASIDE, released=False, limit=most),
-            *map(to_pending, replaced.values()),
-        )
-    }
-    aside = sources.list_profile_numbers(destination, states=SOURCE_ASIDE, released=False)
-    return Backlog(
-        named.values(),
-        replacements,
-        on_their_way=sources.list_profile_numbers(destination, states=SOURCE_ON_ITS_WAY),
-        aside=[number for number in aside if number not in replaced],
     )
 
 

@@ -136,7 +136,6 @@ class Place:
             "workspace": "workspace",
             "intake": {"settle_seconds": 0},
             "web": {"listen": None},
-            "archive": {"keep_days": 0},
             "destinations": {"bench": destination},
             "feeds": {"events": feed},
         }

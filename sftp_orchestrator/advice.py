@@ -99,7 +99,7 @@ def advise_on_rows(view: SourceView, rows: Path) -> SourceView:
         f"read {rows.parent}/report.json",
         f"then correct the rows and move {rows.name} into staging, under a name that fits feed {view.source.feed}",
         "or, where nobody wants them:",
-        f"rm -r {rows.parent}",
+        f"{COMMAND} discard {view.source.id}",
     )
     return replace(view, next_steps=steps)
 

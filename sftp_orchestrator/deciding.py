@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import datetime
 import enum
+from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.deliver.archive import get_archive_folder
+from sftp_orchestrator.deliver.archive import get_archive_folder, get_rows_folder
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import DecisionNeeded
+from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.intake.lock import find_holder
 from sftp_orchestrator.ledger.discards import describe_delivered
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import NOBODY
 from sftp_orchestrator.prepare import releasing
 from sftp_orchestrator.prepare.earlier import types_kept
 from sftp_orchestrator.prepare.parts.resending import resolve_delivered, resolve_resend
 from sftp_orchestrator.prepare.refusals.quarantine import require_untouched
+from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.views import UNCERTAIN, SourceView
 from sftp_orchestrator.workspace import Workspace
 
@@ -101,16 +103,38 @@ def require_unchanged(ledger: Ledger, source_id: str, seen_at: datetime.datetime
 
 
 def _discard(configuration: Configuration, ledger: Ledger, source_id: str, *, by: str, reason: str | None) -> list[str]:
-    ledger.sources.get(source_id)
-    delivered = ledger.discards.discard(source_id, by=by, reason=_tidy(reason or "") or None)
+    workspace, why = Workspace(root=configuration.workspace), _tidy(reason or "") or None
     source = ledger.sources.get(source_id)
-    folder = get_archive_folder(Workspace(root=configuration.workspace), source, configuration.zone)
-    return [
-        f"{source.id} ({source.name}) is discarded; {delivered}.",
-        f"The daemon puts its file into {folder} within seconds."
-        if _has_daemon(configuration)
-        else f"The next run puts its file into {folder}; {NOBODY}.",
-    ]
+    if source.state in SOURCE_DONE:
+        return _discard_rows(configuration, ledger, source, by=by, reason=why)
+    delivered = ledger.discards.discard(source_id, by=by, reason=why)
+    source = ledger.sources.get(source_id)
+    folder = get_archive_folder(workspace, source, configuration.zone)
+    told = f"{source.id} ({source.name}) is discarded; {delivered}."
+    return [told, _say_where("its file", folder, configuration)]
+
+
+def _discard_rows(
+    configuration: Configuration, ledger: Ledger, source: Source, *, by: str, reason: str | None
+) -> list[str]:
+    """Give up the refused rows of what was delivered; nothing else of it changes."""
+    workspace = Workspace(root=configuration.workspace)
+    known = ledger.discards.list_rows_given_up([source.id])
+    if not known and not (workspace.get_rejected(source.id) / FAILED_ROWS_NAME).is_file():
+        subject, cause = f"source {source.id}", "it is delivered, and no refused rows of it are kept"
+        raise ConfigurationError("discard", subject, cause, hint="nothing is left to give up")
+    at = ledger.discards.discard_rows(source.id, by=by, reason=reason)
+    folder = get_rows_folder(workspace, source.id, at, configuration.zone)
+    told = f"The {source.refused_rows:,} refused rows of {source.id} ({source.name}) are discarded; it stays delivered."
+    if source.refused_rows == 1:
+        told = f"The refused row of {source.id} ({source.name}) is discarded; it stays delivered."
+    return [told, _say_where("the rows" if source.refused_rows != 1 else "the row", folder, configuration)]
+
+
+def _say_where(what: str, folder: Path, configuration: Configuration) -> str:
+    if _has_daemon(configuration):
+        return f"The daemon puts {what} into {folder} within seconds."
+    return f"The next run puts {what} into {folder}; {NOBODY}."
 
 
 def _tidy(text: str) -> str:
@@ -141,7 +165,8 @@ def _require_untouched(configuration: Configuration, ledger: Ledger, source_id: 
 
 def is_untried(source: Source) -> bool:
     """Return whether a source only waits for its turn: nothing came in its way, and none of it was tried. Pure."""
-    return source.state in SOURCE_ON_ITS_WAY and source.attempts == 0
+    # Attempts count from where it last got on, or a person wanted it tried: what failed before that is not in them.
+    return source.state in SOURCE_ON_ITS_WAY and source.attempts == 0 and source.retry_at is None
 
 
 def list_choices(view: SourceView) -> tuple[Choice, ...]:
@@ -151,6 +176,8 @@ def list_choices(view: SourceView) -> tuple[Choice, ...]:
         return (Choice.DELIVERED, Choice.RESEND)
     if source.state in SOURCE_ON_ITS_WAY:
         return _list_of_waiting(view)
+    if source.state is SourceState.ARCHIVED and view.refused_rows is not None:
+        return (Choice.DISCARD,)
     choices: tuple[Choice, ...] = ()
     if source.state is SourceState.QUARANTINED:
         # To try a replaced one again would put its older rows over the newer ones.
@@ -185,11 +212,7 @@ def explain(choice: Choice, view: SourceView) -> str:
         case Choice.RELEASE:
             return _explain_release(view)
         case Choice.DISCARD:
-            delivered = describe_delivered([part.state.value for part in view.parts])
-            return (
-                f"Gives the file up: nothing more of it is sent, and no events wait for it; {delivered}. Its file goes"
-                " into the archive. To send it after all, drop it again."
-            )
+            return _explain_discard(view)
         case Choice.ACCEPT:
             return (
                 "The types that this file brings hold from now on, for every file of this destination. What was sent"
@@ -214,6 +237,19 @@ def _explain_retry(source: Source) -> str:
         return "Goes on from where it safely can. Where the reason is not dealt with, it is held again."
     tries = "Sends" if is_untried(source) else "Tries"
     return f"{tries} it at once, ahead of schedule and pauses; its profiles go first."
+
+
+def _explain_discard(view: SourceView) -> str:
+    if view.source.state in SOURCE_DONE:
+        return (
+            "Gives up the rows that were refused; what was sent stays sent. They go into the archive with their report."
+            " To send them after all, correct them there and drop them."
+        )
+    delivered = describe_delivered([part.state.value for part in view.parts])
+    return (
+        f"Gives the file up: nothing more of it is sent, and no events wait for it; {delivered}. Its file goes into the"
+        " archive. To send it after all, drop it again."
+    )
 
 
 def _explain_release(view: SourceView) -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deciding import Choice, decide, list_choices, require_unchanged
-from sftp_orchestrator.deliver.archive import get_archive_folder
+from sftp_orchestrator.deliver.archive import get_archive_folder, get_rows_folder
 from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Hour, Move
-from sftp_orchestrator.overview import Overview, get_overview, get_view, list_done
+from sftp_orchestrator.ledger.states import SOURCE_DONE
+from sftp_orchestrator.overview import MOST_SHOWN, Overview, get_complete_view, get_overview, get_view, list_done
 from sftp_orchestrator.prepare.refusals import quarantine
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.refusals.showing import ShownRows, show_rows
@@ -75,8 +76,8 @@ class Desk:
         self._ledger.require_answer()
 
     def get_overview(self) -> Overview:
-        """Return what stands where now. Raises ``LocalFault``."""
-        return get_overview(self._configuration, self._ledger)
+        """Return what stands where now, the first of each group. Raises ``LocalFault``."""
+        return get_overview(self._configuration, self._ledger, most=MOST_SHOWN)
 
     def get_figures(self) -> Figures:
         """Return how much stands where now, in numbers alone. Raises ``LocalFault``."""
@@ -101,8 +102,9 @@ class Desk:
             LocalFault: ledger or workspace cannot be read.
         """
         view = get_view(source_id, self._configuration, self._ledger)
-        # What waits is known in full there, unless it moved since.
-        known = next((one for one in overview.sources if one.source == view.source), view)
+        # What waits is known in full there, unless it moved since, or there is more of it than is shown.
+        known = next((one for one in overview.sources if one.source == view.source), None)
+        known = known or get_complete_view(source_id, self._configuration, self._ledger)
         folder = self._find_findings(view)
         moves = self._ledger.list_history(source_id=source_id, limit=MOVES_SHOWN + 1)[::-1]
         return Dossier(
@@ -141,9 +143,13 @@ class Desk:
     def _find_findings(self, view: SourceView) -> Path:
         """Return the folder in which report and refused rows of a source lie, where it has any."""
         source = view.source
-        places = (
+        zone = self._configuration.zone
+        places = [
             self._workspace.get_quarantine(source.id),
             self._workspace.get_rejected(source.id),
-            get_archive_folder(self._workspace, source, self._configuration.zone),
-        )
+            get_archive_folder(self._workspace, source, zone),
+        ]
+        if source.state in SOURCE_DONE and source.refused_rows:
+            given_up = self._ledger.discards.list_rows_given_up([source.id])
+            places += [get_rows_folder(self._workspace, source.id, at, zone) for at in given_up.values()]
         return next((place for place in places if (place / quarantine.REPORT_NAME).is_file()), places[0])

@@ -31,6 +31,7 @@ from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.outlook import describe_taken
 from sftp_orchestrator.prepare.checks.columns import get_mapping
 from sftp_orchestrator.prepare.checks.header_checks import OBJECT_ID_RULE, TIME_RULE
 from sftp_orchestrator.prepare.checks.severities import get_severity
@@ -86,8 +87,11 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
         yield from _check_keys(configuration, workspace, told)
 
 
-async def check_receiver(name: str, destination: Destination) -> Result:
-    """Log in, and write and remove a probe that no receiver takes for a file of ours."""
+async def check_receiver(name: str, destination: Destination, *, took_until: datetime.datetime | None = None) -> Result:
+    """Log in, and write and remove a probe that no receiver takes for a file of ours.
+
+    Where that fails, it is told that it took files until then.
+    """
     subject = f"destination {name}"
     try:
         remote = await sftp.connect(destination, name)
@@ -96,7 +100,9 @@ async def check_receiver(name: str, destination: Destination) -> Result:
         finally:
             await remote.close()
     except Failure as failure:
-        return Result(subject=subject, said=str(failure), failure=failure)
+        taken = describe_taken(took_until, datetime.datetime.now(datetime.UTC))
+        said = str(failure) if taken is None else f"{failure}; {taken}"
+        return Result(subject=subject, said=said, failure=failure)
     if destination.verify is Verify.REQUIRED and not facts.shows_uploads:
         hidden = ReceiverRefused(
             "verify", name, "the receiver does not show what was put there", hint="set verify: best_effort"
@@ -109,6 +115,18 @@ async def check_receiver(name: str, destination: Destination) -> Result:
         + (" and removed" if left is None else f"; it could not be removed: {left} lies there"),
         is_warning=left is not None,
     )
+
+
+def list_last_deliveries(configuration: Configuration) -> dict[str, datetime.datetime]:
+    """Return when each destination took a file last; nothing where the ledger cannot be asked, which others tell."""
+    try:
+        ledger = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
+        if ledger is None:
+            return {}
+        with ledger:
+            return ledger.deliveries.list_last()
+    except LocalFault:
+        return {}
 
 
 def _attempt(subject: str, look: Callable[[], str]) -> Result:

@@ -21,6 +21,8 @@ from sftp_orchestrator.schedule import Plan, Plans
 from sftp_orchestrator.workspace import Workspace
 
 NOBODY = "no daemon runs"
+_RECENTLY = datetime.timedelta(days=7)
+"""So long ago what a destination took says still that its settings are right."""
 _EVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 _VERDICTS = {
@@ -80,6 +82,8 @@ class Outlook:
     replacements: Replacements = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     """by destination, those whose last run failed as a whole"""
+    took_until: Mapping[str, datetime.datetime] = field(default_factory=dict)
+    """by destination, when it took a file last"""
 
     @property
     def is_attended(self) -> bool:
@@ -158,6 +162,7 @@ def look_out(
         expected=_list_expected(configuration, ledger, now),
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
+        took_until=ledger.deliveries.list_last(),
     )
 
 
@@ -250,10 +255,19 @@ def list_missing(outlook: Outlook) -> list[str]:
 
 
 def describe_pause(pause: Pause, outlook: Outlook) -> str:
-    """Return that a destination fails, since when, and when it is tried next, for people. Pure."""
+    """Return that a destination fails, since when, when it is tried next, and where to look, for people. Pure."""
     since = units.format_moment(pause.since, outlook.at)
     times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
-    return f"{pause.destination} failed {times}, since {since}; {_describe_next_try(pause, outlook)}: {pause.reason}"
+    said = f"{pause.destination} failed {times}, since {since}; {_describe_next_try(pause, outlook)}: {pause.reason}"
+    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at)
+    return said if until is None else f"{said}; {until}"
+
+
+def describe_taken(last: datetime.datetime | None, now: datetime.datetime) -> str | None:
+    """Return until when a destination that fails took files, and what follows; None where that is long ago. Pure."""
+    if last is None or now - last > _RECENTLY:
+        return None
+    return f"it took files until {units.format_age(last, now)}: look at the line and the receiver first"
 
 
 def _describe_next_try(pause: Pause, outlook: Outlook) -> str:

@@ -6,7 +6,8 @@ The JSON made of these is a promise (``docs/reference/json.md``): fields are add
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from sftp_orchestrator.advice import advise, advise_on_rows
 from sftp_orchestrator.config.bandwidth import Timetable
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL
-from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
+from sftp_orchestrator.deliver.order import Gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.gates import decide_gates
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.pausing import Room
@@ -39,9 +41,33 @@ REFUSED_ROWS_SHOWN = datetime.timedelta(days=7)
 """How long refused rows of what was delivered are shown, where nobody fetches them."""
 
 
+MOST_SHOWN = 200
+"""Of each group, for people: nobody reads more of them, and to look at 1,000,000 takes a minute."""
+_GROUPS = (
+    # What may be uncertain before what is refused; what is nearest to its delivery before what only came.
+    (SourceState.HELD, SourceState.QUARANTINED),
+    (SourceState.READY, SourceState.PLANNED, SourceState.INSPECTED, SourceState.CLAIMED),
+    (SourceState.DELIVERED,),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """How many sources an overview only counts."""
+
+    needing_a_person: int = 0
+    on_their_way: int = 0
+    """they wait at least for those that it has"""
+    with_refused_rows: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Return the documented fields."""
+        return dict(vars(self))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Everything that is not done, how much is, and what is to be expected."""
+    """Everything that is not done, or the first of it; how much is, and what is to be expected."""
 
     at: datetime.datetime
     staging: Survey
@@ -55,6 +81,7 @@ class Overview:
     """name and address of each"""
     room: Room
     """on the workspace's disk, and whether the intake is paused for want of it"""
+    left_out: LeftOut = LeftOut()
     limits: Mapping[str, float | None] = field(default_factory=dict)
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
@@ -76,6 +103,7 @@ class Overview:
             "counts": {state.value: self.counts.get(state.value, 0) for state in SourceState},
             "sources": [view.to_json() for view in self.sources],
             "with_refused_rows": [view.to_json() for view in self.with_refused_rows],
+            "left_out": self.left_out.to_json(),
             "daemon": {
                 "running": self.outlook.has_daemon,
                 "pid": holder.pid if holder is not None else None,
@@ -89,6 +117,7 @@ class Overview:
                     "since": to_text(pause.since),
                     "retry_at": to_text(pause.until),
                     "reason": pause.reason,
+                    "took_files_until": to_text(self.outlook.took_until.get(pause.destination)),
                 }
                 for pause in self.outlook.pauses.values()
             ],
@@ -129,36 +158,85 @@ class Overview:
         }
 
 
-def get_overview(configuration: Configuration, ledger: Ledger) -> Overview:
-    """Return what waits, runs, is quarantined, held or uncertain now. Raises ``LocalFault``."""
-    shown = SOURCE_ON_ITS_WAY | SOURCE_ASIDE | {SourceState.DELIVERED}
-    waiting = ledger.sources.list_in(shown)
-    parts = ledger.parts.list_by_source(shown)
+def get_overview(configuration: Configuration, ledger: Ledger, *, most: int | None = None) -> Overview:
+    """Return what waits, runs, is quarantined, held or uncertain now; of each group ``most``. Raises ``LocalFault``."""
+    counts = ledger.count_sources()
+    if most is None:
+        shown = {state for states in _GROUPS for state in states}
+        waiting, parts = ledger.sources.list_in(shown), ledger.parts.list_by_source(shown)
+    else:
+        groups = [ledger.sources.list_first(states, most) for states in _GROUPS]
+        waiting = sorted((source for some in groups for source in some), key=lambda source: source.number)
+        parts = {id_: tuple(some) for id_, some in ledger.parts.list_of_all([one.id for one in waiting]).items()}
     now = datetime.datetime.now(datetime.UTC)
-    outlook = look_out(configuration, ledger, waiting, now)
-    gates = _decide_gates(waiting, configuration, ledger, outlook)
+    outlook = _look_out(configuration, ledger, waiting, now, is_whole=most is None)
     workspace = Workspace(root=configuration.workspace)
-    refused = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
-    seen = [_look_at(source, ledger, workspace) for source in refused]
-    why = find_reasons(configuration, ledger, workspace, waiting)
+    refused = _list_refused(ledger, workspace, now)
     looked_at = [_look_at(source, ledger, workspace, parts=parts.get(source.id, ())) for source in waiting]
     return Overview(
         at=now,
         staging=_survey(configuration),
-        counts=ledger.count_sources(),
-        sources=tuple(
-            replace(
-                _complete(view, gates.get(view.source.id), workspace, outlook, why.get(view.source.id, Why())),
-                lacks_time=_lacks_time(view, configuration),
-            )
-            for view in looked_at
-        ),
-        with_refused_rows=tuple(advise_on_rows(view, view.refused_rows) for view in seen if view.refused_rows),
+        counts=counts,
+        sources=_complete_all(looked_at, configuration, ledger, outlook, is_whole=most is None),
+        with_refused_rows=tuple(_look_at_refused(refused[:most], ledger, workspace)),
         outlook=outlook,
         last_delivery=ledger.outcomes.find_last_delivery(),
         room=pausing.look(configuration),
         receivers=tuple(f"{name} ({one.host}:{one.port})" for name, one in configuration.destinations.items()),
+        left_out=_count_left_out(counts, waiting, len(refused[most:]) if most is not None else 0),
         limits=_get_limits(configuration, now),
+    )
+
+
+def _count_left_out(counts: Mapping[str, int], waiting: Sequence[Source], refused: int) -> LeftOut:
+    """Return how many sources are not among those ``waiting``, which may be looked up a moment later. Pure."""
+    found = Counter(source.state for source in waiting)
+
+    def count(states: Iterable[SourceState]) -> int:
+        return max(0, sum(counts.get(state.value, 0) - found[state] for state in states))
+
+    return LeftOut(
+        needing_a_person=count(SOURCE_ASIDE), on_their_way=count(SOURCE_ON_ITS_WAY), with_refused_rows=refused
+    )
+
+
+def _look_out(
+    configuration: Configuration, ledger: Ledger, sources: Sequence[Source], now: datetime.datetime, *, is_whole: bool
+) -> Outlook:
+    """Return what can be expected for ``sources``, all that wait or a few: what took whose place concerns these too."""
+    if is_whole:
+        return look_out(configuration, ledger, sources, now)
+    known = {source.id for source in sources}
+    others = [one for one in ledger.outcomes.list_replaced() if one.id not in known]
+    return look_out(configuration, ledger, [*sources, *others], now)
+
+
+def _list_refused(ledger: Ledger, workspace: Workspace, now: datetime.datetime) -> list[Source]:
+    """Return the sources of which refused rows lie where they are kept."""
+    found = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
+    return [source for source in found if _get_refused_rows(source, workspace) is not None]
+
+
+def _look_at_refused(sources: Sequence[Source], ledger: Ledger, workspace: Workspace) -> Iterator[SourceView]:
+    for source in sources:
+        view = _look_at(source, ledger, workspace)
+        if view.refused_rows is not None:
+            yield advise_on_rows(view, view.refused_rows)
+
+
+def _complete_all(
+    views: Sequence[SourceView], configuration: Configuration, ledger: Ledger, outlook: Outlook, *, is_whole: bool
+) -> tuple[SourceView, ...]:
+    """Return views with what each waits for, and what a person may do."""
+    sources, workspace = [view.source for view in views], Workspace(root=configuration.workspace)
+    gates = decide_gates(sources, configuration, ledger, outlook, is_whole=is_whole)
+    why = find_reasons(configuration, ledger, workspace, sources)
+    return tuple(
+        replace(
+            _complete(view, gates.get(view.source.id), workspace, outlook, why.get(view.source.id, Why())),
+            lacks_time=_lacks_time(view, configuration),
+        )
+        for view in views
     )
 
 
@@ -217,6 +295,15 @@ def get_view(source_id: str, configuration: Configuration, ledger: Ledger) -> So
     return _look_at(ledger.sources.get(source_id), ledger, Workspace(root=configuration.workspace))
 
 
+def get_complete_view(source_id: str, configuration: Configuration, ledger: Ledger) -> SourceView:
+    """Return one source as an overview of all would; raises ``ConfigurationError`` and ``LocalFault``."""
+    view = get_view(source_id, configuration, ledger)
+    if view.source.state not in {state for states in _GROUPS for state in states}:
+        return view
+    outlook = _look_out(configuration, ledger, [view.source], datetime.datetime.now(datetime.UTC), is_whole=False)
+    return _complete_all([view], configuration, ledger, outlook, is_whole=False)[0]
+
+
 def list_advised(sources: Sequence[Source], configuration: Configuration, ledger: Ledger) -> tuple[SourceView, ...]:
     """Return a few sources with what a person may do about each, whatever events wait for; raises ``LocalFault``."""
     workspace = Workspace(root=configuration.workspace)
@@ -226,19 +313,6 @@ def list_advised(sources: Sequence[Source], configuration: Configuration, ledger
         _complete(_look_at(source, ledger, workspace), None, workspace, outlook, why.get(source.id, Why()))
         for source in sources
     )
-
-
-def _decide_gates(
-    sources: Sequence[Source], configuration: Configuration, ledger: Ledger, outlook: Outlook
-) -> dict[str, Gate]:
-    """Return for the ids of the event sources on their way what they wait for."""
-    found = {}
-    for name, destination in configuration.destinations.items():
-        backlog = Backlog(ledger.sources.list_pending_profiles(name), outlook.replacements)
-        for source in sources:
-            if (source.destination, source.type) == (name, FeedType.EVENT) and source.state in SOURCE_ON_ITS_WAY:
-                found[source.id] = decide_gate(source, backlog, destination.blocked_profiles)
-    return found
 
 
 def _lacks_time(view: SourceView, configuration: Configuration) -> bool:
@@ -270,14 +344,22 @@ def _look_at(
     """Return the source as it stands; its ``parts`` are looked up where they are not given."""
     if parts is None:
         parts = tuple(ledger.parts.list_of(source.id))
-    refused_rows = workspace.get_rejected(source.id) / FAILED_ROWS_NAME
+    refused_rows = _get_refused_rows(source, workspace)
+    if refused_rows is not None and source.state in SOURCE_DONE and ledger.discards.list_rows_given_up([source.id]):
+        # They are on their way into the archive.
+        refused_rows = None
     return SourceView(
         source=source,
         parts=parts,
         waits_for=None,
-        refused_rows=refused_rows if source.refused_rows and refused_rows.exists() else None,
+        refused_rows=refused_rows,
         seen=_list_seen(parts, ledger),
     )
+
+
+def _get_refused_rows(source: Source, workspace: Workspace) -> Path | None:
+    path = workspace.get_rejected(source.id) / FAILED_ROWS_NAME
+    return path if source.refused_rows and path.exists() else None
 
 
 def _list_seen(parts: tuple[Part, ...], ledger: Ledger) -> tuple[str, ...]:

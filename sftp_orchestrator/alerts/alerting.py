@@ -171,6 +171,7 @@ class Alerting:
             host=socket.gethostname(),
             command=self._command,
             page_url=self._settings.page_url,
+            docs_url=self._settings.docs_url,
             views={view.source.id: view for view in views},
             arrived={feed: arrived[source] for feed, source in arrivals.items() if source in arrived},
         )

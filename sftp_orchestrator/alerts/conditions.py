@@ -69,6 +69,8 @@ class Facts:
     """destinations of sources that fail again and again, by id"""
     pauses: Mapping[str, Pause]
     """by destination"""
+    took_until: Mapping[str, datetime.datetime]
+    """by destination, when it took a file last"""
     missing: Mapping[str, MissingFile]
     """by feed, the first deadline since which none came"""
     key_ends: Mapping[str, datetime.datetime | None]
@@ -87,6 +89,7 @@ def gather(configuration: Configuration, ledger: Ledger, key_ends: Mapping[str, 
         uncertain=ledger.parts.list_sources_in(PartState.UNCERTAIN),
         stubborn=ledger.sources.list_stubborn(failures=FAILURES, attempts=ATTEMPTS),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
+        took_until=ledger.deliveries.list_last(),
         missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),

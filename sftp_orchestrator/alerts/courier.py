@@ -66,6 +66,16 @@ class _Sending:
     result: Future[None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Finishing:
+    """What the ledger is to note at once."""
+
+    at: datetime.datetime
+    """by which it knows this one"""
+    messages: tuple[Message, ...]
+    lost: int
+
+
 class Courier:
     """One at a time: a channel that hangs is left alone until it has ended, and is never given a second thread."""
 
@@ -83,6 +93,8 @@ class Courier:
         """by number, what it took, or what was given up, and the ledger could not be told: it is not sent again"""
         self._told_lost = 0
         """how many lost ones it was told of, and the ledger could not be told that: nor are these told again"""
+        self._finishing: _Finishing | None = None
+        """what of both the ledger was told last, and may not have noted: it is told the very same again"""
         self._untold: list[_Parcel] = []
         """what it took, and the log does not have yet, as the ledger comes first"""
         self._lost = 0
@@ -144,6 +156,7 @@ class Courier:
 
     async def _look(self) -> list[Message]:
         """Return what waits; nothing where the ledger cannot be asked."""
+        await self._finish()
         waiting: list[Message] = []
         with self._guard():
             waiting = await asyncio.to_thread(self._alerts.list_messages, self._channel.key)
@@ -151,12 +164,8 @@ class Courier:
                 count = await asyncio.to_thread(self._alerts.count_lost, self._channel.key)
                 # What it took and is not there was dropped before the ledger could be told, and counted as lost.
                 dropped = self._taken.keys() - {message.number for message in waiting}
-                self._told_lost += len(dropped)
-                self._taken = {number: one for number, one in self._taken.items() if number not in dropped}
-                self._lost = max(0, count - self._told_lost)
-        left = [message for message in waiting if message.number not in self._taken]
-        await self._finish()
-        return left
+                self._lost = max(0, count - self._told_lost - len(dropped))
+        return [message for message in waiting if message.number not in self._taken]
 
     async def _hand_over(self, messages: Sequence[Message]) -> None:
         """Have ``messages`` taken, all but what is refused for what it says while other things are taken."""
@@ -270,18 +279,25 @@ class Courier:
 
     async def _finish(self) -> None:
         """Note what the channel took, and that of it which was given up, as soon as the ledger lets us."""
-        if not self._taken and not self._told_lost:
-            return
         with self._guard():
-            taken, lost = list(self._taken.values()), self._told_lost
-            await threads.see_through(self._alerts.finish, self._channel.key, taken, lost=lost)
-            self._taken.clear()
-            self._told_lost = 0
+            while self._taken or self._told_lost:
+                await self._finish_some()
             # From here on a crash repeats none of it.
             told, self._untold = self._untold, []
             for parcel in told:
                 count = len(parcel.messages)
                 _LOG.info("alert_sent", channel=self._channel.name, title=parcel.text.title, messages=count)
+
+    async def _finish_some(self) -> None:
+        """Note what the ledger may not have noted the last time; else all there is by now."""
+        if self._finishing is None:
+            self._finishing = _Finishing(at=_now(), messages=tuple(self._taken.values()), lost=self._told_lost)
+        one = self._finishing
+        await threads.see_through(self._alerts.finish, self._channel.key, one.messages, at=one.at, lost=one.lost)
+        self._finishing = None
+        self._told_lost -= one.lost
+        for message in one.messages:
+            self._taken.pop(message.number, None)
 
     def _make_failure(self, said: str) -> Unreachable:
         return Unreachable("send an alert by", self._channel.name, said)

@@ -16,12 +16,15 @@ from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
+from sftp_orchestrator.outlook import describe_taken
 from sftp_orchestrator.views import SourceView
 
 MOST_NAMED = 5
 """Things that one message names; of the others it tells how many there are."""
 _LONGEST_REASON = 500
 """Characters of a reason; the whole of it is in ``status``."""
+_PAGE = "{page}"
+"""In ``alerts.docs_url``, where a page's path belongs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,31 @@ class Context:
     command: str
     """how a person calls us with this configuration"""
     page_url: str | None
+    docs_url: str | None
     views: Mapping[str, SourceView]
     """of the sources that are named, with what a person may do; without those that are forgotten"""
     arrived: Mapping[str, Source]
     """by feed, a file that came after all"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Where to read on in the documentation."""
+
+    page: str
+    """its path there, without an ending"""
+    title: str
+    heading: str | None = None
+
+    def __str__(self) -> str:
+        where = f"“{self.title}” ({self.page})"
+        return where if self.heading is None else f"{where}, “{self.heading}”"
+
+    def locate(self, docs_url: str) -> str:
+        """Return its address: on the site that ``make docs`` makes, unless ``{page}`` says where a page is. Pure."""
+        pattern = docs_url if _PAGE in docs_url else f"{docs_url.rstrip('/')}/{_PAGE}.html"
+        address = pattern.replace(_PAGE, self.page)
+        return address if self.heading is None else f"{address}#{self.heading.lower().replace(' ', '-')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +83,17 @@ class _Kind:
     """what one of them is once it is over, after its name"""
     all_over: str
     """the same of many, after their number"""
-    read: str
-    """the page to read"""
+    read: Reading
 
 
-_KINDS = {
+KINDS = {
     AlertKind.QUARANTINED: _Kind(
         one="file is quarantined",
         many="files are quarantined",
         means="What breaks a rule is not sent until somebody mends it or gives it up.",
         over="is not quarantined any more",
         all_over="files are not quarantined any more",
-        read="docs/how-to/on-call.md#quarantined",
+        read=Reading(page="how-to/on-call", title="On call", heading="Quarantined"),
     ),
     AlertKind.HELD: _Kind(
         one="file is held",
@@ -78,7 +101,7 @@ _KINDS = {
         means="Only a person can say how it goes on.",
         over="is not held any more",
         all_over="files are not held any more",
-        read="docs/how-to/on-call.md#held",
+        read=Reading(page="how-to/on-call", title="On call", heading="Held"),
     ),
     AlertKind.UNCERTAIN: _Kind(
         one="file is uncertain",
@@ -87,7 +110,7 @@ _KINDS = {
         " looked there.",
         over="is not uncertain any more",
         all_over="files are not uncertain any more",
-        read="docs/how-to/on-call.md#uncertain",
+        read=Reading(page="how-to/on-call", title="On call", heading="Uncertain"),
     ),
     AlertKind.RETRIES_EXHAUSTED: _Kind(
         one="delivery fails",
@@ -95,7 +118,7 @@ _KINDS = {
         means="It is tried again by itself for ever, and nothing is lost.",
         over="goes through again",
         all_over="deliveries go through again",
-        read="docs/how-to/on-call.md#the-receiver-is-away-or-says-no",
+        read=Reading(page="how-to/on-call", title="On call", heading="The receiver is away or says no"),
     ),
     AlertKind.FILE_MISSING: _Kind(
         one="expected file is missing",
@@ -103,7 +126,7 @@ _KINDS = {
         means="None came by the time that its feed says. Ask who drops it; it ends by itself when one comes.",
         over="has a file again",
         all_over="feeds have their files again",
-        read="docs/how-to/on-call.md#a-file-is-missing",
+        read=Reading(page="how-to/on-call", title="On call", heading="A file is missing"),
     ),
     AlertKind.KEY_EXPIRING: _Kind(
         one="OpenPGP key expires soon",
@@ -112,7 +135,7 @@ _KINDS = {
         " its new key_id in time.",
         over="has a key that is good for long",
         all_over="destinations have keys that are good for long",
-        read="docs/how-to/encrypt.md",
+        read=Reading(page="how-to/encrypt", title="Encrypt"),
     ),
     AlertKind.DISK_LOW: _Kind(
         one="disk runs short",
@@ -120,7 +143,7 @@ _KINDS = {
         means="Deliveries go on. Nothing is lost when it fills up, but nothing is taken in then.",
         over="has room again",
         all_over="disks have room again",
-        read="docs/how-to/on-call.md#the-disk-is-full",
+        read=Reading(page="how-to/on-call", title="On call", heading="The disk is full"),
     ),
 }
 
@@ -178,7 +201,7 @@ def write_test(host: str, command: str, page_url: str | None) -> Text:
 
 
 def _write_trouble(group: Group, context: Context) -> Text:
-    kind, count = _KINDS[group.kind], len(group.alerts)
+    kind, count = KINDS[group.kind], len(group.alerts)
     said = f"{count} {kind.one if count == 1 else kind.many}"
     if group.is_repeated:
         said += ", still"
@@ -192,7 +215,7 @@ def _write_trouble(group: Group, context: Context) -> Text:
 
 
 def _write_end(group: Group, context: Context) -> Text:
-    kind, count = _KINDS[group.kind], len(group.alerts)
+    kind, count = KINDS[group.kind], len(group.alerts)
     named = [_name(one, context) for one in group.alerts[:MOST_NAMED]]
     said = f"{named[0]} {kind.over}" if count == 1 else f"{count} {kind.all_over}"
     if group.standing:
@@ -220,7 +243,10 @@ def _count_lost(count: int) -> list[str]:
 
 def _list_ways(kind: _Kind, context: Context) -> Iterator[str]:
     yield f"What waits, why, and what to type next (on {context.host}): {COMMAND} status"
-    yield f"Read on: {kind.read}"
+    if context.docs_url is None:
+        yield f"Read on, in the documentation: {kind.read}"
+    else:
+        yield f"Read on: {kind.read.locate(context.docs_url)}"
 
 
 def _describe(alert: Alert, context: Context) -> str:
@@ -264,7 +290,9 @@ def _explain(alert: Alert, context: Context) -> str:
             times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
             since = units.format_moment(pause.since, now)
             reason = _shorten(pause.reason)
-            return f"its runs failed {times}, since {since}: {reason}\n    {COMMAND} check --connect"
+            until = describe_taken(facts.took_until.get(pause.destination), now)
+            said = f"its runs failed {times}, since {since}: {reason}" + (f"; {until}" if until is not None else "")
+            return f"{said}\n    {COMMAND} check --connect"
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):

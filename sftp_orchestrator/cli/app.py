@@ -97,8 +97,8 @@ class _Root(LazyGroup):
             attribute="release",
         ),
         "discard": _list(
-            "Give a quarantined or held source up: nothing more of it is sent, and nobody waits for it."
-            " It is archived.",
+            "Give a quarantined or held source up, or the refused rows of a delivered one."
+            " What is given up is archived.",
             module="decide",
             attribute="discard",
         ),

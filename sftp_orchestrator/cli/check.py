@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,4 +71,8 @@ def _name(result: health.Result) -> str:
 
 
 async def _check_receivers(configuration: Configuration) -> dict[str, health.Result]:
-    return {name: await health.check_receiver(name, one) for name, one in configuration.destinations.items()}
+    took_until = await asyncio.to_thread(health.list_last_deliveries, configuration)
+    return {
+        name: await health.check_receiver(name, one, took_until=took_until.get(name))
+        for name, one in configuration.destinations.items()
+    }

@@ -111,7 +111,10 @@ BY_COMMAND = {
             f"a part is uncertain: resolve comes first; what became of one is to be looked up: retry comes first; or"
             f" {_LEDGER}"
         ),
-        ExitCode.USAGE: f"it is neither quarantined nor held, or there is no such id; {_USAGE}",
+        ExitCode.USAGE: (
+            "it is neither quarantined nor held, nor delivered with refused rows that are kept; or there is no such id;"
+            f" {_USAGE}"
+        ),
     },
     "resolve": {
         ExitCode.DONE: "it goes on",

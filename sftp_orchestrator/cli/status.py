@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +21,9 @@ from sftp_orchestrator.intake.lock import Holder
 from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
-from sftp_orchestrator.overview import Overview, describe_delivered, get_overview, list_limits
+from sftp_orchestrator.overview import MOST_SHOWN, LeftOut, Overview, describe_delivered, get_overview, list_limits
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 from sftp_orchestrator.web.client import fetch_work
-
-MOST_MOVING = 500
-"""Sources that need nobody and are listed one by one: more are read by nobody, and take a minute to print."""
 
 
 def status(
@@ -38,10 +34,14 @@ def status(
     is_watched: Annotated[
         bool, typer.Option("--watch", help="Stay, and look again every second; q or Ctrl-C ends it.")
     ] = False,
+    has_all: Annotated[
+        bool, typer.Option("--all", help=f"List every source, and not the first {MOST_SHOWN} of each kind.")
+    ] = False,
 ) -> None:
     """Show what waits, runs, is quarantined, held or uncertain, and what was sent without all of its rows."""
-    if as_json and is_watched:
-        raise ConfigurationError("show", "status", "--json and --watch do not go together", hint="leave one out")
+    if is_watched and (as_json or has_all):
+        other = "--json" if as_json else "--all"
+        raise ConfigurationError("show", "status", f"{other} and --watch do not go together", hint="leave one out")
     try:
         configuration = options.load_configuration(context, config)
     except ConfigurationError as error:
@@ -54,12 +54,12 @@ def status(
     with options.open_ledger_to_look(configuration) as ledger:
         if is_watched:
             watch(
-                lambda: get_overview(configuration, ledger),
+                lambda: get_overview(configuration, ledger, most=MOST_SHOWN),
                 lambda: fetch_work(configuration.web),
                 lambda console, overview: _print(console, overview, command, None),
             )
             return
-        overview = get_overview(configuration, ledger)
+        overview = get_overview(configuration, ledger, most=None if as_json or has_all else MOST_SHOWN)
     if as_json:
         typer.echo(json.dumps(overview.to_json(), indent=2, ensure_ascii=False))
         return
@@ -94,22 +94,25 @@ def _print(console: Console, overview: Overview, command: str, page: str | None)
     for obstacle in overview.staging.left_alone:
         name = f"{display_path(obstacle.relative_path)}: {obstacle.reason}"
         layout.print_entries(console, [layout.Entry(cells=("left alone",), name=name)])
-    shown, left_out = shorten(list_by_urgency(overview))
-    if left_out:
-        layout.say(console, f"… and {left_out:,} more that need nobody: `status --json` lists them all")
-    pauses = overview.outlook.pauses if console.is_terminal else {}
+    for line in list_left_out(overview.left_out):
+        layout.say(console, spell_out(line, command))
+    pauses, views = overview.outlook.pauses if console.is_terminal else {}, list_by_urgency(overview)
     layout.print_entries(
-        console, [_make_entry(view, overview.at, command, pauses.get(view.source.destination)) for view in shown]
+        console, [_make_entry(view, overview.at, command, pauses.get(view.source.destination)) for view in views]
     )
     for line in summarize(overview, page):
         layout.say(console, spell_out(line, command))
 
 
-def shorten(views: Sequence[SourceView], *, most: int = MOST_MOVING) -> tuple[list[SourceView], int]:
-    """Return ``views`` with the first ``most`` of those that need nobody, and how many are left out. Pure."""
-    moving = [view for view in views if not view.needs_person]
-    left_out = {id(view) for view in moving[most:]}
-    return [view for view in views if id(view) not in left_out], len(left_out)
+def list_left_out(left_out: LeftOut) -> list[str]:
+    """Return a line for each kind of source of which only the first are listed. Pure."""
+    counted = {
+        "that need nobody": left_out.on_their_way,
+        "of which rows were refused": left_out.with_refused_rows,
+        "that need a person": left_out.needing_a_person,
+    }
+    told = [f"… and {count:,} more {what}" for what, count in counted.items() if count]
+    return [f"{line}: `{COMMAND} status --all` lists them all" for line in told]
 
 
 def list_by_urgency(overview: Overview) -> list[SourceView]:
@@ -147,12 +150,15 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     asides = sum(view.needs_person for view in overview.sources)
     waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
     under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
+    # What is only counted waits at least for what is listed.
+    asides += overview.left_out.needing_a_person
+    waiting += overview.left_out.on_their_way
     told = {
         "arriving": len(overview.staging.matched),
         "left alone in staging": len(overview.staging.left_alone),
         "on their way": under_way,
         "waiting": waiting,
-        "with refused rows": len(overview.with_refused_rows),
+        "with refused rows": len(overview.with_refused_rows) + overview.left_out.with_refused_rows,
         "in need of a person": asides,
     }
     said = ", ".join(f"{count} {what}" for what, count in told.items() if count)

@@ -48,6 +48,8 @@ class Alerts(Section):
     """null = all, or such as [uncertain, key_expiring]"""
     page_url: str | None = Field(default=None, pattern=_WEB_ADDRESS)
     """null, or the address of the page as those see it who are told: each alert ends with it"""
+    docs_url: str | None = Field(default=None, pattern=_WEB_ADDRESS)
+    """null, or where this documentation can be read, such as https://docs.example.com/sftp: alerts link to it"""
 
     @property
     def wanted_kinds(self) -> tuple[AlertKind, ...]:

@@ -20,6 +20,8 @@ from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
 
 _LOG = structlog.get_logger()
 
+_OF_ROWS = "-refused-rows"
+"""Ends the name of a folder: what is kept of the same source by another policy may lie in the same day."""
 AT_ONCE = 64
 """Put away together: the ledger is told of all of them at once."""
 
@@ -70,14 +72,22 @@ class Archive:
         delivered = self._ledger.sources.list_in({SourceState.DELIVERED})
         for start in range(0, len(delivered), AT_ONCE):
             self.put_away(delivered[start : start + AT_ONCE])
-        ours = (self._workspace.work, self._workspace.quarantine)
+        for source in self._ledger.sources.list_discarded_of(
+            self._list_lying(self._workspace.work, self._workspace.quarantine)
+        ):
+            with self._putting_away:
+                self._put_away_discarded(source)
+        given_up = self._ledger.discards.list_rows_given_up(self._list_lying(self._workspace.rejected))
+        for source in self._ledger.sources.list_of(given_up):
+            with self._putting_away:
+                self._put_rows_away(source, given_up[source.id])
+
+    def _list_lying(self, *folders: Path) -> set[str]:
+        """Return the ids of sources of which something lies in any of these folders of the workspace."""
         with files.as_local_fault(
             "look into", f"workspace {self._workspace.root}", hint="it must be ours, and readable"
         ):
-            lying = {path.name for folder in ours for path in folder.iterdir()}
-        for source in self._ledger.sources.list_discarded_of(lying):
-            with self._putting_away:
-                self._put_away_discarded(source)
+            return {path.name for folder in folders for path in folder.iterdir()}
 
     def _put_away_delivered(self, source: Source) -> bool:
         """Return whether nothing of it lies in the workspace any more."""
@@ -121,6 +131,25 @@ class Archive:
         else:
             _LOG.info("source_discarded", source=source.id, feed=source.feed, file=source.name, folder=str(folder))
 
+    def _put_rows_away(self, source: Source, given_up_at: datetime.datetime) -> None:
+        """Archive the refused rows of a delivered source that a person gave up, with their report; not removed at once.
+
+        As what is discarded: a slip of the hand must not lose them.
+        """
+        folder = get_rows_folder(self._workspace, source.id, given_up_at, self._zone)
+        rejected = self._workspace.get_rejected(source.id)
+        try:
+            with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
+                for path in sorted(rejected.iterdir()) if rejected.exists() else ():
+                    move_in(path, folder, path.name)
+                remove_tree(rejected)
+        except LocalFault as error:
+            _LOG.error("archive_failed", source=source.id, error=str(error))
+        else:
+            _LOG.info(
+                "refused_rows_discarded", source=source.id, feed=source.feed, file=source.name, folder=str(folder)
+            )
+
     def remove_expired(self, today: datetime.date) -> int:
         """Remove days older than the policy keeps, and discarded plaintext that it does not want; return how many."""
         if self._keep is not Keep.ORIGINAL:
@@ -144,6 +173,11 @@ class Archive:
             folder = get_archive_folder(self._workspace, source, self._zone)
             is_due = folder.is_dir() and _is_older(folder.parent.name, today)
             if is_due and not self._remove(folder, day=folder.parent.name, source=source.id):
+                self._removed_on = None
+        for source_id, at in self._ledger.discards.list_rows_given_up().items():
+            folder = get_rows_folder(self._workspace, source_id, at, self._zone)
+            is_due = folder.is_dir() and _is_older(folder.parent.name, today)
+            if is_due and not self._remove(folder, day=folder.parent.name, source=source_id):
                 self._removed_on = None
 
     def _remove(self, folder: Path, **told: str) -> bool:
@@ -174,6 +208,14 @@ def get_archive_folder(workspace: Workspace, source: Source, zone: ZoneInfo) -> 
     The day is that of its last change, so that a repetition after a crash finds the same folder.
     """
     return workspace.get_archive(source.id, source.changed_at.astimezone(zone).date().isoformat())
+
+
+def get_rows_folder(workspace: Workspace, source_id: str, given_up_at: datetime.datetime, zone: ZoneInfo) -> Path:
+    """Return the folder that refused rows are archived in which were given up then. Pure.
+
+    Not with the rest of their source: that may have been delivered long ago, and what is kept of it be removed today.
+    """
+    return workspace.get_archive(f"{source_id}{_OF_ROWS}", given_up_at.astimezone(zone).date().isoformat())
 
 
 def move_in(original: Path, folder: Path, name: str) -> None:

@@ -43,11 +43,26 @@ def list_events(sources: Sequence[Source]) -> list[Source]:
 class Backlog:
     """The profile sources of one destination that are not delivered: put in order once, asked for every event."""
 
-    def __init__(self, profiles: Iterable[PendingProfiles], replacements: Replacements = NO_REPLACEMENTS) -> None:
+    def __init__(
+        self,
+        profiles: Iterable[PendingProfiles],
+        replacements: Replacements = NO_REPLACEMENTS,
+        *,
+        on_their_way: Sequence[int] | None = None,
+        aside: Sequence[int] | None = None,
+    ) -> None:
+        """Of either kind the first ``NAMED`` do, where the numbers of all are given as well, rising.
+
+        But all that have a replacement; and of those aside without these, and without those that were released.
+        """
         ordered = sorted(profiles, key=_get_number)
-        self.on_their_way = [source for source in ordered if source.state not in SOURCE_ASIDE]
+        moving = [source for source in ordered if source.state not in SOURCE_ASIDE]
+        self._named_on_their_way = moving[:NAMED]
+        self._on_their_way = [source.number for source in moving] if on_their_way is None else on_their_way
         left = [source for source in ordered if source.state in SOURCE_ASIDE and not source.released]
-        self.aside = [source for source in left if source.id not in replacements]
+        waiting = [source for source in left if source.id not in replacements]
+        self._named_aside = waiting[:NAMED]
+        self._aside = [source.number for source in waiting] if aside is None else aside
         """waiting for a person, who has not released them, nor did a later file take their place"""
         replaced = [(replacements[source.id].number, source) for source in left if source.id in replacements]
         self._replaced = sorted(replaced, key=_get_first)
@@ -56,9 +71,9 @@ class Backlog:
 
     def pick(self, event: Source, *, aside: bool = False, on_their_way: bool = False) -> Group:
         """Return those claimed before ``event``, of either kind that is asked for; neither list is copied."""
-        aside_count = bisect.bisect_left(self.aside, event.number, key=_get_number) if aside else 0
-        moving_count = bisect.bisect_left(self.on_their_way, event.number, key=_get_number) if on_their_way else 0
-        first = (*self.aside[: min(aside_count, NAMED)], *self.on_their_way[: min(moving_count, NAMED)])
+        aside_count = bisect.bisect_left(self._aside, event.number) if aside else 0
+        moving_count = bisect.bisect_left(self._on_their_way, event.number) if on_their_way else 0
+        first = (*self._named_aside[: min(aside_count, NAMED)], *self._named_on_their_way[: min(moving_count, NAMED)])
         return Group(named=first[:NAMED], count=aside_count + moving_count, aside=aside_count)
 
     def pick_replaced(self, event: Source) -> Group:

@@ -20,9 +20,11 @@ _MOST_AT_ONCE = 500
 _LOST = "lost"
 """The kind of the row that counts, as its level, the messages that one channel will never be told.
 
+Its moment is that of the last ``finish``, by which this is known where it is repeated.
 A version that knows none of it takes the row for an alert that was never told and is over: it forgets the number, and
 nothing else. So it needs no table of its own, whose revision would keep such a version from the ledger.
 """
+_NEVER = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _IS_IT = sa.and_(ALERT.c.kind == sa.bindparam("of_kind"), ALERT.c.subject == sa.bindparam("of_subject"))
 
 
@@ -66,14 +68,20 @@ class Alerts:
         with self._database.read() as connection:
             return _count_lost(connection, channel)
 
-    def finish(self, channel: str, messages: Collection[Message], *, lost: int = 0) -> None:
-        """Note that ``channel`` took ``messages``, may be repeated; and was told of ``lost`` that it never will be."""
+    def finish(self, channel: str, messages: Collection[Message], *, at: datetime.datetime, lost: int = 0) -> None:
+        """Note that ``channel`` took ``messages``, and was told of ``lost`` that it never will be.
+
+        What it took although it was dropped is not lost. May be repeated with the same ``at``, until another one is
+        noted: who never heard whether it was noted cannot know.
+        """
         numbers = iter([message.number for message in messages])
         with failpoints.around("ledger.finish_alerts"), self._database.write() as connection:
+            if _find_last_finish(connection, channel) == at:
+                return
+            left = len(messages)
             while some := list(itertools.islice(numbers, _MOST_AT_ONCE)):
-                connection.execute(sa.delete(ALERT_MESSAGE).where(ALERT_MESSAGE.c.number.in_(some)))
-            if lost:
-                _note_lost(connection, channel, _count_lost(connection, channel) - lost)
+                left -= connection.execute(sa.delete(ALERT_MESSAGE).where(ALERT_MESSAGE.c.number.in_(some))).rowcount
+            _note_lost(connection, channel, _count_lost(connection, channel) - lost - left, at=at)
 
     def forget_channels(self, *, besides: Collection[str]) -> None:
         """Forget what was meant for channels that are not configured any more; may be repeated."""
@@ -84,7 +92,7 @@ class Alerts:
     def list_channels(self) -> set[str]:
         """Return the channels that messages wait for, or that some were lost for."""
         waiting = sa.select(ALERT_MESSAGE.c.channel).distinct()
-        lost = sa.select(ALERT.c.subject).where(ALERT.c.kind == _LOST)
+        lost = sa.select(ALERT.c.subject).where(ALERT.c.kind == _LOST, ALERT.c.level != "0")
         with self._database.read() as connection:
             return {*connection.scalars(waiting), *connection.scalars(lost)}
 
@@ -102,8 +110,15 @@ def _drop_oldest(connection: sa.Connection, channel: str) -> int:
     if last is None:
         return 0
     dropped = connection.execute(sa.delete(ALERT_MESSAGE).where(is_its, number <= last)).rowcount
-    _note_lost(connection, channel, _count_lost(connection, channel) + dropped)
+    last_finish = _find_last_finish(connection, channel) or _NEVER
+    _note_lost(connection, channel, _count_lost(connection, channel) + dropped, at=last_finish)
     return dropped
+
+
+def _find_last_finish(connection: sa.Connection, channel: str) -> datetime.datetime | None:
+    query = sa.select(ALERT.c.since).where(ALERT.c.kind == _LOST, ALERT.c.subject == channel)
+    found: datetime.datetime | None = connection.scalar(query)
+    return found
 
 
 def _count_lost(connection: sa.Connection, channel: str) -> int:
@@ -111,8 +126,6 @@ def _count_lost(connection: sa.Connection, channel: str) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def _note_lost(connection: sa.Connection, channel: str, count: int) -> None:
+def _note_lost(connection: sa.Connection, channel: str, count: int, *, at: datetime.datetime) -> None:
     connection.execute(sa.delete(ALERT).where(ALERT.c.kind == _LOST, ALERT.c.subject == channel))
-    if count > 0:
-        now = datetime.datetime.now(datetime.UTC)
-        connection.execute(sa.insert(ALERT).values(kind=_LOST, subject=channel, level=str(count), since=now))
+    connection.execute(sa.insert(ALERT).values(kind=_LOST, subject=channel, level=str(max(0, count)), since=at))

@@ -27,6 +27,13 @@ class Deliveries:
         with self._database.read() as connection:
             return [Delivered(**row) for row in connection.execute(query).mappings()]
 
+    def list_last(self) -> dict[str, datetime.datetime]:
+        """Return when each destination took a file last, by its name; without those that never did."""
+        last = sa.func.max(DELIVERED.c.last_at).label("last_at")
+        query = sa.select(DELIVERED.c.destination, last).group_by(DELIVERED.c.destination)
+        with self._database.read() as connection:
+            return {row.destination: row.last_at for row in connection.execute(query)}
+
 
 def add(connection: sa.Connection, source_ids: Sequence[str], *, now: datetime.datetime) -> None:
     """Count sources that are delivered ``now``, in the caller's transaction; once for each."""

@@ -1,23 +1,23 @@
-"""Sources that are given up, by a person or by their age: nothing, or nothing more, of them is sent."""
+"""What is given up, by a person or by its age: sources of which nothing more is sent, and refused rows of others."""
 
 from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
 from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import moves, properties
+from sftp_orchestrator.ledger import history, moves, properties
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
-from sftp_orchestrator.ledger.tables import PART, SOURCE
-from sftp_orchestrator.ledger.transactions import Transactions
+from sftp_orchestrator.ledger.tables import PART, ROWS_GIVEN_UP, SOURCE
+from sftp_orchestrator.ledger.transactions import Transactions, split_ids
 
 
 class Discards:
-    """The one way to the state ``discarded``; nothing leads out of it."""
+    """The one way to the state ``discarded``, which nothing leads out of; and what became of refused rows."""
 
     def __init__(self, database: Transactions, clock: moves.Clock) -> None:
         self._database = database
@@ -37,6 +37,32 @@ class Discards:
             said = ": ".join(["given up by a person", *([reason] if reason else [])])
             return _give_up(connection, source_id, now=self._clock(), reason=said, by=by)
 
+    def discard_rows(self, source_id: str, *, by: str, reason: str | None = None) -> datetime.datetime:
+        """Note that nobody wants the refused rows of an archived source, which stays so; return when. Once for each.
+
+        Raises:
+            ConfigurationError: it is in another state, they were given up before, or there is none of this id.
+        """
+        now = self._clock()
+        with failpoints.around("ledger.discard"), self._database.write() as connection:
+            _require_archived(connection, source_id)
+            if _list_given_up(connection, [source_id]):
+                msg = "its refused rows were given up before"
+                raise ConfigurationError("discard", f"source {source_id}", msg, hint="nothing is left to do")
+            connection.execute(sa.insert(ROWS_GIVEN_UP).values(source_id=source_id, at=now))
+            said = ": ".join(["its refused rows were given up by a person", *([reason] if reason else [])])
+            archived = SourceState.ARCHIVED.value
+            line = {"part": None, "before": archived, "after": archived, "reason": said, "by": by}
+            history.note(connection, at=now, source_id=source_id, **line)
+        return now
+
+    def list_rows_given_up(self, source_ids: Collection[str] | None = None) -> dict[str, datetime.datetime]:
+        """Return when the refused rows of sources were given up, by their ids; of these sources, or of all."""
+        with self._database.read() as connection:
+            if source_ids is None:
+                return _list_given_up(connection)
+            return {id_: at for some in split_ids(source_ids) for id_, at in _list_given_up(connection, some).items()}
+
     def expire(self, source_id: str, *, before: datetime.datetime, reason: str) -> bool:
         """Quarantined → discarded, by nobody's word but the configuration's, where it is so since ``before`` then.
 
@@ -51,10 +77,11 @@ class Discards:
         return True
 
     def count(self) -> int:
-        """Return how many there are: a number that rises says that one came to it."""
-        query = sa.select(sa.func.count()).where(SOURCE.c.state == SourceState.DISCARDED.value)
+        """Return how often a source or refused rows were given up: a number that rises says that it happened again."""
+        discarded = sa.select(sa.func.count()).where(SOURCE.c.state == SourceState.DISCARDED.value)
+        rows = sa.select(sa.func.count()).select_from(ROWS_GIVEN_UP)
         with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one())
+            return sum(int(connection.execute(query).scalar_one()) for query in (discarded, rows))
 
 
 def _give_up(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> str:
@@ -86,11 +113,28 @@ def describe_delivered(parts: Sequence[str]) -> str:
     return f"{done} of its {len(parts)} parts {'was' if done == 1 else 'were'} delivered before"
 
 
+def _list_given_up(connection: sa.Connection, source_ids: Sequence[str] | None = None) -> dict[str, datetime.datetime]:
+    query = sa.select(ROWS_GIVEN_UP.c.source_id, ROWS_GIVEN_UP.c.at)
+    if source_ids is not None:
+        query = query.where(ROWS_GIVEN_UP.c.source_id.in_(source_ids))
+    return {row.source_id: row.at for row in connection.execute(query)}
+
+
+def _require_archived(connection: sa.Connection, source_id: str) -> None:
+    # As below: who gives the same rows up at the same time waits, and finds that it was done.
+    state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id).with_for_update())
+    if state == SourceState.DELIVERED:
+        hint = "say it again once its file is in the archive"
+        raise ConfigurationError("discard", f"source {source_id}", "it is delivered, and not put away yet", hint=hint)
+    if state != SourceState.ARCHIVED:
+        raise ConfigurationError("discard", f"source {source_id}", f"it is {state or 'unknown'}")
+
+
 def _require_aside(connection: sa.Connection, source_id: str) -> None:
     # FOR UPDATE keeps PostgreSQL's row still until we commit; SQLite has its write lock already and ignores it.
     state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id).with_for_update())
     if state not in SOURCE_ASIDE:
-        hint = "only what is quarantined or held can be given up"
+        hint = "only what is quarantined or held, or refused rows that are kept, can be given up"
         raise ConfigurationError("discard", f"source {source_id}", f"it is {state or 'unknown'}", hint=hint)
 
 

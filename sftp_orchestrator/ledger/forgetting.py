@@ -16,7 +16,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sftp_orchestrator import failpoints
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, LEFTOVER, PART, PROPERTY, RUN, SOURCE, TICK
+from sftp_orchestrator.ledger.tables import (
+    FORGOTTEN,
+    HISTORY,
+    LEFTOVER,
+    PART,
+    PROPERTY,
+    ROWS_GIVEN_UP,
+    RUN,
+    SOURCE,
+    TICK,
+)
 from sftp_orchestrator.ledger.transactions import Transactions
 
 _AT_ONCE = 500
@@ -84,7 +94,7 @@ class Forgetting:
         removed = sa.delete(SOURCE).where(SOURCE.c.id.in_(source_ids))
         counted = removed.returning(SOURCE.c.feed, SOURCE.c.state, SOURCE.c.refused_rows, SOURCE.c.duplicate_rows)
         with failpoints.around("ledger.forget_sources"), self._database.write() as connection:
-            for table in (PART, HISTORY):
+            for table in (PART, HISTORY, ROWS_GIVEN_UP):
                 connection.execute(sa.delete(table).where(table.c.source_id.in_(source_ids)))
             # Only what was removed by us counts: another host may be at it, too.
             rows = connection.execute(counted).all()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger.records import NONE_LEFT_OUT, Hour, RowsLeftOut, Source, to_source
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_OPEN, PartState, SourceState
-from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, OUTCOME, PART, ROWS_LEFT_OUT, SOURCE
+from sftp_orchestrator.ledger.tables import FORGOTTEN, HISTORY, OUTCOME, PART, ROWS_GIVEN_UP, ROWS_LEFT_OUT, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions
 
 _DONE = [state.value for state in SOURCE_DONE]
@@ -28,9 +28,14 @@ class Outcomes:
         self._database = database
 
     def list_with_refused_rows(self, *, since: datetime.datetime) -> list[Source]:
-        """Return the archived sources of which rows were refused, put away ``since`` then, in that order."""
+        """Return the archived sources of which rows were refused, put away ``since`` then, in that order.
+
+        Without those whose refused rows were given up.
+        """
         # By the index's own order: for that of arrival SQLite would read all of the table.
-        found = self._select(sa.and_(ROWS_LEFT_OUT, SOURCE.c.changed_at >= since), by=SOURCE.c.changed_at)
+        is_given_up = sa.exists().where(ROWS_GIVEN_UP.c.source_id == SOURCE.c.id)
+        where = sa.and_(ROWS_LEFT_OUT, SOURCE.c.changed_at >= since, ~is_given_up)
+        found = self._select(where, by=SOURCE.c.changed_at)
         return [source for source in found if source.state is SourceState.ARCHIVED and source.refused_rows]
 
     def count_rows_left_out(self) -> dict[str, RowsLeftOut]:
@@ -82,6 +87,16 @@ class Outcomes:
         )
         # As above.
         return [source for source in found if source.state in SOURCE_DONE]
+
+    def list_replaced(self) -> list[Source]:
+        """Return the quarantined profile sources after which one of the same path was delivered: there are few."""
+        later = SOURCE.alias("later")
+        is_replaced = sa.exists().where(
+            later.c.relative_path == SOURCE.c.relative_path, later.c.number > SOURCE.c.number, later.c.state.in_(_DONE)
+        )
+        return self._select(
+            SOURCE.c.state == SourceState.QUARANTINED.value, SOURCE.c.type == FeedType.PROFILE.value, is_replaced
+        )
 
     def find_last_delivery(self) -> tuple[Source, datetime.datetime] | None:
         """Return what was delivered last, and when; None where nothing was."""

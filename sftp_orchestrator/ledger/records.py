@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
@@ -170,6 +170,11 @@ class PendingProfiles:
     def name(self) -> str:
         """The path below staging, as people see it."""
         return display_path(self.relative_path)
+
+
+def to_pending(source: Source) -> PendingProfiles:
+    """Return what events ask of a profile source. Pure."""
+    return PendingProfiles(**{field.name: getattr(source, field.name) for field in fields(PendingProfiles)})
 
 
 @dataclass(frozen=True, kw_only=True)

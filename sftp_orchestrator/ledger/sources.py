@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,14 @@ from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger import claims as claiming
 from sftp_orchestrator.ledger import decisions, delivering, leftovers, moves, properties
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PendingProfiles, PlannedPart, Source, to_source
-from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_ON_ITS_WAY, SOURCE_SENT, PartState, SourceState
+from sftp_orchestrator.ledger.states import (
+    SOURCE_ASIDE,
+    SOURCE_ON_ITS_WAY,
+    SOURCE_OPEN,
+    SOURCE_SENT,
+    PartState,
+    SourceState,
+)
 from sftp_orchestrator.ledger.tables import CLAIM, PART, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions, split_ids
 
@@ -126,6 +134,19 @@ class Sources:
         """Return the sources in any of ``states``, in the order of arrival."""
         return self._select(SOURCE.c.state.in_([state.value for state in states]))
 
+    def list_first(self, states: Sequence[SourceState], limit: int) -> list[Source]:
+        """Return at most so many sources in ``states``, in the order of arrival: however many there are.
+
+        Of the first of these states first; of each those that have been in it for longest.
+        """
+        found: list[Source] = []
+        with self._database.read() as connection:
+            for state in states:
+                query = sa.select(SOURCE).where(SOURCE.c.state == state.value).limit(limit - len(found))
+                rows = connection.execute(query.order_by(SOURCE.c.changed_at, SOURCE.c.number)).mappings()
+                found += [to_source(dict(row)) for row in rows]
+        return sorted(found, key=lambda source: source.number)
+
     def list_states(self, states: Collection[SourceState]) -> dict[str, SourceState]:
         """Return the sources in any of ``states`` in the order of arrival, by ids alone: there may be 100,000."""
         query = sa.select(SOURCE.c.id, SOURCE.c.state).where(SOURCE.c.state.in_([state.value for state in states]))
@@ -145,17 +166,30 @@ class Sources:
         with self._database.read() as connection:
             return {row.id: row.destination for row in connection.execute(query)}
 
-    def list_pending_profiles(self, destination: str) -> list[PendingProfiles]:
-        """Return the profile sources of ``destination`` that are not delivered, in the order of arrival."""
+    def list_pending_profiles(
+        self,
+        destination: str,
+        *,
+        states: Collection[SourceState] = SOURCE_OPEN,
+        released: bool | None = None,
+        limit: int | None = None,
+    ) -> list[PendingProfiles]:
+        """Return the first profile sources of ``destination`` that are not delivered, in the order of arrival."""
         columns = (SOURCE.c[field.name] for field in dataclasses.fields(PendingProfiles))
-        query = sa.select(*columns).where(
-            SOURCE.c.state.in_([state.value for state in SOURCE_ON_ITS_WAY | SOURCE_ASIDE]),
-            SOURCE.c.destination == destination,
-            SOURCE.c.type == FeedType.PROFILE.value,
+        query = (
+            sa.select(*columns).where(*_are_profiles(destination, states, released=released)).order_by(SOURCE.c.number)
         )
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(SOURCE.c.number)).mappings()
+            rows = connection.execute(query.limit(limit)).mappings()
             return [PendingProfiles(**{**row, "state": SourceState(row["state"])}) for row in rows]
+
+    def list_profile_numbers(
+        self, destination: str, *, states: Collection[SourceState], released: bool | None = None
+    ) -> array[int]:
+        """Return the numbers of all profile sources of ``destination`` in ``states``, rising; there may be many."""
+        query = sa.select(SOURCE.c.number).where(*_are_profiles(destination, states, released=released))
+        with self._database.read() as connection:
+            return array("q", sorted(connection.scalars(query)))
 
     def find_same(self, feed: str, destination: str, sha256: str, *, besides: str | None = None) -> Source | None:
         """Return the first source with this content that was sent, or is on its way, ``besides`` one of them.
@@ -389,6 +423,17 @@ class Sources:
     def _move(self, source_id: str, after: SourceState, *, reason: str | None = None, **values: Any) -> None:
         with failpoints.around(f"ledger.source.{after}"), self._database.write() as connection:
             moves.move_source(connection, source_id, after, now=self._clock(), reason=reason, **values)
+
+
+def _are_profiles(
+    destination: str, states: Collection[SourceState], *, released: bool | None
+) -> list[sa.ColumnElement[bool]]:
+    return [
+        SOURCE.c.state.in_([state.value for state in states]),
+        SOURCE.c.destination == destination,
+        SOURCE.c.type == FeedType.PROFILE.value,
+        *([SOURCE.c.released == released] if released is not None else []),
+    ]
 
 
 def _wait_until(retry_at: datetime.datetime | None) -> dict[str, Any]:

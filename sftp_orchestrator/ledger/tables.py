@@ -198,6 +198,14 @@ HISTORY = sa.Table(
     sqlite_autoincrement=True,
 )
 
+ROWS_GIVEN_UP = sa.Table(
+    "rows_given_up",
+    METADATA,
+    sa.Column("source_id", sa.ForeignKey("source.id"), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    comment="delivered sources whose refused rows a person gave up",
+)
+
 RUN = sa.Table(
     "run",
     METADATA,

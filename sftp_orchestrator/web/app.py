@@ -165,7 +165,7 @@ class _Page:
         """All there is to know of one source, and the buttons for it."""
         context = await self._describe_source(request.path_params["source_id"], _get_visitor(request))
         done = request.query_params.get("done", "")
-        said = sections.DONE[Choice(done)] if done in set(Choice) else ""
+        said = sections.tell_done(Choice(done), context["source"]) if done in set(Choice) else ""
         return self._show(request, "source.html", {**context, "names": sections.DOSSIER, "said": said})
 
     async def tell_source(self, request: Request) -> Response:

@@ -12,9 +12,10 @@ from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untr
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.ledger.states import PartState
+from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
-from sftp_orchestrator.overview import Overview, describe_delivered, list_limits
+from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits
 from sftp_orchestrator.prepare.report import Finding
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.views import SourceView
@@ -24,8 +25,6 @@ OVERVIEW = ("summary", "needs", "work", "waiting", "moving", "staging", "rows", 
 """The live parts of the first page, by their templates."""
 DOSSIER = ("head", "choices", "parts", "report", "moves")
 """The live parts of a source's page."""
-SHOWN = 200
-"""How many of a kind the page lists; their number is always told."""
 PLACES_SHOWN = 5
 """Of each rule; the others are behind a fold."""
 STALLED_SECONDS = 5.0
@@ -41,6 +40,8 @@ WORDS = {
 """What stands on the buttons."""
 SEND_NOW = "Send now"
 """In place of ``Choice.RETRY``'s, where nothing was tried yet."""
+DISCARD_ROWS = "Discard the rows"
+"""In place of ``Choice.DISCARD``'s, where all but refused rows was delivered."""
 DONE = {
     Choice.RETRY: "It is tried now",
     Choice.RELEASE: "It is released, and goes on",
@@ -50,6 +51,8 @@ DONE = {
     Choice.RESEND: "It is sent again under a new name",
 }
 """What is told once it was said."""
+ROWS_DISCARDED = "Its refused rows are discarded"
+"""In place of ``Choice.DISCARD``'s, likewise."""
 
 ASKED = "It begins within seconds; what is complete in staging goes, too"
 """What is told once a run was asked for."""
@@ -72,9 +75,15 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
         "sending": describe_sending(work, now),
-        "choices": {view.source.id: list_choices(view) for view in overview.sources if view.needs_person},
+        "choices": {
+            view.source.id: list_choices(view)
+            for view in (*overview.sources, *overview.with_refused_rows)
+            if view.needs_person or view.refused_rows is not None
+        },
         "words": WORDS,
-        "shown": SHOWN,
+        "discard_rows": DISCARD_ROWS,
+        "shown": MOST_SHOWN,
+        **_count(overview),
         **group(overview),
     }
 
@@ -94,7 +103,7 @@ def describe_dossier(dossier: Dossier, overview: Overview) -> dict[str, Any]:
         "of_parts": [choice for choice in dossier.choices if choice in OF_PARTS],
         "rules": describe_rules(dossier),
         "places_shown": PLACES_SHOWN,
-        "shown": SHOWN,
+        "shown": MOST_SHOWN,
         "words": WORDS,
     }
 
@@ -103,12 +112,25 @@ def describe_choice(choice: Choice, view: SourceView) -> dict[str, Any]:
     """Return a button, and what it means. Pure."""
     return {
         "choice": choice.value,
-        "word": SEND_NOW if choice is Choice.RETRY and is_untried(view.source) else WORDS[choice],
+        "word": _name_choice(choice, view),
         "meaning": explain(choice, view),
         "is_final": choice in FINAL,
         "takes_reason": choice is Choice.DISCARD,
         "uncertain": sum(part.state is PartState.UNCERTAIN for part in view.parts),
     }
+
+
+def _name_choice(choice: Choice, view: SourceView) -> str:
+    if choice is Choice.RETRY and is_untried(view.source):
+        return SEND_NOW
+    return DISCARD_ROWS if choice is Choice.DISCARD and view.source.state in SOURCE_DONE else WORDS[choice]
+
+
+def tell_done(choice: Choice, source: Source) -> str:
+    """Return what is told of a source once this was said of it. Pure."""
+    if choice is Choice.DISCARD and source.state in SOURCE_DONE:
+        return ROWS_DISCARDED
+    return DONE[choice]
 
 
 def describe_rules(dossier: Dossier) -> list[dict[str, Any]]:
@@ -144,6 +166,14 @@ def group(overview: Overview) -> dict[str, list[SourceView]]:
         "moving": [view for view in overview.sources if not view.needs_person and not view.reason],
         "refused": list(overview.with_refused_rows),
     }
+
+
+def _count(overview: Overview) -> dict[str, int]:
+    """Return how many need a person, and how many wait: at least for those before them, what is only counted. Pure."""
+    needs = sum(view.needs_person for view in overview.sources)
+    waits = sum(not view.needs_person and bool(view.reason) for view in overview.sources)
+    left_out = overview.left_out
+    return {"needing": needs + left_out.needing_a_person, "waits": waits + left_out.on_their_way}
 
 
 def list_next_runs(overview: Overview) -> list[str]:

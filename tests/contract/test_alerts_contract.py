@@ -13,6 +13,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Alert, Message
 
 AT = datetime.datetime(2026, 1, 1, 2, 3, 4, 567890, tzinfo=datetime.UTC)
+DAY = datetime.timedelta(days=1)
 ALERT = Alert(kind="quarantined", subject="s1", level="", since=AT)
 MESSAGE = Message(channel="c1", made_at=AT, is_good=False, title="1 file", body="why: \N{EURO SIGN}")
 
@@ -43,7 +44,7 @@ def test_messages_wait_for_their_channel_in_their_order_until_it_took_them(ledge
     assert [replace(one, number=0) for one in (first, second)] == texts
     assert ledger.alerts.count_messages() == 3
     for _ in range(2):
-        ledger.alerts.finish("c1", [first])
+        ledger.alerts.finish("c1", [first], at=AT)
         assert ledger.alerts.list_messages("c1") == [second]
     assert len(ledger.alerts.list_messages("c2")) == 1
 
@@ -71,9 +72,9 @@ def test_the_newest_messages_are_kept_for_a_channel_that_takes_none(
     assert [one.title for one in ledger.alerts.list_messages("c1")] == ["title 3", "title 4", "title 0"]
     assert [ledger.alerts.count_lost(channel) for channel in ("c1", "c2")] == [3, 0]
     assert ledger.alerts.list_all() == [ALERT]
-    ledger.alerts.finish("c1", [], lost=2)
+    ledger.alerts.finish("c1", [], at=AT, lost=2)
     assert ledger.alerts.count_lost("c1") == 1
-    ledger.alerts.finish("c1", ledger.alerts.list_messages("c1"))
+    ledger.alerts.finish("c1", ledger.alerts.list_messages("c1"), at=AT + DAY)
     assert ledger.alerts.list_channels() == {"c1", "c2"}
     ledger.alerts.forget_channels(besides=["c1"])
     assert ledger.alerts.count_lost("c1") == 1
@@ -87,5 +88,25 @@ def test_more_messages_are_finished_than_a_statement_has_room_for(
     """A database takes 32,766 or 65,535 values in one; many more may have been taken as one message."""
     monkeypatch.setattr(alerts, "MOST_WAITING", 10**6)
     ledger.alerts.note([], [], [MESSAGE] * 70_000)
-    ledger.alerts.finish("c1", ledger.alerts.list_messages("c1"))
+    ledger.alerts.finish("c1", ledger.alerts.list_messages("c1"), at=AT)
     assert ledger.alerts.count_messages() == 0
+
+
+def test_what_a_channel_took_and_was_told_counts_once_however_often_it_is_noted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever never heard whether it was noted says it again, whatever was dropped since; what it took is not lost."""
+    monkeypatch.setattr(alerts, "MOST_WAITING", 3)
+    ledger.alerts.note([], [], [MESSAGE] * 5)
+    taken = ledger.alerts.list_messages("c1")[:2]
+    ledger.alerts.finish("c1", taken, at=AT, lost=1)
+    assert ledger.alerts.count_lost("c1") == 1
+    ledger.alerts.note([], [], [MESSAGE] * 4)
+    ledger.alerts.finish("c1", taken, at=AT, lost=1)
+    assert (ledger.alerts.count_lost("c1"), len(ledger.alerts.list_messages("c1"))) == (3, 3)
+    late = ledger.alerts.list_messages("c1")[0]
+    ledger.alerts.note([], [], [MESSAGE])
+    assert ledger.alerts.count_lost("c1") == 4
+    for _ in range(2):
+        ledger.alerts.finish("c1", [late], at=AT + DAY, lost=3)
+        assert ledger.alerts.count_lost("c1") == 0

@@ -12,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Delivered, Hour, InspectedFile, PlannedPart, RowsLeftOut
+from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SourceState
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -113,6 +115,7 @@ def test_what_was_delivered_is_counted_with_each_delivery(ledger: Ledger) -> Non
         Delivered(feed="purchases", destination="other", sources=1, bytes=3, records=90, last_at=last["s3"]),
         Delivered(feed="purchases", destination="production", sources=2, bytes=6, records=180, last_at=last["s2"]),
     ]
+    assert ledger.deliveries.list_last() == {"other": last["s3"], "production": last["s2"]}
 
 
 def test_what_waits_is_counted_and_the_oldest_of_it_found(ledger: Ledger) -> None:
@@ -151,6 +154,33 @@ def test_what_lacks_rows_is_found_for_as_long_as_is_asked(ledger: Ledger) -> Non
     assert ledger.outcomes.list_with_refused_rows(since=later) == []
 
 
+def test_refused_rows_are_given_up_once_and_the_history_says_by_whom_and_why(ledger: Ledger) -> None:
+    """Of what is archived, which stays so and counts on; of nothing else, and then nothing is changed."""
+    for name in ("s1", "s2", "s3"):
+        _claim(ledger, name)
+        _plan(ledger, name, refused=2)
+    for name in ("s2", "s1"):
+        _deliver(ledger, name)
+    ledger.sources.finish_archives(["s1"])
+    seen, noticed = ledger.sources.get("s1"), ledger.discards.count()
+    at = ledger.discards.discard_rows("s1", by="anna", reason="a test of theirs")
+    assert (ledger.sources.get("s1"), ledger.discards.count()) == (seen, noticed + 1)
+    assert ledger.discards.list_rows_given_up() == ledger.discards.list_rows_given_up(["s1", "s2"]) == {"s1": at}
+    assert ledger.discards.list_rows_given_up(["s2"]) == ledger.discards.list_rows_given_up([]) == {}
+    assert ledger.outcomes.list_with_refused_rows(since=START) == []
+    assert ledger.outcomes.count_rows_left_out()["purchases"].refused == 4
+    move = ledger.list_history(source_id="s1")[-1]
+    assert (move.before, move.after, move.by, move.at) == ("archived", "archived", "anna", at)
+    assert move.reason == "its refused rows were given up by a person: a test of theirs"
+    before = ledger.list_history()
+    for name, why in {"s1": "given up before", "s2": "not put away yet", "s3": "planned", "s4": "unknown"}.items():
+        with pytest.raises(ConfigurationError, match=why):
+            ledger.discards.discard_rows(name, by="ben")
+    assert ledger.list_history() == before
+    assert ledger.forgetting.forget_sources(before=at + datetime.timedelta(days=1), besides=()) == 1
+    assert ledger.discards.list_rows_given_up() == {}
+
+
 def test_what_was_dropped_later_under_the_same_path_and_delivered_is_found(ledger: Ledger) -> None:
     """Profiles claimed after the first that is asked about, under the path of any; the order decides what fits."""
     assert ledger.outcomes.list_delivered_later([]) == []
@@ -165,6 +195,30 @@ def test_what_was_dropped_later_under_the_same_path_and_delivered_is_found(ledge
     ledger.sources.finish_archives(["p3"])
     asked = [ledger.sources.get("p1")]
     assert [source.id for source in ledger.outcomes.list_delivered_later(asked)] == ["p3"]
+
+
+def test_the_first_of_many_are_found_and_the_others_known_by_their_numbers(ledger: Ledger) -> None:
+    """Of the state asked for first first, of each the longest in it; and what a later file took the place of."""
+    for number in range(1, 7):
+        path = b"same.csv" if number in {2, 6} else f"p{number}.csv".encode()
+        _claim(ledger, f"s{number}", type=FeedType.PROFILE, feed="customers", relative_path=path)
+    for name in ("s3", "s2"):
+        ledger.sources.quarantine(name, "bad")
+    _plan(ledger, "s6")
+    _deliver(ledger, "s6")
+    ledger.sources.hold("s5", "why")
+    ledger.sources.release("s5", by="anna")
+    ledger.sources.hold("s5", "again")
+    sources, claimed, aside = ledger.sources, SourceState.CLAIMED, SOURCE_ASIDE
+    assert [one.id for one in sources.list_first([SourceState.QUARANTINED, claimed], 3)] == ["s1", "s2", "s3"]
+    assert [one.id for one in sources.list_first([SourceState.QUARANTINED, claimed], 1)] == ["s3"]
+    assert sources.list_first([claimed], 0) == []
+    assert list(sources.list_profile_numbers("production", states={claimed})) == [1, 4]
+    assert list(sources.list_profile_numbers("production", states=aside)) == [2, 3, 5]
+    assert list(sources.list_profile_numbers("production", states=aside, released=False)) == [2, 3]
+    assert [one.id for one in sources.list_pending_profiles("production", states=aside, limit=2)] == ["s2", "s3"]
+    assert [one.id for one in sources.list_pending_profiles("production", released=True)] == ["s5"]
+    assert [one.id for one in ledger.outcomes.list_replaced()] == ["s2"]
 
 
 def test_the_last_delivery_is_the_one_that_ended_last(ledger: Ledger) -> None:

@@ -224,6 +224,33 @@ async def test_a_corrected_file_of_another_name_leaves_events_waiting(tmp_path: 
 # What is given up.
 
 
+async def test_refused_rows_of_a_delivered_file_are_given_up_under_a_running_daemon(tmp_path: Path) -> None:
+    """It puts them into the archive within seconds; status shows them no longer, and the history says why."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox, {"feeds": {"purchases": {"max_bad_rows": 0.9}}})
+        _drop(tmp_path, purchases=OLD_EVENTS + "Sold,soon,u\n")
+        async with run_service(config) as service:
+            await service.wait_for("run_finished", delivered=1)
+            (kept,) = (tmp_path / "workspace" / "rejected").iterdir()
+            answer = await _call(config, "discard", kept.name, "--reason", "tests of theirs")
+            away = await service.wait_for("refused_rows_discarded", source=kept.name)
+            again = await call(config, "discard", kept.name)
+            shown = await _call(config, "status")
+            history = (await _call(config, "history", kept.name)).out.splitlines()[-1]
+    folder = next((tmp_path / "workspace" / "archive").glob(f"*/{kept.name}-refused-rows"))
+    assert away["folder"] == str(folder)
+    assert answer.out.splitlines() == [
+        f"The refused row of {kept.name} (purchases.csv) is discarded; it stays delivered.",
+        f"The daemon puts the row into {folder} within seconds.",
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["failed_rows.csv", "report.json"]
+    assert not kept.exists()
+    assert (again.code, "its refused rows were given up before" in again.errors) == (2, True)
+    assert "rows refused" not in shown.out
+    assert "archived → archived" in history
+    assert history.endswith("its refused rows were given up by a person: tests of theirs")
+
+
 async def test_discarded_profiles_are_waited_for_no_longer(tmp_path: Path) -> None:
     """Events that waited for refused profiles go as soon as a person gives these up; the file lies in the archive."""
     async with _make_sandbox(tmp_path / "receiver") as sandbox:

@@ -41,6 +41,30 @@ async def test_of_a_quarantine_that_was_cut_off_nothing_is_left(
             assert case.check().violations == []
 
 
+@pytest.mark.parametrize(
+    ("at", "reach"),
+    [("archive.rename.before", 1), ("archive.rename.after", 1), ("archive.rename.after", 2), ("files.rmdir.before", 1)],
+)
+async def test_refused_rows_that_were_given_up_are_put_away_by_the_next_start(
+    tmp_path: Path, at: str, reach: int
+) -> None:
+    """Killed between two files or before the folder is removed: in the end both lie in the archive, and once."""
+    async with run_receiver(tmp_path / "receiver") as receiver:
+        with open_case(tmp_path / "sender", Load(), receiver) as case:
+            case.drop([BAD_ROWS])
+            await case.call(*PASS)
+            (kept,) = (case.workspace / "rejected").iterdir()
+            content = {path.name: path.read_bytes() for path in kept.iterdir()}
+            for code in (0, 2):
+                assert (await case.call("discard", kept.name, "--reason", "nobody wants them")).code == code
+            assert await case.kill(*PASS, at=at, reach=reach)
+            await case.finish()
+            assert case.check().violations == []
+            assert list((case.workspace / "rejected").iterdir()) == []
+            (folder,) = (path.parent for path in (case.workspace / "archive").rglob("failed_rows.csv"))
+            assert {path.name: path.read_bytes() for path in folder.iterdir()} == content
+
+
 @pytest.mark.timeout(1800)
 async def test_killed_at_any_place_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     """At each place, once and more often: every row arrives once and in order, and no manifest twice or early."""

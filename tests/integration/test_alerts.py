@@ -156,7 +156,7 @@ def test_what_a_channel_that_is_gone_was_not_told_is_forgotten_also_where_nothin
     monkeypatch.setattr(ledger_alerts, "MOST_WAITING", 1)
     gone = PlannedChannel()
     note_messages(ledger, gone, "one", "two")
-    ledger.alerts.finish(gone.key, ledger.alerts.list_messages(gone.key))
+    ledger.alerts.finish(gone.key, ledger.alerts.list_messages(gone.key), at=datetime.datetime.now(datetime.UTC))
     assert (ledger.alerts.count_messages(), ledger.alerts.count_lost(gone.key)) == (0, 1)
     _tell(configure_alerts(tmp_path, make_json_url(sink.port)), ledger)
     assert ledger.alerts.count_lost(gone.key) == 0

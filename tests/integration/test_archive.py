@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from sftp_orchestrator import files
 from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.deliver import archive as archive_module
-from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, move_in
+from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, get_rows_folder, move_in
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -198,6 +198,64 @@ def test_a_file_given_up_of_which_a_half_was_put_away_is_put_away_whole(workspac
         Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away_all()
     assert sorted(path.name for path in folder.iterdir()) == ["customers.csv", "notes.txt", "report.json"]
     assert [list(left.iterdir()) for left in (workspace.work, workspace.quarantine)] == [[], []]
+
+
+def _give_rows_up(ledger: Ledger, workspace: Workspace) -> Path:
+    """Deliver and archive a source, and give up the refused rows that are kept of it; return where they are to go."""
+    _deliver(ledger, workspace)
+    ledger.sources.finish_archives(["s1"])
+    folder = workspace.get_rejected("s1")
+    folder.mkdir()
+    for name in ("failed_rows.csv", "report.json", "notes.txt"):
+        (folder / name).write_text(name)
+    at = ledger.discards.discard_rows("s1", by="anna")
+    return get_rows_folder(workspace, "s1", at, ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize("keep", Keep)
+def test_refused_rows_that_were_given_up_are_kept_as_what_is_discarded(workspace: Workspace, keep: Keep) -> None:
+    """With their report in the archive of that day; as plaintext that no policy wants they go the day after."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30, keep=keep)
+        folder = _give_rows_up(ledger, workspace)
+        with capture_logs() as logs:
+            for _ in range(2):
+                archive.put_away_all()
+        assert [line["event"] for line in logs] == ["refused_rows_discarded"]
+        today = datetime.date.fromisoformat(folder.parent.name)
+        assert archive.remove_expired(today) == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["failed_rows.csv", "notes.txt", "report.json"]
+        assert list(workspace.rejected.iterdir()) == []
+        assert archive.remove_expired(today + datetime.timedelta(days=1)) == 0
+        assert folder.exists() == (keep is Keep.ORIGINAL)
+        archive.remove_expired(today + datetime.timedelta(days=31))
+        assert not folder.exists()
+
+
+def test_refused_rows_of_which_a_half_was_put_away_follow_it(workspace: Workspace) -> None:
+    """After a crash between two files the rest goes into the same folder; rows that nobody gave up stay."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        folder = _give_rows_up(ledger, workspace)
+        move_in(workspace.get_rejected("s1") / "report.json", folder, "report.json")
+        workspace.get_rejected("s9").mkdir()
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away_all()
+    assert sorted(path.name for path in folder.iterdir()) == ["failed_rows.csv", "notes.txt", "report.json"]
+    assert [path.name for path in workspace.rejected.iterdir()] == ["s9"]
+
+
+def test_refused_rows_that_cannot_be_put_away_are_told_and_follow_later(workspace: Workspace) -> None:
+    """The daemon goes on, and so does what else is to be put away."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        folder = _give_rows_up(ledger, workspace)
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
+        workspace.archive.rmdir()
+        workspace.archive.touch()
+        with capture_logs() as logs:
+            archive.put_away_all()
+        assert [line["event"] for line in logs] == ["archive_failed"]
+        workspace.archive.unlink()
+        archive.put_away_all()
+    assert (folder / "failed_rows.csv").read_text() == "failed_rows.csv"
 
 
 def test_an_archived_original_survives_a_power_cut(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

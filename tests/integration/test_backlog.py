@@ -8,8 +8,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import structlog.testing
 
+from sftp_orchestrator.cli.status import list_left_out
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import SCAN_PAUSE_SECONDS, get_scan_pause_seconds, open_daemon
 from sftp_orchestrator.dispatch import get_poll_seconds
@@ -17,7 +19,7 @@ from sftp_orchestrator.figures import get_figures
 from sftp_orchestrator.intake.intake import Intake
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.overview import get_overview
+from sftp_orchestrator.overview import get_complete_view, get_overview
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.metrics import render_metrics
 from sftp_orchestrator.web.pulse import Pulse
@@ -54,6 +56,56 @@ def test_a_look_at_many_asks_the_ledger_no_more_often_than_at_few(tmp_path: Path
         assert all(f"and {count - 5} more" in reason and "p0000000" in reason for reason in reasons)
         assert max(map(len, reasons)) < MOST_CHARACTERS
     assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("profiles", [SourceState.CLAIMED, SourceState.QUARANTINED])
+def test_a_look_at_the_first_of_many_reads_no_more_than_at_few(tmp_path: Path, profiles: SourceState) -> None:
+    """What is shown is what a look at all shows of them, and the rest is counted."""
+    most, given = FEW // 2, []
+    for count in (FEW, MANY):
+        configuration = _make(tmp_path / str(count), count, profiles=profiles, events=SourceState.PLANNED)
+        with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+            whole = {view.source.id: view for view in get_overview(configuration, ledger).sources}
+            with noting_rows(ledger) as rows:
+                first = get_overview(configuration, ledger, most=most)
+            # What events wait for is counted in full, by numbers alone.
+            given.append(len(rows) - count)
+            assert [view == whole[view.source.id] for view in first.sources] == [True] * len(first.sources)
+            assert get_complete_view(f"e{count - 1:07d}", configuration, ledger) == whole[f"e{count - 1:07d}"]
+        needing = count if profiles is SourceState.QUARANTINED else 0
+        assert first.left_out.needing_a_person == max(0, needing - most)
+        assert first.left_out.on_their_way == 2 * count - needing - most
+        shown = 2 * most if needing else most
+        assert len(first.sources) == shown
+        assert list_left_out(first.left_out)
+    assert given[1] <= given[0]
+
+
+@pytest.mark.parametrize("policy", ["hold", "continue"])
+def test_what_events_wait_for_is_the_same_in_a_look_at_the_first(tmp_path: Path, policy: str) -> None:
+    """Of the profiles before them some were released, and of some a later file took the place."""
+    configuration = write_configuration(
+        tmp_path, {"destinations": {"production": {"blocked_profiles": policy}}}
+    ).configuration
+    fill_ledger(configuration, MANY, profiles=SourceState.QUARANTINED, events=SourceState.PLANNED)
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger, ledger._engine.begin() as connection:
+        for where, change in (
+            # A profile for each third event: delivered in the place of a quarantined one, or on its way.
+            ("state = 'planned' AND number % 3 = 0", "type = 'profile', feed = 'customers', state = 'archived'"),
+            ("state = 'planned' AND number % 7 = 0", "type = 'profile', feed = 'customers', state = 'ready'"),
+            ("state = 'archived'", "relative_path = (SELECT relative_path FROM source WHERE number = 12)"),
+            ("state = 'quarantined' AND number % 5 = 1", "released = 1"),
+        ):
+            connection.execute(sa.text(f"UPDATE source SET {change} WHERE {where}"))  # noqa: S608 - of ours
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        whole = {view.source.id: view for view in get_overview(configuration, ledger).sources}
+        first = get_overview(configuration, ledger, most=MANY)
+        events = [view for view in first.sources if view.source.id.startswith("e")]
+        assert whole["p0000011"].replaced_by is not None
+        assert [view == whole[view.source.id] for view in events] == [True] * len(events)
+        for source_id in ("p0000003", "p0000011", "p0000012", "e0000001", "e0000100", "e0000199"):
+            if source_id in whole:
+                assert get_complete_view(source_id, configuration, ledger) == whole[source_id]
 
 
 def test_metrics_read_no_source_by_itself(tmp_path: Path) -> None:

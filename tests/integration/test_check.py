@@ -267,6 +267,17 @@ async def test_a_receiver_that_is_away_is_3_with_its_address(tmp_path: Path, clo
     assert sum(line.startswith("ok") for line in answer.out.splitlines()) >= 3
 
 
+async def test_a_receiver_that_took_files_until_recently_is_told_so(tmp_path: Path) -> None:
+    """Whoever asks looks at the line first, and not at settings that were right."""
+    async with _set_up(tmp_path) as (config, _):
+        rows = "event_name,time_stamp,user_id\nSold,1700000000,u\n"
+        (tmp_path / "staging" / "purchases.csv").write_text(rows, encoding="utf-8")
+        assert (await call(config, "run", "--once")).code == 0
+    answer = await call(config, "check", "--connect")
+    (line,) = _get_failures(answer)
+    assert re.search(r"; it took files until \d+ (s|min) ago: look at the line and the receiver first$", line), line
+
+
 async def test_of_several_failures_the_highest_code_is_returned(tmp_path: Path, closed_port: int) -> None:
     """A missing folder and a receiver that is away: both are told, and 3 goes before 1."""
     async with _set_up(tmp_path, port=closed_port) as (config, _):

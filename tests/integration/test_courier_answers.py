@@ -6,6 +6,7 @@ import asyncio
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -310,6 +311,29 @@ async def test_how_many_are_lost_is_told_once_where_the_ledger_cannot_be_told(
     assert _list_titles(channel) == ["c", "d", "e"]
     assert ["2 earlier alerts" in text.body for text in channel.taken] == [True, False, False]
     assert ["earlier" in text.body for text in channel.taken] == [True, False, False]
+    assert await _count(ledger, channel) == (0, 0)
+
+
+async def test_how_many_are_lost_is_told_once_where_a_ledger_s_answer_is_lost(
+    ledger: Ledger, channel: PlannedChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was noted is noted again, and counts once: of what was lost since, all is told."""
+    real = ledger.alerts.finish
+
+    def finish(*arguments: Any, **more: Any) -> None:
+        real(*arguments, **more)
+        _fail()
+
+    monkeypatch.setattr(ledger_alerts, "MOST_WAITING", 1)
+    await _note(ledger, channel, "a", "b", "c")
+    bringing = make_courier(ledger, channel)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger.alerts, "finish", finish)
+        await bringing.bring()
+    await _note(ledger, channel, "d", "e", "f")
+    await bringing.bring()
+    assert _list_titles(channel) == ["c", "f"]
+    assert [text.body.partition("… and ")[2][:16] for text in channel.taken] == ["2 earlier alerts"] * 2
     assert await _count(ledger, channel) == (0, 0)
 
 

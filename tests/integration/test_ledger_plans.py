@@ -40,6 +40,11 @@ QUESTIONS: dict[str, Question] = {
     "one": lambda ledger, source: ledger.sources.get(source.id),
     "some": lambda ledger, source: ledger.sources.list_of([source.id]),
     "on_their_way": lambda ledger, _: ledger.sources.list_in(SOURCE_ON_ITS_WAY),
+    "first": lambda ledger, _: ledger.sources.list_first([SourceState.READY, SourceState.CLAIMED], 9),
+    "profile_numbers": lambda ledger, source: ledger.sources.list_profile_numbers(
+        source.destination, states=SOURCE_ON_ITS_WAY, released=False
+    ),
+    "rows_given_up": lambda ledger, source: ledger.discards.list_rows_given_up([source.id]),
     "open": lambda ledger, _: ledger.sources.list_in(SOURCE_OPEN),
     "delivered": lambda ledger, _: ledger.sources.list_in({SourceState.DELIVERED}),
     "discarded_of": lambda ledger, source: ledger.sources.list_discarded_of([source.id]),
@@ -72,6 +77,7 @@ QUESTIONS: dict[str, Question] = {
     "refused_rows": lambda ledger, _: ledger.outcomes.list_with_refused_rows(since=NOW),
     "rows_left_out": lambda ledger, _: ledger.outcomes.count_rows_left_out(),
     "delivered_later": lambda ledger, source: ledger.outcomes.list_delivered_later([source]),
+    "replaced": lambda ledger, _: ledger.outcomes.list_replaced(),
     "last_delivery": lambda ledger, _: ledger.outcomes.find_last_delivery(),
     "uncertain": lambda ledger, _: ledger.outcomes.count_uncertain(),
     "oldest_waiting": lambda ledger, _: ledger.outcomes.find_oldest_waiting(),
@@ -155,6 +161,7 @@ def test_the_last_ones_of_a_state_are_not_found_by_sorting(tmp_path: Path, state
         with _noting_plans(engine) as plans:
             for state in states:
                 ledger.sources.list_last(state, 20)
+                ledger.sources.list_first([state], 20)
     finally:
         engine.dispose()
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]

@@ -112,8 +112,9 @@ def _promtool(*arguments: str) -> None:
 def test_each_rule_says_what_is_wrong_what_to_type_and_where_to_read_on(rule: dict[str, Any]) -> None:
     """Summary, a command in the description, and a page with its heading; a severity to route by."""
     notes = rule["annotations"]
-    path, _, anchor = notes["runbook_url"].partition("#")
-    text = (ROOT / path).read_text(encoding="utf-8")
+    address, _, anchor = notes["runbook_url"].partition("#")
+    page = address.removeprefix("DOCS_URL/").removesuffix(".html")
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     headings = re.findall(r"^#+ +(.+)$", text, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert notes["summary"]

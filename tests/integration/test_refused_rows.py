@@ -349,7 +349,7 @@ async def test_rows_that_were_not_sent_are_seen_until_somebody_fetches_them(tmp_
         (view,) = overview.with_refused_rows
         failed = configuration.workspace / "rejected" / view.source.id / FAILED_ROWS_NAME
         assert view.notes == (("rows", f"90 of 100 rows sent, 10 refused: {failed}"),)
-        assert view.next_steps[-1] == f"rm -r {failed.parent}"
+        assert view.next_steps[-1] == f"sftp-orchestrator discard {view.source.id}"
         assert overview.to_json()["with_refused_rows"][0]["refused_folder"] == str(failed.parent)
         assert get_figures(configuration, ledger).rows_left_out == {
             "customers": RowsLeftOut(refused=0, duplicates=0),

@@ -25,14 +25,13 @@ from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.overview import Overview
+from sftp_orchestrator.overview import MOST_SHOWN, Overview
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import make_app
 from sftp_orchestrator.web.latest import Latest
 from sftp_orchestrator.web.metrics import render_metrics
 from sftp_orchestrator.web.pulse import Pulse
 from sftp_orchestrator.web.readiness import find_obstacle
-from sftp_orchestrator.web.sections import SHOWN
 from sftp_orchestrator.web.server import open_socket
 from tests.support.configuration import write_configuration
 from tests.support.pages import DEADLINE_SECONDS, Page, serve
@@ -140,6 +139,8 @@ async def test_the_page_tells_of_rows_that_were_not_sent(tmp_path: Path) -> None
         text = _Reader((await page.get("/")).body).text
         metrics = (await page.get("/metrics")).body
         (refused,) = json.loads((await page.get("/status.json")).body)["with_refused_rows"]
+        body = (await page.get("/")).body
+    assert f'href="./sources/{refused["id"]}/discard">Discard the rows…' in body
     rows = f"{refused['refused_folder']}/failed_rows.csv"
     assert f"rows refused purchases.csv {refused['id']}" in text.partition("Rows refused 1 ")[2]
     assert f"2 of 3 rows sent, 1 refused: {rows}" in text
@@ -271,11 +272,11 @@ async def test_a_long_list_is_cut_and_counted(tmp_path: Path) -> None:
     """The page lists so many of a kind and tells how many more there are: it stays small."""
     async with make_sandbox(tmp_path / "receiver") as sandbox:
         configuration = (await asyncio.to_thread(configure, tmp_path, sandbox)).configuration
-    for number in range(SHOWN + 7):
+    for number in range(MOST_SHOWN + 7):
         (configuration.staging / f"orphan_{number}.txt").touch()
     async with _serve(configuration, Board(), Pulse()) as page:
         text = _Reader((await page.get("/")).body).text
-    assert text.count("left alone") == SHOWN
+    assert text.count("left alone") == MOST_SHOWN
     assert "and 7 more" in text
 
 

@@ -34,6 +34,8 @@ from tests.support.configuration import write_configuration
 from tests.support.pages import DEADLINE_SECONDS, Page, Reply, serve
 from tests.support.plights import claim, doubt, hold
 from tests.support.records import make_source
+from tests.support.sandboxes import make_sandbox
+from tests.support.service import configure
 
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 FAR_OFF = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
@@ -147,6 +149,42 @@ async def test_refused_rows_that_somebody_corrected_are_not_lost_by_a_button(tmp
     assert reply.status == 409
     assert "was changed since it was written, and would be lost" in reply.body
     assert path.read_text() == "corrected"
+
+
+async def test_refused_rows_of_a_delivered_file_are_given_up_by_a_button(tmp_path: Path) -> None:
+    """Asked first; then page, status and history say so at once, and the rows lie in the archive after a start."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        feed = {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
+        configuration = (await asyncio.to_thread(configure, tmp_path, sandbox, feed)).configuration
+        (configuration.staging / "purchases.csv").write_text(ROWS, encoding="utf-8")
+        with open_daemon(configuration, Board()) as daemon:
+            await daemon.run_once()
+            await sandbox.wait_until_idle()
+        (kept,) = (configuration.workspace / "rejected").iterdir()
+        async with _serve(configuration) as (page, ledger):
+            asked = (await page.get(f"/sources/{kept.name}/discard")).body
+            reply = await _decide(page, kept.name, "discard", reason="tests of theirs")
+            shown = (await page.get(f"/sources/{kept.name}?done=discard")).body
+            status = json.loads((await page.get("/status.json")).body)
+            mark = dict(re.findall(r'name="(mark)" value="([^"]+)"', asked))
+            again = await page.post(f"/sources/{kept.name}/discard", mark)
+            (move,) = ledger.list_history(source_id=kept.name, limit=1)
+        with open_daemon(configuration, Board()) as daemon:
+            await daemon.run_once()
+        async with _serve(configuration) as (page, _):
+            later = (await page.get(f"/sources/{kept.name}")).body
+    assert "Discard the rows: purchases.csv?" in asked
+    assert "Gives up the rows that were refused; what was sent stays sent." in asked
+    assert reply.status == 303
+    assert "Its refused rows are discarded." in shown
+    assert f"sources/{kept.name}/discard" not in shown
+    assert (status["with_refused_rows"], status["sources"]) == ([], [])
+    assert (again.status, "Its refused rows were given up before." in again.body) == (409, True)
+    assert (move.by, move.before, move.after) == ("page", "archived", "archived")
+    assert "tests of theirs" in (move.reason or "")
+    (rows,) = (configuration.workspace / "archive").rglob("failed_rows.csv")
+    assert (rows.parent.name, kept.exists()) == (f"{kept.name}-refused-rows", False)
+    assert f"<code>{rows.parent}</code>" in later
 
 
 async def test_uncertain_parts_are_resolved_together_or_one_by_one(tmp_path: Path) -> None:

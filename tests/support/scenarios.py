@@ -120,6 +120,19 @@ async def _put_discarded_away(case: Case) -> tuple[str, ...]:
     return PASS
 
 
+async def _discard_rows(case: Case) -> tuple[str, ...]:
+    """Deliver a file but for two rows, which nobody wants."""
+    case.drop([drop for drop in make_batch(1, rows=6) if drop.name.endswith("a_new.csv")])
+    await case.call(*PASS)
+    (kept,) = (case.workspace / "rejected").iterdir()
+    return "discard", kept.name
+
+
+async def _put_rows_away(case: Case) -> tuple[str, ...]:
+    await case.call(*await _discard_rows(case))
+    return PASS
+
+
 async def _encrypt_again(case: Case) -> tuple[str, ...]:
     case.drop([_get_events()])
     assert await case.kill(*PASS, at="ledger.part.ready.after")
@@ -318,6 +331,8 @@ SCENARIOS = (
     Scenario(name="delivery of what was released", load=Load(), begin=_deliver_released),
     Scenario(name="discard", load=Load(), begin=_discard),
     Scenario(name="archive of what was discarded", load=Load(), begin=_put_discarded_away),
+    Scenario(name="discard of refused rows", load=Load(), begin=_discard_rows),
+    Scenario(name="archive of refused rows", load=Load(), begin=_put_rows_away),
     Scenario(name="schema accept", load=Load(), begin=_accept_types),
     Scenario(name="refused by the receiver", load=Load(), begin=_fail_there, mend=_configure_well),
     Scenario(name="taken again by the receiver", load=Load(), begin=_recover),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from sftp_orchestrator.alerts.conditions import EXPIRED, LOW, PAUSED, Facts
 from sftp_orchestrator.alerts.telling import Group
-from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
+from sftp_orchestrator.alerts.wording import KINDS, MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, MissingFile
@@ -19,6 +20,7 @@ from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.views import SourceView
 from tests.support.records import make_pause, make_source
 
+DOCS = Path(__file__).parents[2] / "docs"
 AT = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
 ROOM = Room(
@@ -30,6 +32,7 @@ FACTS = Facts(
     uncertain=(),
     stubborn={},
     pauses={"production": make_pause(since=AT - HOUR)},
+    took_until={"production": AT - 2 * HOUR},
     missing={"customers": MissingFile(feed="customers", due_at=AT - HOUR, noticed_at=AT)},
     key_ends={"production": AT + 5 * 24 * HOUR},
     room=ROOM,
@@ -39,6 +42,7 @@ CONTEXT = Context(
     host="etl-1",
     command="sftp-orchestrator --config /etc/c.yml",
     page_url="https://etl-1/page",
+    docs_url=None,
     views={},
     arrived={},
 )
@@ -67,9 +71,34 @@ def test_a_file_is_told_with_its_reason_and_what_to_type_there() -> None:
     assert "purchases-1.csv (feed purchases, id source1): it breaks a rule\n    look, then:\n" in text.body
     assert "    sftp-orchestrator --config /etc/c.yml retry source1" in text.body
     assert "sftp-orchestrator --config /etc/c.yml status" in text.body
-    assert "docs/how-to/on-call.md#quarantined" in text.body
+    assert "\nRead on, in the documentation: “On call” (how-to/on-call), “Quarantined”\n" in text.body
     assert text.body.endswith("\n\nhttps://etl-1/page")
     assert not text.is_good
+
+
+@pytest.mark.parametrize(
+    ("docs_url", "address"),
+    [
+        ("https://docs/x", "https://docs/x/how-to/on-call.html#the-disk-is-full"),
+        ("https://docs/x/", "https://docs/x/how-to/on-call.html#the-disk-is-full"),
+        ("https://git/blob/main/docs/{page}.md", "https://git/blob/main/docs/how-to/on-call.md#the-disk-is-full"),
+    ],
+)
+def test_where_the_documentation_has_an_address_an_alert_links_to_it(docs_url: str, address: str) -> None:
+    """To the heading, on the site that is made of it or wherever else its pages are."""
+    group = Group(kind=AlertKind.DISK_LOW, alerts=_make_alerts(AlertKind.DISK_LOW, "workspace", level=LOW), standing=1)
+    text = write(group, replace(CONTEXT, docs_url=docs_url))
+    assert f"\nRead on: {address}\n" in text.body
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_alert_says_to_read_is_there(kind: AlertKind) -> None:
+    """The page has that title, and that heading, by which the link finds it."""
+    read = KINDS[kind].read
+    headings = re.findall(r"^#+ +(.+)$", (DOCS / f"{read.page}.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert headings[0] == read.title
+    assert read.heading is None or read.heading in headings
+    assert read.heading is None or re.fullmatch(r"[\w ]+", read.heading)
 
 
 def test_many_are_one_message_that_names_the_first() -> None:
@@ -82,6 +111,13 @@ def test_many_are_one_message_that_names_the_first() -> None:
     assert text.body.count("(feed purchases, id ") == MOST_NAMED
     assert "… and 995 more." in text.body
     assert len(text.body) < 2000
+
+
+def test_a_destination_that_took_files_until_recently_says_so() -> None:
+    """Whoever is told looks at the line and the receiver first, and not at a configuration that was right."""
+    alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "destination production")
+    text = write(Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=1), CONTEXT)
+    assert "; it took files until 2 h ago: look at the line and the receiver first\n" in text.body
 
 
 def test_what_lasts_says_so() -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from sftp_orchestrator.advice import advise
 from sftp_orchestrator.cli import execute, options
-from sftp_orchestrator.cli.status import shorten
+from sftp_orchestrator.cli.status import list_left_out
 from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.config.places import VARIABLE
 from sftp_orchestrator.deliver.order import Backlog, Gate, decide_gate
@@ -24,6 +24,7 @@ from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.overview import LeftOut
 from sftp_orchestrator.prepare.why import Why
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
@@ -379,10 +380,11 @@ def test_what_is_due_again_is_said_to_be() -> None:
     assert _advise(view) == ("it is tried again by itself, with the next run",)
 
 
-def test_of_many_that_need_nobody_only_the_first_are_listed() -> None:
-    """What needs a person is always shown, in its place; of the others so many, and the rest is counted."""
-    moving = [SourceView(source=make_source(number=number), parts=(), waits_for=None) for number in range(5)]
-    held = SourceView(source=make_source(number=9, state=SourceState.HELD), parts=(), waits_for=None)
-    assert shorten([*moving, held], most=2) == ([*moving[:2], held], 3)
-    assert shorten([*moving, held], most=5) == ([*moving, held], 0)
-    assert shorten([held], most=0) == ([held], 0)
+def test_what_is_only_counted_is_told_with_the_command_that_lists_it() -> None:
+    """What needs a person last, right above what is listed; nothing where all is."""
+    assert list_left_out(LeftOut()) == []
+    lines = list_left_out(LeftOut(needing_a_person=1, on_their_way=99_800))
+    assert lines == [
+        "… and 99,800 more that need nobody: `sftp-orchestrator status --all` lists them all",
+        "… and 1 more that need a person: `sftp-orchestrator status --all` lists them all",
+    ]

@@ -33,7 +33,15 @@ from tests.support.records import make_pause
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 ROOM = Room(folder=Path("/w"), free_bytes=100, pause_below_bytes=10, is_paused=False, staging_free_bytes=None)
 NOTHING = Facts(
-    at=AT, aside={}, uncertain=(), stubborn={}, pauses={}, missing={}, key_ends={"production": None}, room=ROOM
+    took_until={},
+    at=AT,
+    aside={},
+    uncertain=(),
+    stubborn={},
+    pauses={},
+    missing={},
+    key_ends={"production": None},
+    room=ROOM,
 )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sftp_orchestrator.deciding import Choice, explain, list_choices, require_unchanged
+from sftp_orchestrator.deciding import Choice, explain, is_untried, list_choices, require_unchanged
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import DecisionNeeded
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim
+from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart
 from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.outlook import NOBODY
 from sftp_orchestrator.prepare.why import Why
@@ -34,6 +34,8 @@ CLAIM = Claim(
     size=3,
     mtime_ns=4,
 )
+FOUND = InspectedFile(size=3, mtime_ns=4, sha256="0", records=1, header_bytes=b"h\n", earliest_ts=None)
+PART = PlannedPart(start=0, end=3, records=1, data_name="d.csv", manifest_name="d.manifest", manifest=b"{}")
 
 
 def _make_view(state: SourceState, part: PartState | None = None, **changes: Any) -> SourceView:
@@ -60,6 +62,8 @@ CASES: dict[str, tuple[SourceView, tuple[Choice, ...]]] = {
     "no daemon": (_make_view(SourceState.PLANNED, waits_for=NOBODY), ()),
     "on its way": (_make_view(SourceState.READY), ()),
     "archived": (_make_view(SourceState.ARCHIVED), ()),
+    "archived but for rows": (_make_view(SourceState.ARCHIVED, refused_rows=Path("/w")), (DISCARD,)),
+    "delivered but for rows": (_make_view(SourceState.DELIVERED, refused_rows=Path("/w")), ()),
     "discarded": (_make_view(SourceState.DISCARDED), ()),
 }
 
@@ -78,6 +82,23 @@ def test_what_cannot_be_taken_back_is_said_to_be_so() -> None:
     """Events that would count twice are told of before, wherever they may be sent again."""
     for name, choice in (("uncertain", RESEND), ("copy", RELEASE)):
         assert "cannot take events back" in explain(choice, CASES[name][0])
+
+
+@pytest.mark.parametrize("is_read_since", [False, True], ids=["wanted again", "read since"])
+def test_a_file_that_failed_while_it_was_read_was_tried(tmp_path: Path, *, is_read_since: bool) -> None:
+    """Neither that it was read since, nor that a person wants it tried again, makes it one that only waits."""
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        ledger.sources.begin_claims([CLAIM])
+        assert is_untried(ledger.sources.finish_claims([CLAIM])[0])
+        ledger.sources.note_wait("s1", "the disk is full", retry_at=NOW)
+        assert not is_untried(ledger.sources.get("s1"))
+        if is_read_since:
+            ledger.sources.finish_inspection("s1", FOUND)
+            ledger.sources.finish_planning("s1", [PART], plan_key="k")
+        else:
+            ledger.sources.retry("s1", by="anna")
+        assert ledger.sources.get("s1").attempts == 0
+        assert not is_untried(ledger.sources.get("s1"))
 
 
 def test_who_looked_before_it_moved_decides_nothing(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from sftp_orchestrator import units
 from sftp_orchestrator.config.model import BlockedProfiles
 from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.config.windows import Opening
@@ -177,6 +179,15 @@ def test_a_destination_that_fails_says_since_when_and_when_it_is_tried_next() ->
     attended, alone = _make_outlook(), _make_outlook(holder=None)
     assert describe_pause(pause, attended) == f"{since}; tried again at 2026-01-02 23:30:00 UTC: {why}"
     assert describe_pause(pause, alone) == f"{since}; tried again with the next run: {why}"
+
+
+@pytest.mark.parametrize(("hours", "is_told"), [(2, True), (7 * 24, True), (8 * 24, False)])
+def test_a_destination_that_took_files_until_recently_says_so(hours: int, *, is_told: bool) -> None:
+    """Its settings were right then: the line or the receiver changed. Of long ago that says nothing."""
+    outlook = replace(_make_outlook(), took_until={"production": NOW - hours * HOUR, "other": NOW})
+    told = describe_pause(make_pause(), outlook).partition("connection lost")[2]
+    age = units.format_age(NOW - hours * HOUR, NOW)
+    assert told == (f"; it took files until {age}: look at the line and the receiver first" if is_told else "")
 
 
 def test_a_source_goes_by_the_schedule_of_its_feed() -> None:

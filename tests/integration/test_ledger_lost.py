@@ -82,6 +82,15 @@ def _overwrite(path: Path) -> None:
         file.write(random.Random(7).randbytes(size))  # noqa: S311 - rubbish
 
 
+def _open_and_read(folder: Path) -> None:
+    engine = open_database("sqlite", folder)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT * FROM source")
+    finally:
+        engine.dispose()
+
+
 @pytest.mark.parametrize("spoil", [_cut, _overwrite], ids=["cut", "overwritten"])
 def test_a_ledger_that_is_spoilt_is_told_and_left_as_it_is(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     """One line names the file and what is wrong with it, and that a backup is the way; not a byte of it changes."""
@@ -89,11 +98,8 @@ def test_a_ledger_that_is_spoilt_is_told_and_left_as_it_is(tmp_path: Path, spoil
     spoil(path)
     before = path.read_bytes()
     told = r"malformed; nothing was changed; .*restore it from a backup"
-    with (
-        pytest.raises(LocalFault, match=told) as raised,
-        open_database("sqlite", tmp_path).connect() as connection,
-    ):
-        connection.exec_driver_sql("SELECT * FROM source")
+    with pytest.raises(LocalFault, match=told) as raised:
+        _open_and_read(tmp_path)
     assert str(path) in str(raised.value)
     assert path.read_bytes() == before
 

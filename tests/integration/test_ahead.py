@@ -60,6 +60,15 @@ async def _wait_for_mark(ahead: ReadingAhead, mark: int) -> None:
             await ahead._put_down.wait()
 
 
+async def _look_at_two(daemon: Daemon, ahead: ReadingAhead) -> None:
+    """Have what is claimed read ahead, and one more file after it."""
+    ahead.look()
+    await _wait_for_mark(ahead, 1)
+    await _claim(daemon, "purchases_next.csv")
+    ahead.look()
+    await _wait_for_mark(ahead, 2)
+
+
 class _Held:
     """Holds up the planner at a file until it is let go."""
 
@@ -131,11 +140,7 @@ async def test_a_file_that_changed_is_left_for_its_run(daemon: Daemon) -> None:
         stream.write("Sold,1700000000,b\n")
     with structlog.testing.capture_logs() as logs:
         async with _read_ahead(daemon) as ahead:
-            ahead.look()
-            await _wait_for_mark(ahead, 1)
-            await _claim(daemon, "purchases_next.csv")
-            ahead.look()
-            await _wait_for_mark(ahead, 2)
+            await _look_at_two(daemon, ahead)
     assert daemon._ledger.sources.get(source.id) == source
     (left,) = [line for line in logs if line["event"] == "not_read_ahead"]
     assert left["source"] == source.id
@@ -189,10 +194,6 @@ async def test_a_defect_is_left_for_the_run(daemon: Daemon, monkeypatch: pytest.
     monkeypatch.setattr(Planner, "plan_all", plan_all)
     with structlog.testing.capture_logs() as logs:
         async with _read_ahead(daemon) as ahead:
-            ahead.look()
-            await _wait_for_mark(ahead, 1)
-            await _claim(daemon, "purchases_next.csv")
-            ahead.look()
-            await _wait_for_mark(ahead, 2)
+            await _look_at_two(daemon, ahead)
     assert calls == [1, 1]
     assert [line["log_level"] for line in logs if line["event"] == "reading_ahead_crashed"] == ["error", "error"]

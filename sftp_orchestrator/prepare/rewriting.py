@@ -23,14 +23,20 @@ def require_columns(header: Header, columns: Sequence[ImportedColumn], feed: Fee
     A manifest that names others is invalid, and met with silence.
 
     Raises:
-        Refused: with all that are missing in one line, and what the header has instead.
+        Refused: with all that are missing in one line, and what the header has instead. But where it has nothing of
+            what the feed speaks of, it may be a row: what stands in rows goes into no reason, log or alert.
     """
-    missing = _list_missing({column.header for column in columns}, feed)
+    present = {column.header for column in columns}
+    missing = _list_missing(present, feed)
     said = [_describe_missing(missing, header.names)] if missing else []
     if feed.sort_by_time and find_time(columns, feed) is None:
         said.append(f"no column becomes {clevertap.TIME}, by which its events are to be sorted")
     if said:
-        message = "; ".join([*said, f"the header has: {_name_some(header.names)}"])
+        is_header = present & {*feed.columns, *feed.rename.values()} or any(
+            _find_alike(one.name, header.names) for one in missing
+        )
+        there = f"the header has: {_name_some(header.names)}" if is_header else "is line 1 a header?"
+        message = "; ".join([*said, there])
         found = [Finding(rule="header.missing_column", message=message, line=1)]
         raise Refused(tally(found), hint="add what is missing, or take it out of the feed")
 
@@ -79,7 +85,11 @@ def _find_alike(name: str, there: Sequence[str]) -> list[str]:
             return [f"'{show(other)}' is there: upper and lower case count"]
         if _drop_blanks(other) == _drop_blanks(folded):
             return [f"'{show(other)}' is there: blanks count"]
-    alike = next((other for other in there if _blur(other) == _blur(name)), None)
+    # What has no letters of ASCII would be like any other word without them.
+    blurred = _blur(name)
+    alike = (
+        next((other for other in there if _blur(other) == blurred), None) if re.search("[A-Za-z]", blurred) else None
+    )
     return (
         [f"'{show(alike)}' is there: look whether the feed's encoding is that of the file"] if alike is not None else []
     )

@@ -212,7 +212,7 @@ async def test_a_manifest_whose_fate_a_drop_box_hides_is_uncertain(tmp_path: Pat
         verdict, (source,) = await _run(configuration)
     assert verdict.exit_code is ExitCode.NOT_ALL_DELIVERED
     assert source.state is SourceState.HELD
-    assert "resolve" in (source.reason or "")
+    assert "look there for" in (source.reason or "")
     assert len(list(receiver.root.glob("*.manifest"))) == 1
 
 

@@ -131,7 +131,7 @@ async def test_uncertain_profiles_are_sent_again_once_a_run_and_then_a_person_de
             _, sources = await _run(configuration)
         manifests = _list_opened(receiver, ".manifest")
     assert sources["customers.csv"].state is SourceState.HELD
-    assert "resolve" in (sources["customers.csv"].reason or "")
+    assert "look there for" in (sources["customers.csv"].reason or "")
     assert len(manifests) == len(set(manifests)) == MOST_SENDINGS
 
 
@@ -464,7 +464,7 @@ async def test_what_does_not_fit_does_not_leave(tmp_path: Path, monkeypatch: pyt
         verdict, sources = await _run(configuration)
     assert verdict.failures == ()
     assert sources[OLD].state is SourceState.HELD
-    assert "retry" in (sources[OLD].reason or "")
+    assert "retried it is made anew" in (sources[OLD].reason or "")
     assert not _list_opened(receiver, ".manifest")
 
 

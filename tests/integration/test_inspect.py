@@ -121,7 +121,15 @@ def test_all_missing_columns_are_named_in_one_line_with_what_is_there(tmp_path: 
     )
     many = ",".join(f"c{number}" for number in range(25)).encode()
     with pytest.raises(Refused, match=r"the header has: c0, c1, .*, c19, … and 5 more"):
-        inspect_bytes(tmp_path, many + b"\n" + b"1," * 24 + b"1\n", make_feed(columns={"gone": {}}))
+        inspect_bytes(tmp_path, many + b"\n" + b"1," * 24 + b"1\n", make_feed(columns={"gone": {}, "c7": {}}))
+
+
+@pytest.mark.parametrize("wanted", ["user_id", "имя"])
+def test_what_may_be_a_row_is_not_shown(tmp_path: Path, wanted: str) -> None:
+    """A file without a header begins with somebody's data: it belongs in no reason, log or alert."""
+    with pytest.raises(Refused) as caught:
+        inspect_bytes(tmp_path, "Ada,Анна,ada@example.com\n1,2,3\n".encode(), make_feed(columns={wanted: {}}))
+    assert caught.value.cause == f"line 1: the column '{wanted}' of the feed is missing; is line 1 a header?"
 
 
 def test_refusal_of_the_pass_wins(tmp_path: Path) -> None:

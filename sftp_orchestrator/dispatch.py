@@ -163,7 +163,7 @@ class Dispatcher:
             if configuration.get_destination_name(name) == destination
         }
         self._gathering = Gathering(feeds)
-        self._ahead = ReadingAhead(destination, stations, pulse)
+        self._ahead = ReadingAhead(destination, configuration, stations, pulse)
         self._seen = Seen()
         self._trouble = Repeating()
         self._discards = 0

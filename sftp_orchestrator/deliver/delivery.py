@@ -32,7 +32,7 @@ from sftp_orchestrator.deliver.upload import remove
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import Failure, ReceiverRefused, SessionRefused
 from sftp_orchestrator.ledger.records import Source
-from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.prepare.parts.planning import get_max_bytes
 from sftp_orchestrator.prepare.planner import SMALL_BYTES
 
@@ -70,7 +70,9 @@ class Delivery:
         Raises:
             ExceptionGroup: of ``Failure``, when the line, the receiver or the ledger stood in the way.
         """
-        sources = [source for source in sources if await self._is_settled(source)]
+        publishing = await asyncio.to_thread(self._ledger.parts.list_sources_in, PartState.PUBLISHING)
+        sources = [source for source in sources if source.id not in publishing or await self._is_settled(source)]
+        sources = await threads.see_through(self._preparation.renew, sources, datetime.datetime.now(datetime.UTC))
         profiles, events = order.list_profiles(sources), [s for s in sources if s.type is FeedType.EVENT]
         async with asyncio.TaskGroup() as group:
             prepared = {source.id: asyncio.Future[Source | None]() for source in sources}
@@ -93,8 +95,6 @@ class Delivery:
 
         Return False where that cannot be told of this source now; the others go on, unless the line itself is lost.
         """
-        if source.state in TO_BE_READ:
-            return True  # It has no parts yet.
         try:
             await self._sending.settle(source)
         except Failure as error:
@@ -126,6 +126,7 @@ class Delivery:
                 # A stop cancels what is waited for just before it cancels us.
                 if not prepared[source.id].cancelled():
                     prepared[source.id].set_result(outcomes.get(source.id))
+        self._preparation.note_through(self._name)
 
     async def _prepare(self, batch: Sequence[Source]) -> list[Source | None]:
         """Return each source once its parts are planned, None where it cannot go on in this run."""

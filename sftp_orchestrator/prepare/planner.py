@@ -115,13 +115,17 @@ class Planner:
         """Raise ``DecisionNeeded`` where its parts were planned by other settings than those of today."""
         if source.plan_key is None:
             return
-        if source.plan_key != self._get_plan_key(source):
+        if not planning.are_made_alike(source.plan_key, self._get_plan_key(source)):
             raise DecisionNeeded(
                 "send",
                 source.name,
                 "account, encryption, limits or columns are set otherwise than when it was planned",
                 hint="set them back until it is delivered",
             )
+
+    def is_judged_alike(self, source: Source) -> bool:
+        """Return whether its rows were judged by the settings of today, as far as is known."""
+        return source.plan_key is None or planning.are_judged_alike(source.plan_key, self._get_plan_key(source))
 
     def _get_plan_key(self, source: Source) -> str:
         feed, destination = planning.require_feed(self._configuration, source)

@@ -34,6 +34,8 @@ from sftp_orchestrator.workspace import Workspace
 _LOG = structlog.get_logger()
 T = TypeVar("T")
 
+JUDGED_FOR = datetime.timedelta(hours=1)
+"""So long a look at a file's times holds: rules about them have a day to spare."""
 RETRY_SECONDS = 60.0
 """How long a source waits after this machine stood in its way (disk full, gpg died)."""
 
@@ -58,6 +60,10 @@ class Preparation:
         self._command = command
         self._planner = Planner(configuration, workspace, ledger, board, encryptors)
         self._waits = Waits()
+        self._expected: set[str] = set()
+        """destinations of runs that have not read yet what they deliver"""
+        self._has_none_to_read = asyncio.Event()
+        self._has_none_to_read.set()
         # One takes every core; a second inspection beside it would only double the memory.
         self._inspecting = asyncio.Semaphore(1)
         self._encrypting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
@@ -93,6 +99,24 @@ class Preparation:
         """
         async with self._inspecting:
             return await _in_thread(lambda stop: self._planner.plan_all(sources, stop))
+
+    # Runs come first: what is read ahead of one waits while another reads.
+
+    def expect_run(self, destination: str) -> None:
+        """Note that a run of ``destination`` begins, and is to read what it delivers."""
+        self._expected.add(destination)
+        self._has_none_to_read.clear()
+
+    def note_through(self, destination: str) -> None:
+        """Note that a run of ``destination`` has read all that it delivers, or ended; may be repeated."""
+        self._expected.discard(destination)
+        if not self._expected:
+            self._has_none_to_read.set()
+
+    async def wait_for_runs(self) -> None:
+        """Wait until no run is to read."""
+        while self._expected:
+            await self._has_none_to_read.wait()
 
     async def prepare_part(self, source: Source, part: Part) -> Part:
         """Make a part ready to go up: plain as it lies, encrypted into a piece of its own; return it as ``ready``.
@@ -153,9 +177,31 @@ class Preparation:
                 return True
             if is_planned:
                 self._ledger.sources.reclaim(source.id, "the configuration changed since it was planned")
+        else:
+            if is_planned and not left and not self._planner.is_judged_alike(source):
+                self._ledger.sources.reclaim(source.id, "its rows were judged by other settings")
         if not left and (source.type, source.destination) != (feed.type, destination):
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
         return False
+
+    def renew(self, sources: Sequence[Source], now: datetime.datetime) -> list[Source]:
+        """Take back what was planned long before ``now``, and by now might be judged otherwise; return all as they are.
+
+        That is what had rows refused, or goes where rows grow too old, as long as nothing of it was sent. Blocking.
+        """
+        old = [source for source in sources if self._may_be_outdated(source, now)]
+        parts = self._ledger.parts.list_of_all([source.id for source in old])
+        unsent = [source for source in old if all(part.state is PartState.PLANNED for part in parts[source.id])]
+        for source in unsent:
+            self._ledger.sources.reclaim(source.id, "planned long before its run: judged by the time of that")
+        again = {source.id: source for source in self._ledger.sources.list_of([source.id for source in unsent])}
+        return [again.get(source.id, source) for source in sources]
+
+    def _may_be_outdated(self, source: Source, now: datetime.datetime) -> bool:
+        if source.state is not SourceState.PLANNED or now - source.changed_at < JUDGED_FOR:
+            return False
+        destination = self._configuration.destinations.get(source.destination)
+        return source.refused_rows > 0 or (destination is not None and destination.retention_days is not None)
 
     def is_small(self, source: Source, part: Part) -> bool:
         """Return whether a part is made ready and sent together with others: short, and plain. Pure."""

@@ -103,9 +103,41 @@ def plan_parts(
     return planned
 
 
+_MADE_DIGITS, _JUDGED_DIGITS = 40, 23
+"""Of the digests in a plan's key: together, with the dot between, as long as the one that it was at first."""
+_NOT_JUDGED_BY = frozenset({"files", "destination", "schedule", "expected"})
+"""Settings of a feed that say nothing about what is in its files."""
+
+
 def make_plan_key(feed: Feed, destination: Destination, encryptor: Encryptor | None) -> str:
-    """Return a digest of every setting that the parts of a source, and their manifests, are made by. Pure."""
-    settings = {
+    """Return what tells by which settings a source was planned. Pure.
+
+    A digest of those that its parts and manifests are made by, a dot, and one of those that its rows are judged by;
+    keys of earlier versions have the first alone.
+    """
+    made = _digest(_list_made_by(feed, destination, encryptor))
+    judged = _digest([feed.model_dump(mode="json", exclude=set(_NOT_JUDGED_BY)), destination.retention_days])
+    return f"{made[:_MADE_DIGITS]}.{judged[:_JUDGED_DIGITS]}"
+
+
+def are_made_alike(one: str, other: str) -> bool:
+    """Return whether two keys of plans say that parts and manifests are made by the same settings. Pure."""
+    return one[:_MADE_DIGITS] == other[:_MADE_DIGITS]
+
+
+def are_judged_alike(one: str, other: str) -> bool:
+    """Return whether two keys of plans say that rows are judged by the same settings, or one does not tell. Pure."""
+    found = {key.partition(".")[2] for key in (one, other)} - {""}
+    return len(found) < 2
+
+
+def _digest(settings: object) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _list_made_by(feed: Feed, destination: Destination, encryptor: Encryptor | None) -> dict[str, object]:
+    """Return every setting that the parts of a source, and their manifests, are made by. Pure."""
+    return {
         # Not host and port: an account may be reached by another name or line.
         "account": [destination.username, destination.remote_dir],
         "email": destination.client_email,
@@ -118,7 +150,6 @@ def make_plan_key(feed: Feed, destination: Destination, encryptor: Encryptor | N
         "written": [feed.encoding, feed.delimiter, feed.rename, feed.event_name, feed.sort_by_time],
         "deduplicate": feed.deduplicate.model_dump(mode="json") if feed.deduplicate is not None else None,
     }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def resend(configuration: Configuration, ledger: Ledger, source: Source, part: Part, *, by: str) -> Part:

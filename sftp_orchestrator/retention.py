@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -45,8 +45,17 @@ class Retention:
             self._discard_quarantined(before, keep_days)
             self._remove_refused_rows(before)
 
-    def forget(self, now: datetime.datetime, stop: threading.Event) -> None:
+    def forget(
+        self,
+        now: datetime.datetime,
+        stop: threading.Event,
+        *,
+        list_unwanted: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         """Have the ledger forget what ended long ago, unless something of it still lies in the workspace.
+
+        ``list_unwanted`` says of which sources something in the archive is still to be removed: only the ledger knows
+        what it is, and when it was put there.
 
         All of the ledger is read for it, and the first time may take minutes; others get at the ledger in between.
 
@@ -59,6 +68,8 @@ class Retention:
         before = now - datetime.timedelta(days=keep_days)
         folders = (self._workspace.work, self._workspace.quarantine, self._workspace.rejected)
         lying = {name for folder in folders for name in _list_names(folder)}
+        # After these: what is put away meanwhile is in one of both.
+        lying.update(list_unwanted())
         count = self._ledger.forgetting.forget_sources(
             before=before, besides=lying, stopped=lambda: stop.wait(_PAUSE_SECONDS)
         )

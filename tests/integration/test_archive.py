@@ -224,10 +224,12 @@ def test_refused_rows_that_were_given_up_are_kept_as_what_is_discarded(workspace
         assert [line["event"] for line in logs] == ["refused_rows_discarded"]
         today = datetime.date.fromisoformat(folder.parent.name)
         assert archive.remove_expired(today) == 0
+        assert archive.list_unwanted() == (set() if keep is Keep.ORIGINAL else {"s1"})
         assert sorted(path.name for path in folder.iterdir()) == ["failed_rows.csv", "notes.txt", "report.json"]
         assert list(workspace.rejected.iterdir()) == []
         assert archive.remove_expired(today + datetime.timedelta(days=1)) == 0
         assert folder.exists() == (keep is Keep.ORIGINAL)
+        assert archive.list_unwanted() == set()
         archive.remove_expired(today + datetime.timedelta(days=31))
         assert not folder.exists()
 

@@ -97,7 +97,10 @@ class Retention:
         )
 
     def _remove_refused_rows(self, before: datetime.datetime) -> None:
-        """Remove the refused rows of sources that came to their end before then; strange folders stay."""
+        """Remove the refused rows of sources that came to their end before then; strange folders stay.
+
+        So do rows that a person gave up: they go into the archive, as that person was told.
+        """
         for source in self._list_with_rows():
             if source.state not in _AT_AN_END or source.changed_at >= before:
                 continue
@@ -111,9 +114,12 @@ class Retention:
                 _LOG.info("refused_rows_removed", source=source.id, feed=source.feed, file=source.name)
 
     def _list_with_rows(self) -> Iterator[Source]:
+        """Yield sources of which refused rows lie there that nobody gave up."""
         ids = _list_names(self._workspace.rejected)
         for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
-            yield from self._ledger.sources.list_of(ids[start : start + _LOOKED_UP_AT_ONCE])
+            some = ids[start : start + _LOOKED_UP_AT_ONCE]
+            given_up = self._ledger.discards.list_rows_given_up(some)
+            yield from self._ledger.sources.list_of([id_ for id_ in some if id_ not in given_up])
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -214,6 +214,17 @@ def test_refused_rows_are_removed_after_the_days_of_the_quarantine(place: Place)
     assert place.ledger.sources.get("s1").refused_rows == 1
 
 
+def test_refused_rows_that_a_person_gave_up_go_into_the_archive_however_old(place: Place) -> None:
+    """He was told so: what is past its days when he says it does not vanish before it is put away."""
+    place.deliver("s1", refused_rows=1)
+    place.now = START + datetime.timedelta(days=8)
+    at = place.ledger.discards.discard_rows("s1", by="anna")
+    place.apply(day=8, quarantine=SEVEN)
+    place.put_away()
+    folder = get_rows_folder(place.workspace, "s1", at, place.configure().zone)
+    assert [path.name for path in folder.iterdir()] == ["failed_rows.csv"]
+
+
 THIRTY = {"keep_days": 30}
 
 

@@ -83,11 +83,11 @@ class Archive:
                 self._put_rows_away(source, given_up[source.id])
 
     def _list_lying(self, *folders: Path) -> set[str]:
-        """Return the ids of sources of which something lies in any of these folders of the workspace."""
+        """Return the ids of sources of which something lies in these folders; in one that is gone nothing does."""
         with files.as_local_fault(
             "look into", f"workspace {self._workspace.root}", hint="it must be ours, and readable"
         ):
-            return {path.name for folder in folders for path in folder.iterdir()}
+            return {path.name for folder in folders if folder.exists() for path in folder.iterdir()}
 
     def _put_away_delivered(self, source: Source) -> bool:
         """Return whether nothing of it lies in the workspace any more."""

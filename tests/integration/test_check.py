@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import errno
 import os
 import re
@@ -233,8 +234,12 @@ async def test_a_workspace_that_others_may_read_is_closed_and_told_of(tmp_path: 
     assert _get_lines(second, "workspace") == [f"ok  workspace: {workspace}"]
 
 
-async def test_another_host_key_is_3_and_says_that_somebody_may_stand_in_between(tmp_path: Path) -> None:
-    """A receiver that shows a key which is not pinned is not logged in to; both fingerprints are told."""
+async def test_another_host_key_is_3_and_says_that_somebody_may_stand_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that shows a key which is not pinned is not logged in to; both fingerprints are told, and no line."""
+    now = datetime.datetime.now(datetime.UTC)
+    monkeypatch.setattr(health, "list_last_deliveries", lambda _: {"production": now})
     pinned = tmp_path / "pinned"
     pinned.write_text(f"127.0.0.1 {generate_host_key()}\n")
     async with _set_up(tmp_path, known_hosts=str(pinned)) as (config, sandbox):
@@ -244,6 +249,7 @@ async def test_another_host_key_is_3_and_says_that_somebody_may_stand_in_between
     (line,) = _get_failures(answer)
     assert line.count("SHA256:") >= 2
     assert "somebody may stand in between" in line
+    assert "it took files until" not in line
 
 
 async def test_a_key_that_the_receiver_does_not_know_is_3(tmp_path: Path) -> None:

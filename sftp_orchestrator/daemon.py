@@ -325,7 +325,8 @@ class Daemon:
     async def _forget(self) -> None:
         async with self._tidying:
             now = await asyncio.to_thread(self._believing.look, _now())
-        await threads.call(lambda: self._retention.forget(now, self._stop), self._stop)
+        list_unwanted = self._stations.archive.list_unwanted
+        await threads.call(lambda: self._retention.forget(now, self._stop, list_unwanted=list_unwanted), self._stop)
 
     async def _end_run(self) -> None:
         """Do what follows each run."""

@@ -26,7 +26,7 @@ from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credenti
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
-from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, get_exit_code
+from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, Transient, get_exit_code
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
@@ -90,7 +90,7 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
 async def check_receiver(name: str, destination: Destination, *, took_until: datetime.datetime | None = None) -> Result:
     """Log in, and write and remove a probe that no receiver takes for a file of ours.
 
-    Where that fails, it is told that it took files until then.
+    Where it cannot be reached, it is told that it took files until then.
     """
     subject = f"destination {name}"
     try:
@@ -100,7 +100,8 @@ async def check_receiver(name: str, destination: Destination, *, took_until: dat
         finally:
             await remote.close()
     except Failure as failure:
-        taken = describe_taken(took_until, datetime.datetime.now(datetime.UTC))
+        now = datetime.datetime.now(datetime.UTC)
+        taken = describe_taken(took_until, now, is_away=isinstance(failure, Transient))
         said = str(failure) if taken is None else f"{failure}; {taken}"
         return Result(subject=subject, said=said, failure=failure)
     if destination.verify is Verify.REQUIRED and not facts.shows_uploads:

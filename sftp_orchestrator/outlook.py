@@ -259,13 +259,16 @@ def describe_pause(pause: Pause, outlook: Outlook) -> str:
     since = units.format_moment(pause.since, outlook.at)
     times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
     said = f"{pause.destination} failed {times}, since {since}; {_describe_next_try(pause, outlook)}: {pause.reason}"
-    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at)
+    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at, is_away=not pause.refusals)
     return said if until is None else f"{said}; {until}"
 
 
-def describe_taken(last: datetime.datetime | None, now: datetime.datetime) -> str | None:
-    """Return until when a destination that fails took files, and what follows; None where that is long ago. Pure."""
-    if last is None or now - last > _RECENTLY:
+def describe_taken(last: datetime.datetime | None, now: datetime.datetime, *, is_away: bool) -> str | None:
+    """Return until when a destination that fails took files, and what follows; None where that is long ago. Pure.
+
+    Nor where it is not away: it answered and did not let us in, which is no matter of the line.
+    """
+    if last is None or now - last > _RECENTLY or not is_away:
         return None
     return f"it took files until {units.format_age(last, now)}: look at the line and the receiver first"
 

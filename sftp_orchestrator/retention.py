@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -45,8 +45,17 @@ class Retention:
             self._discard_quarantined(before, keep_days)
             self._remove_refused_rows(before)
 
-    def forget(self, now: datetime.datetime, stop: threading.Event) -> None:
+    def forget(
+        self,
+        now: datetime.datetime,
+        stop: threading.Event,
+        *,
+        list_unwanted: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         """Have the ledger forget what ended long ago, unless something of it still lies in the workspace.
+
+        ``list_unwanted`` says of which sources something in the archive is still to be removed: only the ledger knows
+        what it is, and when it was put there.
 
         All of the ledger is read for it, and the first time may take minutes; others get at the ledger in between.
 
@@ -59,6 +68,8 @@ class Retention:
         before = now - datetime.timedelta(days=keep_days)
         folders = (self._workspace.work, self._workspace.quarantine, self._workspace.rejected)
         lying = {name for folder in folders for name in _list_names(folder)}
+        # After these: what is put away meanwhile is in one of both.
+        lying.update(list_unwanted())
         count = self._ledger.forgetting.forget_sources(
             before=before, besides=lying, stopped=lambda: stop.wait(_PAUSE_SECONDS)
         )
@@ -86,7 +97,10 @@ class Retention:
         )
 
     def _remove_refused_rows(self, before: datetime.datetime) -> None:
-        """Remove the refused rows of sources that came to their end before then; strange folders stay."""
+        """Remove the refused rows of sources that came to their end before then; strange folders stay.
+
+        So do rows that a person gave up: they go into the archive, as that person was told.
+        """
         for source in self._list_with_rows():
             if source.state not in _AT_AN_END or source.changed_at >= before:
                 continue
@@ -100,9 +114,12 @@ class Retention:
                 _LOG.info("refused_rows_removed", source=source.id, feed=source.feed, file=source.name)
 
     def _list_with_rows(self) -> Iterator[Source]:
+        """Yield sources of which refused rows lie there that nobody gave up."""
         ids = _list_names(self._workspace.rejected)
         for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
-            yield from self._ledger.sources.list_of(ids[start : start + _LOOKED_UP_AT_ONCE])
+            some = ids[start : start + _LOOKED_UP_AT_ONCE]
+            given_up = self._ledger.discards.list_rows_given_up(some)
+            yield from self._ledger.sources.list_of([id_ for id_ in some if id_ not in given_up])
 
 
 def _list_names(folder: Path) -> list[str]:

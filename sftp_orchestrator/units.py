@@ -25,6 +25,11 @@ def format_bytes(count: float | None) -> str:
     return f"{count:.0f} B"
 
 
+def end_sentence(text: str) -> str:
+    """Return ``text`` with a full stop, unless it has an end of its own: a hint may be a question. Pure."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def parse_rate(text: str) -> float:
     """Return the bytes per second that ``text`` says; raises ``ValueError`` where it is no rate. Pure."""
     found = re.fullmatch(RATE_PATTERN, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,11 @@ from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import LocalFault
 
 FOLDER_MODE = 0o700
+_READ_ONLY = (
+    "mount its file system writable, or set workspace to a folder of one that is (ReadWritePaths= of a systemd unit,"
+    " a volume of a container); after a fault of the disk the system's log says why it is read-only"
+)
+"""What to do where nothing can be made: no permission of ours is the matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +42,8 @@ class Workspace:
                 self.root.chmod(FOLDER_MODE)
             files.fsync_directory(self.root)
         except OSError as error:
-            raise LocalFault(
-                "prepare", f"workspace {self.root}", error.strerror or str(error), hint="it must be a folder of ours"
-            ) from error
+            hint = _READ_ONLY if error.errno == errno.EROFS else "it must be a folder of ours"
+            raise LocalFault("prepare", f"workspace {self.root}", error.strerror or str(error), hint=hint) from error
 
     @property
     def work(self) -> Path:

@@ -290,7 +290,7 @@ def _explain(alert: Alert, context: Context) -> str:
             times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
             since = units.format_moment(pause.since, now)
             reason = _shorten(pause.reason)
-            until = describe_taken(facts.took_until.get(pause.destination), now)
+            until = describe_taken(facts.took_until.get(pause.destination), now, is_away=not pause.refusals)
             said = f"its runs failed {times}, since {since}: {reason}" + (f"; {until}" if until is not None else "")
             return f"{said}\n    {COMMAND} check --connect"
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:

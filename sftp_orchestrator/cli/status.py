@@ -164,7 +164,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     said = ", ".join(f"{count} {what}" for what, count in told.items() if count)
     lines = [f"{said or 'Nothing waits'}. {describe_delivered(overview)}"]
     outlook = overview.outlook
-    lines += [f"{describe_pause(pause, outlook)}." for pause in outlook.pauses.values()]
+    lines += [units.end_sentence(describe_pause(pause, outlook)) for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or {get_url(page)}")
     lines += list_limits(overview)

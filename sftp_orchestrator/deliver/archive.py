@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -83,11 +83,11 @@ class Archive:
                 self._put_rows_away(source, given_up[source.id])
 
     def _list_lying(self, *folders: Path) -> set[str]:
-        """Return the ids of sources of which something lies in any of these folders of the workspace."""
+        """Return the ids of sources of which something lies in these folders; in one that is gone nothing does."""
         with files.as_local_fault(
             "look into", f"workspace {self._workspace.root}", hint="it must be ours, and readable"
         ):
-            return {path.name for folder in folders for path in folder.iterdir()}
+            return {path.name for folder in folders if folder.exists() for path in folder.iterdir()}
 
     def _put_away_delivered(self, source: Source) -> bool:
         """Return whether nothing of it lies in the workspace any more."""
@@ -169,16 +169,31 @@ class Archive:
         if self._removed_on == today:
             return  # What was discarded since is for tomorrow.
         self._removed_on = today
-        for source in self._ledger.sources.list_in({SourceState.DISCARDED}):
-            folder = get_archive_folder(self._workspace, source, self._zone)
-            is_due = folder.is_dir() and _is_older(folder.parent.name, today)
-            if is_due and not self._remove(folder, day=folder.parent.name, source=source.id):
+        for source_id, folder in self._list_discarded():
+            day = folder.parent.name
+            if _is_older(day, today) and not self._remove(folder, day=day, source=source_id):
                 self._removed_on = None
-        for source_id, at in self._ledger.discards.list_rows_given_up().items():
-            folder = get_rows_folder(self._workspace, source_id, at, self._zone)
-            is_due = folder.is_dir() and _is_older(folder.parent.name, today)
-            if is_due and not self._remove(folder, day=folder.parent.name, source=source_id):
-                self._removed_on = None
+
+    def list_unwanted(self) -> set[str]:
+        """Return the ids of sources of which discarded plaintext lies in the archive that the policy does not want.
+
+        Without the ledger's word nobody would find it again. Raises ``LocalFault``.
+        """
+        if self._keep is Keep.ORIGINAL:
+            return set()
+        return {source_id for source_id, _ in self._list_discarded()}
+
+    def _list_discarded(self) -> Iterator[tuple[str, Path]]:
+        """Yield the folders of the archive that have what was discarded, each with its source's id."""
+        folders = [
+            (source.id, get_archive_folder(self._workspace, source, self._zone))
+            for source in self._ledger.sources.list_in({SourceState.DISCARDED})
+        ]
+        folders += [
+            (source_id, get_rows_folder(self._workspace, source_id, at, self._zone))
+            for source_id, at in self._ledger.discards.list_rows_given_up().items()
+        ]
+        yield from ((source_id, folder) for source_id, folder in folders if folder.is_dir())
 
     def _remove(self, folder: Path, **told: str) -> bool:
         """Remove a folder of the archive and tell of it; return whether that could be done."""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from sftp_orchestrator import files
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.workspace import give_to_owner
 
@@ -37,6 +38,11 @@ class Holder:
     """where its page listens, HOST:PORT as in the configuration that it read, empty without a page; None: unknown"""
     configuration: str | None = None
     """the digest of the configuration that it read; None: unknown"""
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether it says that it is one; False, too, where it has said nothing yet."""
+        return self.pid is not None and not self.is_pass
 
     def __str__(self) -> str:
         if self.pid is None:
@@ -86,9 +92,10 @@ class WorkspaceLock:
             except BlockingIOError as error:
                 if pause is None:
                     holder = _parse(os.pread(descriptor, _MOST_BYTES, 0))
-                    raise LocalFault(
-                        "lock", self._subject, f"it is in use by {holder}", hint="only one may run at a time"
-                    ) from error
+                    hint = "only one may run at a time"
+                    if self._said["once"] and holder.is_daemon:
+                        hint += f"; to have the daemon deliver now: {COMMAND} run-now"
+                    raise LocalFault("lock", self._subject, f"it is in use by {holder}", hint=hint) from error
                 time.sleep(pause)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({**_describe_us(), **self._said}).encode(), 0)

@@ -48,6 +48,8 @@ class Forgetting:
     ) -> int:
         """Forget what was archived or discarded before then, but for the ids ``besides``; return how many sources.
 
+        Where its refused rows were given up, that must have been before then, too.
+
         In small transactions, between which ``stopped`` is asked; SQLite uses the room in its file again, and does not
         make the file smaller: that would take a copy of all of it, on a disk that may be short.
         """
@@ -77,6 +79,8 @@ class Forgetting:
             SOURCE.c.changed_at < before,
             ~sa.exists().where(PROPERTY.c.source_id == SOURCE.c.id),
             ~sa.exists().where(LEFTOVER.c.source_id == SOURCE.c.id),
+            # Given up long after their file was archived, they end later than it.
+            ~sa.exists().where(ROWS_GIVEN_UP.c.source_id == SOURCE.c.id, ROWS_GIVEN_UP.c.at >= before),
             # It took the place of quarantined profiles: without it, events would wait for these again.
             ~sa.exists().where(
                 _REPLACED.c.state == SourceState.QUARANTINED.value,

@@ -27,6 +27,7 @@ class Pulse:
         self._due.pop(station, None)
 
     def list_stuck(self) -> list[str]:
-        """Return the stations whose next progress is overdue."""
+        """Return the stations whose next progress is overdue; from any thread, while others beat."""
         now = self._clock()
-        return sorted(station for station, due in self._due.items() if due < now)
+        # Of a copy, made in one step: a station that rests meanwhile makes what is walked through smaller.
+        return sorted(station for station, due in list(self._due.items()) if due < now)

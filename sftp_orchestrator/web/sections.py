@@ -70,7 +70,10 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         "bar_height": HEIGHT,
         "delivered": describe_delivered(overview),
         "facts": list_facts(overview, board),
-        "pauses": {name: describe_pause(pause, overview.outlook) for name, pause in overview.outlook.pauses.items()},
+        "pauses": {
+            name: units.end_sentence(describe_pause(pause, overview.outlook))
+            for name, pause in overview.outlook.pauses.items()
+        },
         "missing": list_missing(overview.outlook),
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
@@ -201,8 +204,8 @@ def describe_sending(work: Sequence[Work], now: float) -> str:
 
 def explain_failure(failure: Failure, command: str = COMMAND) -> str:
     """Return what went wrong as a page says it: the cause first, for its reader knows what was asked. Pure."""
-    said = ". ".join(f"{text[:1].upper()}{text[1:]}" for text in (failure.cause, failure.hint) if text)
-    return spell_out(f"{said}.", command)
+    told = [units.end_sentence(f"{text[:1].upper()}{text[1:]}") for text in (failure.cause, failure.hint) if text]
+    return spell_out(" ".join(told), command)
 
 
 def list_facts(overview: Overview, board: Board) -> list[str]:
@@ -212,7 +215,8 @@ def list_facts(overview: Overview, board: Board) -> list[str]:
     refused = board.measures.get_refused_reload()
     if refused is not None:
         age = units.format_age(refused.at, overview.at)
-        facts.insert(0, f"A new configuration was refused {age}, and the one before goes on: {refused.cause}.")
+        said = f"A new configuration was refused {age}, and the one before goes on: {refused.cause}"
+        facts.insert(0, units.end_sentence(said))
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)
         facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")

@@ -177,6 +177,7 @@ def test_refused_rows_are_given_up_once_and_the_history_says_by_whom_and_why(led
         with pytest.raises(ConfigurationError, match=why):
             ledger.discards.discard_rows(name, by="ben")
     assert ledger.list_history() == before
+    assert ledger.forgetting.forget_sources(before=at, besides=()) == 0
     assert ledger.forgetting.forget_sources(before=at + datetime.timedelta(days=1), besides=()) == 1
     assert ledger.discards.list_rows_given_up() == {}
 

@@ -117,6 +117,7 @@ async def test_a_start_in_a_workspace_that_is_read_only_is_refused_in_one_line(
         assert line.startswith("sftp-orchestrator: ")
         assert f"{workspace}" in line
         assert "ead-only" in line
+        assert "mount its file system writable, or set workspace" in line
         await _remount(small_disk, "rw")
         assert (await call(written.path, "run", "--once")).code == 0
         await _check_taken_once(sandbox, first, second)

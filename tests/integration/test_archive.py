@@ -18,7 +18,7 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.workspace import Workspace
+from sftp_orchestrator.workspace import Workspace, remove_tree
 from tests.support.intakes import KilledError, die
 
 CONTENT = b"user_id\na\n"
@@ -224,10 +224,12 @@ def test_refused_rows_that_were_given_up_are_kept_as_what_is_discarded(workspace
         assert [line["event"] for line in logs] == ["refused_rows_discarded"]
         today = datetime.date.fromisoformat(folder.parent.name)
         assert archive.remove_expired(today) == 0
+        assert archive.list_unwanted() == (set() if keep is Keep.ORIGINAL else {"s1"})
         assert sorted(path.name for path in folder.iterdir()) == ["failed_rows.csv", "notes.txt", "report.json"]
         assert list(workspace.rejected.iterdir()) == []
         assert archive.remove_expired(today + datetime.timedelta(days=1)) == 0
         assert folder.exists() == (keep is Keep.ORIGINAL)
+        assert archive.list_unwanted() == set()
         archive.remove_expired(today + datetime.timedelta(days=31))
         assert not folder.exists()
 
@@ -305,7 +307,22 @@ def test_a_workspace_that_cannot_be_looked_into_is_a_fault_of_this_machine(works
     with Ledger.open("sqlite", workspace.root) as ledger:
         archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30)
         workspace.quarantine.rmdir()
-        with pytest.raises(LocalFault, match=r"look into workspace .*No such file or directory"):
+        workspace.quarantine.touch()
+        with pytest.raises(LocalFault, match=r"look into workspace .*Not a directory"):
             archive.put_away_all()
-        workspace.quarantine.mkdir()
+        workspace.quarantine.unlink()
         archive.put_away_all()
+
+
+@pytest.mark.parametrize("name", ["work", "quarantine", "rejected"])
+def test_a_folder_that_somebody_removed_has_nothing_to_put_away(workspace: Workspace, name: str) -> None:
+    """An empty folder is easily cleared away: what lies in the others is put away all the same."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _give_up(ledger, workspace)
+        if name == "quarantine":
+            remove_tree(workspace.quarantine)
+        else:
+            (workspace.root / name).rmdir()
+        Archive(workspace, ledger, ZoneInfo("UTC"), keep_days=30).put_away_all()
+    folder = get_archive_folder(workspace, source, ZoneInfo("UTC"))
+    assert (folder / "customers.csv").exists() is (name != "quarantine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import errno
 import os
 import re
@@ -17,6 +18,7 @@ import asyncssh
 import pytest
 
 from sftp_orchestrator import health
+from sftp_orchestrator.config import loading
 from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.configuration import generate_host_key, write_configuration
@@ -234,16 +236,24 @@ async def test_a_workspace_that_others_may_read_is_closed_and_told_of(tmp_path: 
 
 
 async def test_another_host_key_is_3_and_says_that_somebody_may_stand_in_between(tmp_path: Path) -> None:
-    """A receiver that shows a key which is not pinned is not logged in to; both fingerprints are told."""
+    """A receiver that shows a key which is not pinned is not logged in to; both fingerprints are told.
+
+    Whenever it took files last: a line that is blamed would lead away from it.
+    """
     pinned = tmp_path / "pinned"
     pinned.write_text(f"127.0.0.1 {generate_host_key()}\n")
     async with _set_up(tmp_path, known_hosts=str(pinned)) as (config, sandbox):
         pinned.write_text(f"[127.0.0.1]:{sandbox.port} {generate_host_key()}\n")
         answer = await call(config, "check", "--connect")
+        destination = (await asyncio.to_thread(loading.load, config)).destinations["production"]
+        now = datetime.datetime.now(datetime.UTC)
+        result = await health.check_receiver("production", destination, took_until=now)
     assert answer.code == 3, answer
     (line,) = _get_failures(answer)
     assert line.count("SHA256:") >= 2
     assert "somebody may stand in between" in line
+    assert "somebody may stand in between" in result.said
+    assert "it took files until" not in result.said
 
 
 async def test_a_key_that_the_receiver_does_not_know_is_3(tmp_path: Path) -> None:

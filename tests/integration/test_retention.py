@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.deliver.archive import Archive, get_archive_folder
+from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, get_rows_folder
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.ledger import forgetting
@@ -47,7 +47,8 @@ class Place:
         self.now = START + datetime.timedelta(days=day, seconds=1)
         retention = Retention(self.configure(**sections), self.workspace, self.ledger)
         retention.apply(self.now)
-        retention.forget(self.now, threading.Event())
+        archive = self.open_archive(**sections)
+        retention.forget(self.now, threading.Event(), list_unwanted=archive.list_unwanted)
 
     def claim(self, source_id: str, *, type: FeedType = FeedType.PROFILE, path: str | None = None) -> Source:  # noqa: A002 - the field's name
         """Claim a file and put it into the workspace."""
@@ -116,7 +117,12 @@ class Place:
 
     def put_away(self) -> None:
         """Archive what is at its end."""
-        Archive(self.workspace, self.ledger, self.configure().zone, keep_days=30).put_away_all()
+        self.open_archive().put_away_all()
+
+    def open_archive(self, **sections: Any) -> Archive:
+        """Return the archive as these sections have it; where they say nothing of it, with originals for ever."""
+        policy = self.configure(**sections).archive
+        return Archive(self.workspace, self.ledger, self.configure().zone, keep_days=policy.keep_days, keep=policy.keep)
 
     def get_state(self, source_id: str) -> SourceState:
         """Return where a source stands."""
@@ -208,6 +214,17 @@ def test_refused_rows_are_removed_after_the_days_of_the_quarantine(place: Place)
     assert place.ledger.sources.get("s1").refused_rows == 1
 
 
+def test_refused_rows_that_a_person_gave_up_go_into_the_archive_however_old(place: Place) -> None:
+    """He was told so: what is past its days when he says it does not vanish before it is put away."""
+    place.deliver("s1", refused_rows=1)
+    place.now = START + datetime.timedelta(days=8)
+    at = place.ledger.discards.discard_rows("s1", by="anna")
+    place.apply(day=8, quarantine=SEVEN)
+    place.put_away()
+    folder = get_rows_folder(place.workspace, "s1", at, place.configure().zone)
+    assert [path.name for path in folder.iterdir()] == ["failed_rows.csv"]
+
+
 THIRTY = {"keep_days": 30}
 
 
@@ -275,6 +292,42 @@ def test_nothing_is_forgotten_of_which_something_still_lies_there(place: Place) 
     shutil.rmtree(place.workspace.get_rejected("s2"))
     place.apply(day=32, ledger=THIRTY)
     assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s1"]
+
+
+def _discard_rows_late(place: Place) -> Path:
+    """Give up the refused rows of a file that was archived a hundred days before; return where they are put away."""
+    place.deliver("s1")
+    place.deliver("s2", refused_rows=1)
+    place.now = START + datetime.timedelta(days=100)
+    at = place.ledger.discards.discard_rows("s2", by="anna")
+    place.put_away()
+    return get_rows_folder(place.workspace, "s2", at, place.configure().zone)
+
+
+def test_discarded_plaintext_is_removed_before_the_ledger_forgets_it(place: Place) -> None:
+    """The ledger alone knows what it is: forgotten before, rows and files of people would lie there for ever."""
+    policy = {"archive": {"keep": "nothing", "keep_days": None}, "ledger": {"keep_days": 1}}
+    rows = _discard_rows_late(place)
+    place.quarantine("s3")
+    place.ledger.discards.discard("s3", by="anna")
+    place.put_away()
+    file = get_archive_folder(place.workspace, place.ledger.sources.get("s3"), place.configure().zone)
+    place.apply(day=102, **policy)
+    assert [folder.is_dir() for folder in (rows, file)] == [True, True]
+    place.open_archive(**policy).remove_expired(place.now.date())
+    assert [folder.is_dir() for folder in (rows, file)] == [False, False]
+    place.apply(day=102, **policy)
+    assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s1"]
+
+
+def test_what_was_given_up_of_a_file_is_remembered_as_long_as_the_file_would_be(place: Place) -> None:
+    """Counted from the day on which its refused rows were given up; where originals are kept, so are they."""
+    rows = _discard_rows_late(place)
+    place.apply(day=129, ledger=THIRTY)
+    assert place.get_state("s2") is SourceState.ARCHIVED
+    place.apply(day=131, ledger=THIRTY)
+    assert [source.id for source in place.ledger.sources.list_in(set(SourceState))] == ["s1"]
+    assert rows.is_dir()
 
 
 def test_what_is_open_is_never_forgotten(place: Place) -> None:

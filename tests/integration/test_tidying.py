@@ -12,10 +12,15 @@ from structlog.testing import capture_logs
 from sftp_orchestrator import daemon
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
+from sftp_orchestrator.deliver.archive import get_archive_folder
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import Claim
+from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.progress import Board
+from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
 from tests.support.intakes import and_then
 
@@ -73,6 +78,41 @@ async def test_a_pass_lets_the_ledger_forget(forgetful: Configuration) -> None:
     with open_daemon(forgetful, Board(), once=True) as opened:
         await opened.run_once()
         assert [run.number for run in opened._ledger.runs.list_last(9)] == [2]
+
+
+async def test_what_lies_in_the_archive_in_plain_is_removed_before_it_is_forgotten(tmp_path: Path) -> None:
+    """Where the policy does not want it the ledger alone knows of it, however the two looks follow each other."""
+    policy = {"archive": {"keep": "nothing", "keep_days": None}, "ledger": {"keep_days": 1}}
+    configuration = write_configuration(tmp_path, policy).configuration
+    with open_daemon(configuration, Board()) as opened:
+        ledger = opened._ledger
+        engine = open_database("sqlite", configuration.workspace)
+        with Ledger(engine, clock=lambda: TODAY - datetime.timedelta(days=999)) as before:
+            claim = Claim(
+                source_id="s1",
+                feed="customers",
+                type=FeedType.PROFILE,
+                destination="production",
+                relative_path=b"customers.csv",
+                device=1,
+                inode=1,
+                size=1,
+                mtime_ns=1,
+            )
+            before.sources.begin_claims([claim])
+            before.sources.finish_claims([claim])
+            before.sources.quarantine("s1", "line 2: bad")
+            before.discards.discard("s1", by="anna")
+        folder = get_archive_folder(
+            Workspace(root=configuration.workspace), ledger.sources.get("s1"), configuration.zone
+        )
+        folder.mkdir(parents=True)
+        await opened._forget()
+        assert ledger.sources.get("s1").state is SourceState.DISCARDED
+        await opened._tidy()
+        await opened._forget()
+        assert not folder.exists()
+        assert ledger.sources.list_in({SourceState.DISCARDED}) == []
 
 
 async def test_a_daemon_lets_the_ledger_forget(forgetful: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,14 @@ def test_a_destination_that_took_files_until_recently_says_so() -> None:
     assert "; it took files until 2 h ago: look at the line and the receiver first\n" in text.body
 
 
+def test_a_destination_that_does_not_let_us_in_says_nothing_of_the_line() -> None:
+    """It answers: its host key or our key is to be looked at."""
+    alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "destination production")
+    facts = replace(FACTS, pauses={"production": make_pause(since=AT - HOUR, refusals=2)})
+    text = write(Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=1), replace(CONTEXT, facts=facts))
+    assert "look at the line" not in text.body
+
+
 def test_what_lasts_says_so() -> None:
     """A reminder is no news."""
     alerts = _make_alerts(AlertKind.HELD, "source1")

@@ -485,6 +485,16 @@ def test_every_stage_is_documented_and_no_other() -> None:
     assert _list_names(_get_sections(_read("reference/metrics.md"))["Stages"]) == [stage.value for stage in Stage]
 
 
+def test_every_station_is_documented() -> None:
+    """metrics.md names whatever ``/healthz`` may name as stuck."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.glob("*.py")))
+    named = re.findall(r"""(?:pulse\.beat\(|_station = )f?"([^"]+)\"""", text)
+    stations = {re.sub(r"\{[^}]+\}", "<name>", name) for name in named}
+    assert len(stations) == 3
+    said = _read("reference/metrics.md").partition("## Metrics")[0]
+    assert [name for name in sorted(stations) if f"`{name}`" not in said] == []
+
+
 def test_every_path_of_the_page_is_documented_and_no_other(place: Place) -> None:
     """metrics.md lists exactly the paths that are served."""
     with place.open_ledger() as ledger:

@@ -89,6 +89,21 @@ def test_a_second_holder_is_refused_and_told_of_the_first(tmp_path: Path) -> Non
         WorkspaceLock(tmp_path / "lock").__enter__()
 
 
+@pytest.mark.parametrize("holds_pass", [True, False])
+@pytest.mark.parametrize("is_pass", [True, False])
+def test_a_pass_beside_a_daemon_is_told_how_to_have_that_deliver(
+    tmp_path: Path,
+    holds_pass: bool,  # noqa: FBT001 - a case
+    is_pass: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Whoever types it wants a run now, which the daemon does when it is asked; a second daemon is no such wish."""
+    lock = tmp_path / "lock"
+    with WorkspaceLock(lock, is_pass=holds_pass), pytest.raises(LocalFault, match="in use by") as caught:
+        WorkspaceLock(lock, is_pass=is_pass).__enter__()
+    is_told = str(caught.value).endswith("; to have the daemon deliver now: sftp-orchestrator run-now")
+    assert is_told is (is_pass and not holds_pass)
+
+
 def test_a_full_disk_keeps_nobody_from_giving_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file says is for people; the lock is given back all the same."""
 

@@ -190,6 +190,12 @@ def test_a_destination_that_took_files_until_recently_says_so(hours: int, *, is_
     assert told == (f"; it took files until {age}: look at the line and the receiver first" if is_told else "")
 
 
+def test_a_destination_that_does_not_let_us_in_says_nothing_of_the_line() -> None:
+    """It answers: our key or its own is the matter, and a changed host key must not be taken for a bad line."""
+    outlook = replace(_make_outlook(), took_until={"production": NOW - HOUR})
+    assert describe_pause(make_pause(refusals=1), outlook).endswith(": connect to production: connection lost")
+
+
 def test_a_source_goes_by_the_schedule_of_its_feed() -> None:
     """Where that has none of its own, by its destination's."""
     later = TICK + HOUR

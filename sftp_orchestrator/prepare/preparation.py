@@ -178,7 +178,8 @@ class Preparation:
             if is_planned:
                 self._ledger.sources.reclaim(source.id, "the configuration changed since it was planned")
         else:
-            if is_planned and not left and not self._planner.is_judged_alike(source):
+            is_outdated = is_planned and not left and not self._planner.is_judged_alike(source)
+            if is_outdated and self._may_judge_again(source):
                 self._ledger.sources.reclaim(source.id, "its rows were judged by other settings")
         if not left and (source.type, source.destination) != (feed.type, destination):
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
@@ -201,7 +202,17 @@ class Preparation:
         if source.state is not SourceState.PLANNED or now - source.changed_at < JUDGED_FOR:
             return False
         destination = self._configuration.destinations.get(source.destination)
-        return source.refused_rows > 0 or (destination is not None and destination.retention_days is not None)
+        has_limit = destination is not None and destination.retention_days is not None
+        return (source.refused_rows > 0 or has_limit) and self._may_judge_again(source)
+
+    def _may_judge_again(self, source: Source) -> bool:
+        """Whether rows that were refused come from nowhere else: those a person fetched may, as a file of their own."""
+        try:
+            return not source.refused_rows or quarantine.has_refused_rows(source, self._workspace)
+        except LocalFault as error:
+            # It can be sent as it was planned, and is no matter of the others.
+            _LOG.warning("not_judged_again", source=source.id, feed=source.feed, file=source.name, error=str(error))
+            return False
 
     def is_small(self, source: Source, part: Part) -> bool:
         """Return whether a part is made ready and sent together with others: short, and plain. Pure."""

@@ -8,7 +8,7 @@ import datetime
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare.planner import Planner
 from sftp_orchestrator.prepare.preparation import JUDGED_FOR
+from sftp_orchestrator.prepare.refusals.quarantine import REPORT_NAME
+from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.pulse import Pulse
 from tests.support.configuration import FEEDS, write_configuration
@@ -261,6 +263,38 @@ async def test_what_time_alone_makes_good_is_left_for_its_run(tmp_path: Path) ->
         desk.ahead.look()
         await desk.wait_for_mark(1)
         assert desk.sources[source.name] == source
+
+
+def _move(path: Path) -> None:
+    path.rename(path.parent.parent / "fetched.csv")
+
+
+def _correct(path: Path) -> None:
+    path.write_text("event_name,time_stamp,user_id\nSold,1700000000,b\n")
+
+
+def _spoil_report(path: Path) -> None:
+    report = path.with_name(REPORT_NAME)
+    report.unlink()
+    report.mkdir()
+
+
+@pytest.mark.parametrize("meddle", [_move, _correct, _spoil_report], ids=["moved", "changed", "report unreadable"])
+async def test_refused_rows_that_a_person_is_at_are_not_judged_again(
+    tmp_path: Path, meddle: Callable[[Path], None]
+) -> None:
+    """They come as a file of their own: whatever the time or the settings say by now, none is sent twice."""
+    async with _open(tmp_path, {"feeds": {"purchases": {"max_bad_rows": 1}}}) as desk:
+        await desk.claim("purchases.csv", EVENTS + ",1700000000,b\n")
+        desk.ahead.look()
+        await desk.wait_for_mark(1)
+        (source,) = desk.sources.values()
+        meddle(desk.daemon._workspace.get_rejected(source.id) / FAILED_ROWS_NAME)
+        assert desk.daemon._stations.preparation.renew([source], source.changed_at + JUDGED_FOR) == [source]
+    changes = {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
+    with open_daemon(write_configuration(tmp_path, changes).configuration, Board()) as daemon:
+        await daemon.recover()
+        assert daemon._ledger.sources.get(source.id).state is SourceState.PLANNED
 
 
 @pytest.mark.parametrize("is_bad", [False, True], ids=["clean", "with refused rows"])

@@ -87,10 +87,7 @@ def require_untouched(source: Source, folder: Path) -> None:
         DecisionNeeded: it is not as its report says.
         LocalFault: the folder is not ours.
     """
-    with _faults(source):
-        found = describe_failed_rows(folder)
-        path = folder / REPORT_NAME
-        noted = report.read_failed_rows(path.read_bytes()) if found is not None and path.exists() else None
+    found, noted = _look_for_rows(source, folder)
     if found != noted:
         raise DecisionNeeded(
             "read again",
@@ -99,6 +96,22 @@ def require_untouched(source: Source, folder: Path) -> None:
             hint="move it into staging as a file of its own, or put the corrections into the original and remove "
             f"{FAILED_ROWS_NAME}",
         )
+
+
+def has_refused_rows(source: Source, workspace: Workspace) -> bool:
+    """Return whether the rows that were refused of a source lie where they were kept, as they were written.
+
+    Else a person took them, or is at them: they may come as a file of their own. Raises ``LocalFault``.
+    """
+    found, noted = _look_for_rows(source, workspace.get_rejected(source.id))
+    return found is not None and found == noted
+
+
+def _look_for_rows(source: Source, folder: Path) -> tuple[report.Written | None, report.Written | None]:
+    """Return what the file of refused rows in a folder is, and what it was when its report was written."""
+    with _faults(source):
+        found, path = describe_failed_rows(folder), folder / REPORT_NAME
+        return found, report.read_failed_rows(path.read_bytes()) if found is not None and path.exists() else None
 
 
 def forget_findings(source: Source, workspace: Workspace) -> None:

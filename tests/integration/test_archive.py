@@ -13,13 +13,13 @@ from sftp_orchestrator import files
 from sftp_orchestrator.config.keeping import Keep
 from sftp_orchestrator.deliver import archive as archive_module
 from sftp_orchestrator.deliver.archive import Archive, get_archive_folder, get_rows_folder, move_in
-from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim, InspectedFile, PlannedPart, Source
+from sftp_orchestrator.ledger.records import InspectedFile, PlannedPart, Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.workspace import Workspace, remove_tree
 from tests.support.intakes import KilledError, die
+from tests.support.records import make_claim
 
 CONTENT = b"user_id\na\n"
 
@@ -30,17 +30,7 @@ def _deliver(ledger: Ledger, workspace: Workspace) -> Source:
     original.parent.mkdir()
     original.write_bytes(CONTENT)
     status = original.stat()
-    claim = Claim(
-        source_id="s1",
-        feed="customers",
-        type=FeedType.PROFILE,
-        destination="production",
-        relative_path=b"customers.csv",
-        device=status.st_dev,
-        inode=status.st_ino,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-    )
+    claim = make_claim(device=status.st_dev, inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
     ledger.sources.begin_claims([claim])
     ledger.sources.finish_claims([claim])
     found = InspectedFile(
@@ -144,17 +134,7 @@ def test_what_two_destinations_put_away_at_once_is_put_away_once(workspace: Work
 
 def _give_up(ledger: Ledger, workspace: Workspace) -> Source:
     """Quarantine one source with its report and what a person left beside it, and discard it."""
-    claim = Claim(
-        source_id="s2",
-        feed="customers",
-        type=FeedType.PROFILE,
-        destination="production",
-        relative_path=b"customers.csv",
-        device=1,
-        inode=1,
-        size=len(CONTENT),
-        mtime_ns=1,
-    )
+    claim = make_claim(source_id="s2", size=len(CONTENT))
     ledger.sources.begin_claims([claim])
     ledger.sources.finish_claims([claim])
     ledger.sources.quarantine("s2", "bad")

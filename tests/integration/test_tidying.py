@@ -13,16 +13,15 @@ from sftp_orchestrator import daemon
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.deliver.archive import get_archive_folder
-from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.database import open_database
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
 from tests.support.intakes import and_then
+from tests.support.records import make_claim
 
 TODAY = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 
@@ -88,17 +87,7 @@ async def test_what_lies_in_the_archive_in_plain_is_removed_before_it_is_forgott
         ledger = opened._ledger
         engine = open_database("sqlite", configuration.workspace)
         with Ledger(engine, clock=lambda: TODAY - datetime.timedelta(days=999)) as before:
-            claim = Claim(
-                source_id="s1",
-                feed="customers",
-                type=FeedType.PROFILE,
-                destination="production",
-                relative_path=b"customers.csv",
-                device=1,
-                inode=1,
-                size=1,
-                mtime_ns=1,
-            )
+            claim = make_claim()
             before.sources.begin_claims([claim])
             before.sources.finish_claims([claim])
             before.sources.quarantine("s1", "line 2: bad")

@@ -6,10 +6,26 @@ import datetime
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Part, Pause, PendingProfiles, Source
+from sftp_orchestrator.ledger.records import Claim, Part, Pause, PendingProfiles, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 _AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def make_claim(**changes: Any) -> Claim:
+    """Return the claim of a file of profiles, with ``changes``."""
+    fields: dict[str, Any] = {
+        "source_id": "s1",
+        "feed": "customers",
+        "type": FeedType.PROFILE,
+        "destination": "production",
+        "relative_path": b"customers.csv",
+        "device": 1,
+        "inode": 1,
+        "size": 1,
+        "mtime_ns": 1,
+    }
+    return Claim(**{**fields, **changes})
 
 
 def make_source(**changes: Any) -> Source:

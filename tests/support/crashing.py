@@ -187,7 +187,10 @@ class Case:
         """Run a command to its end, with whoever is to meddle with the next one."""
         meddling, self.meddling = self.meddling, None
         extras = forked.Extras(failpoint=failpoint, record=record, meddling=meddling)
-        return await forked.call(self.config, *arguments, output=self.output, extras=extras)
+        answer = await forked.call(self.config, *arguments, output=self.output, extras=extras)
+        if meddling is not None and meddling.is_repeatable and answer.code == -signal.SIGKILL:
+            self.meddling = meddling
+        return answer
 
     async def kill(self, *arguments: str, at: str, reach: int = 1) -> bool:
         """Run a command that is killed when it reaches a place; return whether it did so often, else it has ended."""

@@ -63,6 +63,8 @@ class Meddling:
     place: str
     act: Callable[[], None]
     """a function of a module, or a part of one: it is called in the process of the command"""
+    is_repeatable: bool = False
+    """it does nothing where it was done: so it is tried again where the command was killed, perhaps before the place"""
 
 
 class _Meddler:

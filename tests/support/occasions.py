@@ -78,10 +78,11 @@ def make_one_more(drop: Drop) -> Drop:
 
 
 def write_on(work: str, more: bytes) -> None:
-    """Add ``more`` to the one file that is ours, as a producer does who still has it open."""
-    (source,) = Path(work).glob("*/source.csv")
-    with source.open("ab") as stream:
-        stream.write(more)
+    """Add ``more`` once to the one file that is ours, if any, as a producer does who still has it open."""
+    for source in Path(work).glob("*/source.csv"):
+        if not source.read_bytes().endswith(more):
+            with source.open("ab") as stream:
+                stream.write(more)
 
 
 def swap_for_link(path: str) -> None:

@@ -198,7 +198,7 @@ async def _write_on(case: Case) -> tuple[str, ...]:
     case.drop([drop])
     case.drops[-1] = more
     act = functools.partial(occasions.write_on, str(case.workspace / "work"), more.content[len(drop.content) :])
-    case.meddling = Meddling(place="ledger.start_run.after", act=act)
+    case.meddling = Meddling(place="ledger.start_run.after", act=act, is_repeatable=True)
     return PASS
 
 

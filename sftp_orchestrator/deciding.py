@@ -11,6 +11,7 @@ from sftp_orchestrator.deliver.archive import get_archive_folder, get_rows_folde
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.intake.lock import find_holder
+from sftp_orchestrator.ledger.decisions import LEFT
 from sftp_orchestrator.ledger.discards import describe_delivered
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
@@ -197,11 +198,13 @@ def list_choices(view: SourceView) -> tuple[Choice, ...]:
 
 
 def _list_of_waiting(view: SourceView) -> tuple[Choice, ...]:
+    # What has left in part goes on: a run may be at the rest of it.
+    last = () if any(part.state.value in LEFT for part in view.parts) else (Choice.DISCARD,)
     if view.scheduled_at is not None or view.source.retry_at is not None:
-        return (Choice.RETRY,)
+        return (Choice.RETRY, *last)
     if view.waits_for is not None and view.waits_for != NOBODY and view.source.type is FeedType.EVENT:
-        return (Choice.RELEASE,)
-    return ()
+        return (Choice.RELEASE, *last)
+    return last
 
 
 def explain(choice: Choice, view: SourceView) -> str:

@@ -97,8 +97,7 @@ class _Root(LazyGroup):
             attribute="release",
         ),
         "discard": _list(
-            "Give a quarantined or held source up, or the refused rows of a delivered one."
-            " What is given up is archived.",
+            "Give up what was not delivered, or the refused rows of what was. What is given up is archived.",
             module="decide",
             attribute="discard",
         ),

@@ -40,7 +40,7 @@ def discard(
         str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the history.")
     ] = None,
 ) -> None:
-    """Give a quarantined or held source up, or the refused rows of a delivered one. What is given up is archived."""
+    """Give up what was not delivered, or the refused rows of what was. What is given up is archived."""
     _decide(context, config, Choice.DISCARD, source_ids, reason=reason)
 
 

@@ -108,12 +108,11 @@ BY_COMMAND = {
     "discard": {
         ExitCode.DONE: "it is given up",
         ExitCode.NOT_ALL_DELIVERED: (
-            f"a part is uncertain: resolve comes first; what became of one is to be looked up: retry comes first; or"
-            f" {_LEDGER}"
+            f"a part is uncertain: resolve comes first; what became of one is to be looked up: retry comes first; some"
+            f" of it was delivered, and the rest is on its way; or {_LEDGER}"
         ),
         ExitCode.USAGE: (
-            "it is neither quarantined nor held, nor delivered with refused rows that are kept; or there is no such id;"
-            f" {_USAGE}"
+            f"it is delivered without refused rows that are kept, or discarded; or there is no such id; {_USAGE}"
         ),
     },
     "resolve": {

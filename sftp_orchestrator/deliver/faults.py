@@ -45,6 +45,7 @@ from sftp_orchestrator.errors import (
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare.preparation import Preparation
 
 _LOG = structlog.get_logger()
@@ -94,10 +95,13 @@ async def note_drop(source: Source, error: Failure, preparation: Preparation, le
     Raises:
         LocalFault: not even that could be noted: the ledger cannot be used.
     """
-    if isinstance(error, IllegalMove):
+    now = await asyncio.to_thread(ledger.sources.get, source.id)
+    is_given_up = now.state is SourceState.DISCARDED
+    if is_given_up or isinstance(error, IllegalMove):
         # A person's word in another process, or a defect: the row says what is true now, and the next run reads it.
+        # What is given up may fail in any way: its parts, and then its file, are gone.
         _LOG.warning("source_moved_meanwhile", source=source.id, feed=source.feed, file=source.name, reason=str(error))
-        if (await asyncio.to_thread(ledger.sources.get, source.id)).is_wanted:
+        if is_given_up or now.is_wanted:
             return
     try:
         with blamed_on(source):

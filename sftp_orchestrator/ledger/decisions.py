@@ -30,7 +30,7 @@ def go_on(
         DecisionNeeded: a part of it is uncertain: ``resolve`` comes first.
         ConfigurationError: it is delivered or discarded.
     """
-    parts = _lock_parts(connection, source_id)
+    parts = lock_parts(connection, source_id)
     state = moves.lock_source(connection, source_id)
     wanted = "release" if released else "retry"
     _require_open(source_id, state, wanted)
@@ -50,7 +50,7 @@ def go_on(
 
 def take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:
     """planned, ready → claimed, while the daemon may be at it; nothing happens where a manifest of it has left."""
-    if not _lock_parts(connection, source_id) & LEFT:
+    if not lock_parts(connection, source_id) & LEFT:
         leftovers.forget_parts(connection, source_id)
         moves.move_source(connection, source_id, SourceState.CLAIMED, now=now, reason=reason, by=by, **want(now))
 
@@ -67,8 +67,8 @@ def require_nothing_left(connection: sa.Connection, source_id: str) -> None:
         raise DecisionNeeded("read again", f"source {source_id}", "manifests of it have left already")
 
 
-def _lock_parts(connection: sa.Connection, source_id: str) -> frozenset[str]:
-    """Return the states of its parts, which stay as they are until we commit.
+def lock_parts(connection: sa.Connection, source_id: str) -> frozenset[str]:
+    """Return the states of a source's parts, which stay as they are until we commit.
 
     They are locked before their source, as by every move of a part: no manifest can leave between a look and a move,
     and no two of us wait for each other.

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from sftp_orchestrator import failpoints
 from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
-from sftp_orchestrator.ledger import history, moves, properties
-from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
+from sftp_orchestrator.ledger import decisions, history, leftovers, moves, properties
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, ROWS_GIVEN_UP, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions, split_ids
 
@@ -24,16 +24,23 @@ class Discards:
         self._clock = clock
 
     def discard(self, source_id: str, *, by: str, reason: str | None = None) -> str:
-        """quarantined, held → discarded; return, for people, how much of it was delivered before. Once for each source.
+        """Move a source that is not done to ``discarded``; return, for people, how much of it was delivered before.
 
-        The register learns the properties of what was delivered in part: the receiver has them.
+        Of one on its way, which the daemon may be at, no manifest may have left; data of it that lies at the receiver
+        is to be removed. Of one set aside the register learns the properties of what was delivered: the receiver has
+        them. Once for each source.
 
         Raises:
-            DecisionNeeded: what became of a part is not known: ``resolve`` or ``retry`` comes first.
-            ConfigurationError: it is in another state, or there is none of this id.
+            DecisionNeeded: what became of a part is not known: ``resolve`` or ``retry`` comes first. Or some of it was
+                delivered, and the rest is on its way.
+            ConfigurationError: it is done, or there is none of this id.
         """
         with failpoints.around("ledger.discard"), self._database.write() as connection:
-            _require_aside(connection, source_id)
+            parts = decisions.lock_parts(connection, source_id)
+            if _lock_open(connection, source_id) in SOURCE_ON_ITS_WAY:
+                _require_known(source_id, parts)
+                _require_nothing_left(source_id, parts)
+                leftovers.forget_parts(connection, source_id)
             said = ": ".join(["given up by a person", *([reason] if reason else [])])
             return _give_up(connection, source_id, now=self._clock(), reason=said, by=by)
 
@@ -75,6 +82,17 @@ class Discards:
                 return False
             _give_up(connection, source_id, now=self._clock(), reason=reason, by=moves.DAEMON)
         return True
+
+    def has_any(self, feed: str, destination: str, *, since: datetime.datetime) -> bool:
+        """Return whether a source of a feed and destination was discarded ``since`` then."""
+        query = sa.select(SOURCE.c.id).where(
+            SOURCE.c.state == SourceState.DISCARDED.value,
+            SOURCE.c.changed_at >= since,
+            SOURCE.c.feed == feed,
+            SOURCE.c.destination == destination,
+        )
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def count(self) -> int:
         """Return how often a source or refused rows were given up: a number that rises says that it happened again."""
@@ -130,15 +148,28 @@ def _require_archived(connection: sa.Connection, source_id: str) -> None:
         raise ConfigurationError("discard", f"source {source_id}", f"it is {state or 'unknown'}")
 
 
-def _require_aside(connection: sa.Connection, source_id: str) -> None:
+def _lock_open(connection: sa.Connection, source_id: str) -> SourceState:
+    """Return the state of a source that is not done, which stays as it is until we commit."""
     # FOR UPDATE keeps PostgreSQL's row still until we commit; SQLite has its write lock already and ignores it.
     state = connection.scalar(sa.select(SOURCE.c.state).where(SOURCE.c.id == source_id).with_for_update())
-    if state not in SOURCE_ASIDE:
-        hint = "only what is quarantined or held, or refused rows that are kept, can be given up"
+    if state not in SOURCE_OPEN:
+        hint = "only what was not delivered, or refused rows that are kept, can be given up"
         raise ConfigurationError("discard", f"source {source_id}", f"it is {state or 'unknown'}", hint=hint)
+    return SourceState(state)
 
 
-def _require_known(source_id: str, parts: Sequence[str]) -> None:
+def _require_nothing_left(source_id: str, parts: Collection[str]) -> None:
+    """Raise where some of a source on its way was delivered: a run that is at it might publish the next part."""
+    if PartState.DELIVERED.value in parts:
+        raise DecisionNeeded(
+            "discard",
+            f"source {source_id}",
+            "some of its parts were delivered, and the rest is on its way",
+            hint="where it cannot go on it is held, and can be given up then",
+        )
+
+
+def _require_known(source_id: str, parts: Collection[str]) -> None:
     """Raise where nobody knows what became of a part: once its source is discarded, nobody would ask any more."""
     subject = f"source {source_id}"
     if PartState.UNCERTAIN.value in parts:

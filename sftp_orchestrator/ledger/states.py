@@ -52,6 +52,7 @@ class PartMove(NamedTuple):
 
 _S = SourceState
 _P = PartState
+_GIVEN_UP_EARLY = "a person gives it up before any manifest of it left: nothing of it is sent"
 
 SOURCE_MOVES: tuple[SourceMove, ...] = (
     SourceMove(_S.CLAIMED, _S.INSPECTED, "read whole, and its rows can be sent, but for those that were refused"),
@@ -78,6 +79,10 @@ SOURCE_MOVES: tuple[SourceMove, ...] = (
         "a person gives it up, or it waited longer than quarantine.keep_days: nothing of it is sent",
     ),
     SourceMove(_S.HELD, _S.DISCARDED, "a person gives it up: nothing more of it is sent"),
+    SourceMove(_S.CLAIMED, _S.DISCARDED, _GIVEN_UP_EARLY),
+    SourceMove(_S.INSPECTED, _S.DISCARDED, _GIVEN_UP_EARLY),
+    SourceMove(_S.PLANNED, _S.DISCARDED, _GIVEN_UP_EARLY),
+    SourceMove(_S.READY, _S.DISCARDED, _GIVEN_UP_EARLY),
 )
 
 PART_MOVES: tuple[PartMove, ...] = (

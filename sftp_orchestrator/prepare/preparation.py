@@ -142,10 +142,11 @@ class Preparation:
     def require_unchanged(self, source: Source) -> None:
         """Make sure, before each manifest, that neither file nor settings changed since it was planned; blocking.
 
-        Rows that came after the last byte was read would be missing without a word.
+        Rows that came after the last byte was read would be missing without a word; so would rows that were left out
+        for being those of another file, where that was given up since.
 
         Raises:
-            SourceChanged: a producer wrote to the file since it was inspected.
+            SourceChanged: a producer wrote to the file since it was inspected, or it is to be read again.
             DecisionNeeded: it was planned by other settings.
         """
         self._planner.require_plan(source)
@@ -155,6 +156,17 @@ class Preparation:
             return  # Its parts are at the receiver: nothing more is read of it.
         if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
             raise SourceChanged("publish", source.name, "its producer wrote to it after it was inspected")
+        if self._may_lack_rows(source):
+            raise SourceChanged("publish", source.name, "a file that may have some of its rows was given up")
+
+    def _may_lack_rows(self, source: Source) -> bool:
+        """Whether it leaves out rows that may be in no other file any more, and can be read again."""
+        if not source.duplicate_rows or self._has_left(source):
+            return False
+        # Since it was last to be read, for that may take long; so it may be read once more than is needed, and no more.
+        moves = self._ledger.list_history(source_id=source.id)
+        since = max(move.at for move in moves if move.part is None and move.after == SourceState.CLAIMED)
+        return self._ledger.discards.has_any(source.feed, source.destination, since=since)
 
     def align(self, source: Source) -> bool:
         """Bring a source that is not done in line with the configuration; may be repeated, part of every start.

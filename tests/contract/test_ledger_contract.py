@@ -23,6 +23,8 @@ from sftp_orchestrator.ledger.records import Claim, InspectedFile, Part, Planned
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
 from tests.support.records import make_pause
 
+EARLIER = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+
 
 def _claim(ledger: Ledger, source_id: str, *, type: FeedType = FeedType.EVENT) -> Source:  # noqa: A002 - the field's name
     claim = _make_claim(source_id, type=type)
@@ -254,23 +256,49 @@ def test_a_source_that_is_given_up_stays_so_and_the_history_says_by_whom_and_why
     assert ledger.list_history() == before
 
 
-def test_only_what_is_set_aside_and_fully_known_can_be_given_up(ledger: Ledger) -> None:
-    """On its way, delivered, uncertain, half published or unknown: one error, and nothing is changed."""
-    for source_id in ("s1", "s2", "s3", "s4"):
+@pytest.mark.parametrize("state", [SourceState.CLAIMED, SourceState.PLANNED, SourceState.READY])
+def test_what_waits_can_be_given_up_while_a_run_is_at_it(ledger: Ledger, state: SourceState) -> None:
+    """No part of it gets any further, whoever is at it, and what lies of it at the receiver is to be removed there."""
+    _claim(ledger, "s1")
+    if state is not SourceState.CLAIMED:
+        _plan(ledger, "s1", parts=2)
+    if state is SourceState.READY:
+        _take_to(ledger, "s1", 1, PartState.UPLOADED)
+        _take_to(ledger, "s1", 2, PartState.READY)
+    parts = ledger.parts.list_of("s1")
+    assert ledger.sources.get("s1").state is state
+    assert not ledger.discards.has_any("purchases", "production", since=EARLIER)
+    assert ledger.discards.discard("s1", by="anna", reason="an older version") == "nothing of it was delivered"
+    assert ledger.sources.get("s1").state is SourceState.DISCARDED
+    assert ledger.discards.has_any("purchases", "production", since=EARLIER)
+    assert not ledger.discards.has_any("refunds", "production", since=EARLIER)
+    assert ledger.list_history(source_id="s1")[-1].before == state
+    for part in parts:
+        with pytest.raises(LocalFault, match=f"part s1/{part.number}"):
+            ledger.parts.begin_publishing(part)
+    left = [leftover.data_name for leftover in ledger.leftovers.list_of("production")]
+    assert left == ([part.data_name for part in parts] if state is SourceState.READY else [])
+
+
+def test_only_what_is_fully_known_and_did_not_leave_can_be_given_up(ledger: Ledger) -> None:
+    """In part delivered, delivered, uncertain, half published or unknown: one error, and nothing is changed."""
+    for source_id in ("s2", "s3", "s4", "s5"):
         _claim(ledger, source_id)
+    for source_id in ("s2", "s3", "s4", "s5"):
+        _plan(ledger, source_id, parts=2 if source_id == "s5" else 1)
+    _take_to(ledger, "s5", 1, PartState.DELIVERED)
     for source_id in ("s2", "s3", "s4"):
-        _plan(ledger, source_id, parts=1)
         _take_to(ledger, source_id, 1, PartState.DELIVERED if source_id == "s2" else PartState.PUBLISHING)
     ledger.sources.finish_deliveries(["s2"])
     ledger.parts.doubt(ledger.parts.get("s3", 1), "gone")
     ledger.sources.hold("s3", "uncertain")
     ledger.sources.hold("s4", "its settings changed")
     before = ledger.list_history()
-    for source_id, why in {"s1": "claimed", "s2": "delivered", "nobody": "unknown"}.items():
+    for source_id, why in {"s2": "delivered", "nobody": "unknown"}.items():
         with pytest.raises(ConfigurationError, match=why):
             ledger.discards.discard(source_id, by="anna")
     # As ``retry`` does: something else is to be decided first, and it is then right to say it.
-    for source_id, why in {"s3": "resolve s3", "s4": "retry s4"}.items():
+    for source_id, why in {"s3": "resolve s3", "s4": "retry s4", "s5": "the rest is on its way"}.items():
         with pytest.raises(DecisionNeeded, match=why):
             ledger.discards.discard(source_id, by="anna")
     assert ledger.list_history() == before

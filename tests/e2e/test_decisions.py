@@ -16,6 +16,7 @@ from sftp_orchestrator.sandbox.history import MANIFEST_SUFFIX
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings, Traits
 from tests.support.configuration import write_values
+from tests.support.relay import PausedRelay
 from tests.support.sandboxes import use
 from tests.support.service import DEADLINE_SECONDS, Answer, Service, call, configure, get_status, run_service
 
@@ -317,6 +318,79 @@ async def test_a_copy_that_is_given_up_leaves_nothing_behind(tmp_path: Path) -> 
         assert len(_list_taken(sandbox)) == 1
     assert _list_archived(tmp_path) == ["purchases.csv", "purchases_again.csv"]
     assert list((tmp_path / "workspace" / "work").iterdir()) == []
+
+
+# Files that wait for their turn.
+
+
+async def test_of_two_versions_that_wait_for_the_night_one_is_given_up(tmp_path: Path) -> None:
+    """Nothing of it is sent, its file lies in the archive, and the other one goes alone."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox:
+        config = await _configure(tmp_path, sandbox, {"schedule": {"deliver": ["0 0 29 2 *"]}})
+        async with run_service(config) as service:
+            _drop(tmp_path, purchases=OLD_EVENTS)
+            await service.wait_for("source_planned", count=1)
+            _drop(tmp_path, purchases=NEW_EVENTS)
+            await service.wait_for("source_planned", count=2)
+            status = json.loads((await _call(config, "status", "--json")).out)["sources"]
+            older = status[0]["id"]
+            answer = await _call(config, "discard", older, "--reason", "an older version")
+            assert answer.out.startswith(f"{older} (purchases.csv) is discarded; nothing of it was delivered.\n")
+            await service.wait_for("source_discarded", source=older)
+            await _call(config, "run-now")
+            await service.wait_for("run_finished", delivered=1)
+            assert await service.stop() == 0
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+        assert (sandbox.paths.inbox / taken).read_text(encoding="utf-8") == NEW_EVENTS
+    kept = next((tmp_path / "workspace" / "archive").glob(f"*/{older}"))
+    assert (kept / "purchases.csv").read_text(encoding="utf-8") == OLD_EVENTS
+    assert list((tmp_path / "workspace" / "work").iterdir()) == []
+
+
+async def test_a_file_is_given_up_while_it_goes_up(tmp_path: Path) -> None:
+    """No manifest of it is written, its data is removed at the receiver, and what comes behind it goes."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=30_000) as relay:
+        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+        config = await _configure(tmp_path, sandbox, {"destinations": {"production": line}})
+        async with run_service(config) as service:
+            _drop(tmp_path, purchases=OLD_EVENTS + "".join(f"Sold,1700000001,b{row}\n" for row in range(2_000)))
+            await asyncio.wait_for(relay.struck.wait(), DEADLINE_SECONDS)
+            (going,) = (await get_status(config)).values()
+            assert going["state"] == "ready"
+            await _call(config, "discard", going["id"])
+            _drop(tmp_path, purchases_next=NEW_EVENTS)
+            await service.wait_for("source_planned", count=2)
+            relay.released.set()
+            await service.wait_for("source_moved_meanwhile", source=going["id"])
+            await service.wait_for("leftover_removed", source=going["id"])
+            await service.wait_for("source_discarded", source=going["id"])
+            await service.wait_for("source_delivered", file="purchases_next.csv")
+            assert await service.stop() == 0
+            assert not [entry for entry in service.lines if entry.get("level") == "error"]
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+        assert (sandbox.paths.inbox / taken).read_text(encoding="utf-8") == NEW_EVENTS
+    assert _list_archived(tmp_path) == ["purchases.csv", "purchases_next.csv"]
+
+
+async def test_rows_left_out_for_those_of_a_file_that_was_given_up_go_after_all(tmp_path: Path) -> None:
+    """A file that was planned without the rows of an earlier one is read again once nobody sends that."""
+    both = OLD_EVENTS + NEW_EVENTS.partition("\n")[2]
+    feeds = {"purchases": {"deduplicate": {"columns": ["time_stamp", "user_id"], "days": 3}}}
+    async with _make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=1) as relay:
+        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+        config = await _configure(tmp_path, sandbox, {"feeds": feeds, "destinations": {"production": line}})
+        async with run_service(config) as service:
+            _drop(tmp_path, purchases=OLD_EVENTS, purchases_whole=both)
+            await service.wait_for("source_planned", count=2)
+            await _call(config, "discard", (await get_status(config))["purchases.csv"]["id"])
+            relay.released.set()
+            await service.wait_for("source_delivered", file="purchases_whole.csv")
+            assert await service.stop() == 0
+        await sandbox.wait_until_idle()
+        (taken,) = _list_taken(sandbox)
+        assert (sandbox.paths.inbox / taken).read_text(encoding="utf-8") == both
 
 
 # Quarantined files.

@@ -61,6 +61,7 @@ QUESTIONS: dict[str, Question] = {
     "parts_by_source": lambda ledger, _: ledger.parts.list_by_source(SOURCE_OPEN | {SourceState.DELIVERED}),
     "parts_in": lambda ledger, _: ledger.parts.list_in(PartState.PUBLISHING),
     "discards": lambda ledger, _: ledger.discards.count(),
+    "discarded_since": lambda ledger, source: ledger.discards.has_any(source.feed, source.destination, since=NOW),
     "leftovers": lambda ledger, source: ledger.leftovers.list_of(source.destination),
     "pauses": lambda ledger, _: ledger.pauses.list_all(),
     "pause_cut_short": lambda ledger, source: ledger.pauses.cut_short(make_pause(destination=source.destination), NOW),

@@ -119,7 +119,7 @@ def test_a_file_is_tried_again_only_where_it_was_tried(attempts: int, word: str)
     """What only waits for the schedule is sent; what failed, or needs a person, is tried again."""
     at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     waiting = SourceView(source=make_source(attempts=attempts), parts=(), waits_for="the schedule", scheduled_at=at)
-    assert [sections.describe_choice(choice, waiting)["word"] for choice in list_choices(waiting)] == [word]
+    assert [sections.describe_choice(choice, waiting)["word"] for choice in list_choices(waiting)] == [word, "Discard"]
     held = SourceView(source=make_source(state=SourceState.HELD, attempts=0), parts=(), waits_for=None)
     assert sections.describe_choice(Choice.RETRY, held)["word"] == "Try again"
 
@@ -222,14 +222,14 @@ async def test_what_is_not_there_is_a_page_that_says_so(tmp_path: Path, path: st
 
 
 async def test_what_cannot_be_said_now_is_not_offered(tmp_path: Path) -> None:
-    """A source that goes on by itself has no buttons, and a word for it is refused."""
+    """A source that goes on by itself can only be given up, and any other word for it is refused."""
     configuration = (await asyncio.to_thread(write_configuration, tmp_path)).configuration
     async with _serve(configuration) as (page, ledger):
         claim(ledger, "s1")
         body = (await page.get("/sources/s1")).body
-        asked = await page.get("/sources/s1/discard")
-    assert "What you can do" not in body
-    assert asked.status == 409
+        asked = [(await page.get(f"/sources/s1/{choice}")).status for choice in ("discard", "release", "accept")]
+    assert re.findall(r"/s1/(\w+)\"", body) == ["discard"]
+    assert asked == [200, 409, 409]
 
 
 async def test_a_stream_tells_what_is_new(tmp_path: Path) -> None:

@@ -176,13 +176,15 @@ def test_several_are_decided_about_each_by_itself(written: Written, capsys: pyte
 
 
 def test_several_are_given_up_for_one_reason(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each has it in its history; one that is on its way stays as it is, and is told."""
+    """Each has it in its history, one that waits too; one that is given up already is told."""
     arguments = ["--config", str(written.path), "discard", "waits00000", "refused000", "--reason", "copies"]
-    assert execute(arguments) == 2
-    out, errors = capsys.readouterr()
-    assert out.startswith("refused000 (customers.csv) is discarded")
-    assert errors.startswith("sftp-orchestrator: discard source waits00000: it is claimed; only what is")
-    assert "given up by a person: copies" in _call(written, capsys, "history", "refused000")
+    assert execute(arguments) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told if " is discarded; " in line] == ["waits00000", "refused000"]
+    for source_id in ("waits00000", "refused000"):
+        assert "given up by a person: copies" in _call(written, capsys, "history", source_id)
+    assert execute(arguments[:-3]) == 2
+    assert capsys.readouterr().err.startswith("sftp-orchestrator: discard source waits00000: it is discarded; only")
 
 
 def test_status_tells_what_waits_for_the_schedule_and_until_when(

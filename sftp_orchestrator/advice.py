@@ -64,6 +64,9 @@ def _advise_on_held(view: SourceView) -> tuple[str, ...]:
     if view.missing is not None:
         back = (f"put the file back as {view.missing}, then:", f"{COMMAND} retry {source.id}")
         return (*back, *_advise_to_discard(source))
+    if source.lacks_configuration:
+        put_back = "put that back into the configuration, and reload the daemon: it goes on when its turn comes"
+        return (put_back, *_advise_to_discard(source))
     if view.why.is_copy:
         return (
             "where it is a mere copy, close it:",

@@ -185,16 +185,21 @@ def list_choices(view: SourceView) -> tuple[Choice, ...]:
         is_over = view.replaced_by is not None or view.why.is_nothing_new
         choices = (Choice.DISCARD,) if is_over else (Choice.RETRY, Choice.RELEASE, Choice.DISCARD)
     elif source.state is SourceState.HELD:
-        choices = (Choice.RETRY, Choice.RELEASE, Choice.DISCARD)
-        if view.missing is not None:
-            choices = (Choice.RETRY, Choice.DISCARD)
-        elif view.why.is_copy:
-            choices = (Choice.DISCARD, Choice.RELEASE)
-        elif view.why.changes_types:
-            choices = (Choice.ACCEPT, *choices)
+        choices = _list_of_held(view)
     if any(part.state is PartState.PUBLISHING for part in view.parts):
         choices = tuple(choice for choice in choices if choice is not Choice.DISCARD)
     return choices
+
+
+def _list_of_held(view: SourceView) -> tuple[Choice, ...]:
+    if view.missing is not None:
+        return (Choice.RETRY, Choice.DISCARD)
+    if view.source.lacks_configuration:
+        return (Choice.DISCARD,)
+    if view.why.is_copy:
+        return (Choice.DISCARD, Choice.RELEASE)
+    choices = (Choice.RETRY, Choice.RELEASE, Choice.DISCARD)
+    return (Choice.ACCEPT, *choices) if view.why.changes_types else choices
 
 
 def _list_of_waiting(view: SourceView) -> tuple[Choice, ...]:

@@ -10,6 +10,7 @@
         ├── ConfigurationError  the configuration or the command line is wrong
         ├── InputRefused        the input's fault: the source goes to quarantine
         ├── DecisionNeeded      a person must decide: the source is held
+        │   └── NotConfigured       … about its feed or destination: held until the configuration has it again
         ├── ReceiverRefused     the receiver answered and said no
         │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
         │       └── LoginRefused    … to our key, or we to its host key
@@ -83,6 +84,10 @@ class DecisionNeeded(Permanent):
 
     The hint of one that holds a source has no command: it is kept as the reason, and ``advice`` tells them beside it.
     """
+
+
+class NotConfigured(DecisionNeeded):
+    """The configuration has no such feed or destination any more: the source is held until it has."""
 
 
 class ReceiverRefused(Permanent):

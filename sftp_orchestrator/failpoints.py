@@ -139,6 +139,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.part.uncertain", Fault.LEDGER, "a part becomes `uncertain`"),
     Step("ledger.part.uploaded", Fault.LEDGER, "a part becomes `uploaded`"),
     Step("ledger.reassign", Fault.LEDGER, "a source is noted with the type and destination that its feed has now"),
+    Step("ledger.resume", Fault.LEDGER, "a source goes on, for the configuration has its feed again"),
     Step("ledger.source.archived", Fault.LEDGER, "a source becomes `archived`"),
     Step("ledger.source.claimed", Fault.LEDGER, "a source becomes `claimed` again, to be read anew"),
     Step("ledger.source.delivered", Fault.LEDGER, "a source becomes `delivered`"),

@@ -23,7 +23,7 @@ from sftp_orchestrator.deliver.sftp import connect
 from sftp_orchestrator.deliver.stations import Stations
 from sftp_orchestrator.deliver.throttle import Throttle
 from sftp_orchestrator.deliver.tuning import Tuner
-from sftp_orchestrator.errors import DecisionNeeded, ExitCode, Failure, LocalFault, get_exit_code
+from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, NotConfigured, get_exit_code
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, SOURCE_OPEN, PartState
 
@@ -168,7 +168,12 @@ class Runner:
         try:
             destination = self.configuration.destinations.get(name)
             if destination is None:
-                gone = DecisionNeeded("deliver", f"to {name}", "the configuration has no such destination any more")
+                gone = NotConfigured(
+                    "deliver",
+                    f"to {name}",
+                    "the configuration has no such destination any more",
+                    hint="put it back, and it goes on by itself",
+                )
                 for source in sources:
                     await note_drop(source, gone, stations.preparation, stations.ledger)
                 return []

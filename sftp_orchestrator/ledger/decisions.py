@@ -37,15 +37,29 @@ def go_on(
     values = {**want(now), **({"released": True} if released else {})}
     if state in SOURCE_ASIDE:
         _require_decided(source_id, parts, wanted)
-        after = SourceState.PLANNED if parts & LEFT else SourceState.CLAIMED
-        if after is SourceState.CLAIMED:
-            leftovers.forget_parts(connection, source_id)
+        after = _go_back(connection, source_id, parts)
         moves.move_source(connection, source_id, after, now=now, reason=reason, by=by, **values)
     else:
         connection.execute(sa.update(SOURCE).where(SOURCE.c.id == source_id).values(**values))
         history.note(
             connection, at=now, source_id=source_id, part=None, before=state, after=state, reason=reason, by=by
         )
+
+
+def resume(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str) -> None:
+    """Let a held source go on from where it safely can, by nobody's word and when its turn comes; as ``go_on`` else."""
+    parts = lock_parts(connection, source_id)
+    _require_decided(source_id, parts, "resume")
+    after = _go_back(connection, source_id, parts)
+    moves.move_source(connection, source_id, after, now=now, reason=reason, attempts=0, retry_at=None, wanted_at=None)
+
+
+def _go_back(connection: sa.Connection, source_id: str, parts: frozenset[str]) -> SourceState:
+    """Return from where a source safely goes on; what of it is planned anew is forgotten."""
+    if parts & LEFT:
+        return SourceState.PLANNED
+    leftovers.forget_parts(connection, source_id)
+    return SourceState.CLAIMED
 
 
 def take_back(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str, by: str) -> None:

@@ -56,7 +56,7 @@ def move_source(
         IllegalMove: the source is in no state from which the move exists. Nothing was changed.
     """
     row = _Row(f"source {source_id}", {"source": source_id}, state=_STATE_OF_SOURCE, update=_MOVE_SOURCE)
-    changes = {"state": after.value, "changed_at": now, "reason": reason, **values}
+    changes = {"state": after.value, "changed_at": now, "reason": reason, "lacks_configuration": False, **values}
     before = _move(connection, row, changes, legal=list_before(after), likely=likely)
     history.note(connection, at=now, source_id=source_id, part=None, before=before, after=after, reason=reason, by=by)
 

@@ -94,6 +94,8 @@ class Source:
     """when a person asked for it to be tried at once; None where nobody did, or something came in its way since"""
     released: bool
     """a person said that it may go on"""
+    lacks_configuration: bool = False
+    """it is held only for its feed or destination, which the configuration has no longer"""
 
     @property
     def name(self) -> str:

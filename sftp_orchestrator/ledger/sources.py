@@ -132,9 +132,20 @@ class Sources(KnownSources):
         """claimed, inspected → quarantined: the input's fault."""
         self._move(source_id, SourceState.QUARANTINED, reason=reason, **_NOT_AWAITED)
 
-    def hold(self, source_id: str, reason: str) -> None:
-        """→ held: a person must decide."""
-        self._move(source_id, SourceState.HELD, reason=reason, **_NOT_AWAITED)
+    def hold(self, source_id: str, reason: str, *, lacks_configuration: bool = False) -> None:
+        """→ held: a person must decide; or, as it lacks only that, until ``resume``."""
+        lacking = {"lacks_configuration": lacks_configuration}
+        self._move(source_id, SourceState.HELD, reason=reason, **_NOT_AWAITED, **lacking)
+
+    def resume(self, source_id: str, reason: str) -> None:
+        """Held → claimed, or planned where manifests of it have left: it goes on as if it had not been held.
+
+        Raises:
+            DecisionNeeded: a part of it is uncertain.
+            IllegalMove: it is in another state.
+        """
+        with failpoints.around("ledger.resume"), self._database.write() as connection:
+            decisions.resume(connection, source_id, now=self._clock(), reason=reason)
 
     def reclaim(self, source_id: str, reason: str) -> None:
         """→ claimed: read it again. Only while no manifest of it has left; its parts are forgotten."""

@@ -52,6 +52,7 @@ class PartMove(NamedTuple):
 
 _S = SourceState
 _P = PartState
+_DECIDED = "a person decided, or the feed is back that the configuration lacked"
 _GIVEN_UP_EARLY = "a person gives it up before any manifest of it left: nothing of it is sent"
 
 SOURCE_MOVES: tuple[SourceMove, ...] = (
@@ -71,8 +72,8 @@ SOURCE_MOVES: tuple[SourceMove, ...] = (
     SourceMove(_S.READY, _S.CLAIMED, "it, or what it is judged by, changed before any manifest left: read again"),
     SourceMove(_S.DELIVERED, _S.ARCHIVED, "the original lies in the archive, or is removed by policy"),
     SourceMove(_S.QUARANTINED, _S.CLAIMED, "a person wants it tried again"),
-    SourceMove(_S.HELD, _S.CLAIMED, "a person decided, and no manifest of it has left"),
-    SourceMove(_S.HELD, _S.PLANNED, "a person decided, and some of its manifests have left"),
+    SourceMove(_S.HELD, _S.CLAIMED, f"{_DECIDED}, and no manifest of it has left"),
+    SourceMove(_S.HELD, _S.PLANNED, f"{_DECIDED}, and some of its manifests have left"),
     SourceMove(
         _S.QUARANTINED,
         _S.DISCARDED,

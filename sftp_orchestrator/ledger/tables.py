@@ -118,6 +118,7 @@ SOURCE = sa.Table(
     sa.Column("retry_at", UtcDateTime),
     sa.Column("wanted_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("lacks_configuration", sa.Boolean, nullable=False, server_default=sa.false()),
     _one_of("state", SourceState),
     # Nearly all sources are archived: who asks for the last of them must not sort them all.
     sa.Index("ix_source_state_changed_at", "state", "changed_at"),

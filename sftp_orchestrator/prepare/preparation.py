@@ -15,10 +15,10 @@ import structlog
 from sftp_orchestrator import files, space, threads
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, SourceChanged
+from sftp_orchestrator.errors import DecisionNeeded, Failure, InputRefused, LocalFault, NotConfigured, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part, Source
-from sftp_orchestrator.ledger.states import PartState, SourceState
+from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.prepare import planner
 from sftp_orchestrator.prepare.changes import weigh_change
 from sftp_orchestrator.prepare.parts import planning
@@ -172,20 +172,20 @@ class Preparation:
         """Bring a source that is not done in line with the configuration; may be repeated, part of every start.
 
         What was planned by other settings is planned anew. Where some of its manifests have left already, it is held:
-        the rest of it cannot go another way; returns whether that happened. Blocking.
+        the rest of it cannot go another way. So is what has no feed any more, until it is there again, whatever other
+        schedule it would go by meanwhile. Returns whether it is held now. Blocking.
         """
         feed = self._configuration.feeds.get(source.feed)
         destination = self._configuration.get_destination_name(source.feed) if feed is not None else None
         if feed is None or destination is None:
-            return False
+            return self._hold_unconfigured(source)
         left = self._ledger.sources.has_left(source.id)
         is_planned = source.state in {SourceState.PLANNED, SourceState.READY}
         try:
             self._planner.require_plan(source)
         except DecisionNeeded as error:
             if is_planned and left:
-                self._ledger.sources.hold(source.id, str(error))
-                _LOG.warning("source_held", source=source.id, feed=source.feed, file=source.name, reason=str(error))
+                self._hold(source, error)
                 return True
             if is_planned:
                 self._ledger.sources.reclaim(source.id, "the configuration changed since it was planned")
@@ -195,7 +195,21 @@ class Preparation:
                 self._ledger.sources.reclaim(source.id, "its rows were judged by other settings")
         if not left and (source.type, source.destination) != (feed.type, destination):
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
+        if source.lacks_configuration and (not left or source.destination in self._configuration.destinations):
+            self._ledger.sources.resume(source.id, "the configuration has its feed again")
+            _LOG.info("source_resumed", source=source.id, feed=source.feed, file=source.name)
         return False
+
+    def _hold_unconfigured(self, source: Source) -> bool:
+        parts = self._ledger.parts.list_of(source.id)
+        # What became of a manifest is looked up first, by a run.
+        if source.state not in SOURCE_ON_ITS_WAY or any(part.state is PartState.PUBLISHING for part in parts):
+            return False
+        try:
+            planning.require_feed(self._configuration, source)
+        except NotConfigured as gone:
+            self._hold(source, gone)
+        return True
 
     def renew(self, sources: Sequence[Source], now: datetime.datetime) -> list[Source]:
         """Take back what was planned long before ``now``, and by now might be judged otherwise; return all as they are.
@@ -301,8 +315,12 @@ class Preparation:
             self._ledger.sources.note_wait(source.id, str(error), retry_at=_in_seconds(RETRY_SECONDS))
             self._waits.tell(source, error)
         else:
-            self._ledger.sources.hold(source.id, str(error))
-            log.warning("source_held")
+            self._hold(source, error)
+
+    def _hold(self, source: Source, error: Failure) -> None:
+        lacks_configuration = isinstance(error, NotConfigured)
+        self._ledger.sources.hold(source.id, str(error), lacks_configuration=lacks_configuration)
+        _LOG.warning("source_held", source=source.id, feed=source.feed, file=source.name, reason=str(error))
 
     def _wait_again(self, source: Source, error: Failure) -> None:
         if source.state is not SourceState.CLAIMED:

@@ -448,7 +448,7 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
             "rows_given_up",
         ):
             connection.execute(sa.text(f"DROP TABLE {table}"))
-        for column in ("failures", "wanted_at"):
+        for column in ("failures", "wanted_at", "lacks_configuration"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
         for index in ("source_state_changed_at", "source_relative_path", "source_feed_destination_claimed_at"):
             connection.execute(sa.text(f"DROP INDEX ix_{index}"))

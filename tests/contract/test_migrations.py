@@ -120,7 +120,7 @@ def test_a_ledger_of_before_keeps_every_row_and_its_sources_can_be_discarded(
     before = _read(old)
     with Ledger.open(ledger_url, tmp_path) as ledger:
         for source in before["source"]:
-            source.update(failures=0, wanted_at=None)
+            source.update(failures=0, wanted_at=None, lacks_configuration=False)
         assert _read(old) == before
         assert _claim(ledger, "s8") == 8
         for source_id in ("s3", "s7"):

@@ -113,7 +113,7 @@ async def test_1_when_a_file_is_quarantined_and_while_others_wait_for_it(tmp_pat
 
 
 async def test_1_when_a_file_is_held_and_3_when_the_receiver_is_away(tmp_path: Path, closed_port: int) -> None:
-    """3 while nobody answers, 1 when the file's feed is gone as well; put back, a person's word delivers it."""
+    """3 while nobody answers, 1 when the file's feed is gone as well; put back, it is delivered by itself."""
     async with make_sandbox(tmp_path / "receiver") as sandbox:
         config = await _configure(tmp_path, sandbox, port=closed_port, attempts=1)
         _drop(tmp_path, purchases=EVENTS)
@@ -127,9 +127,9 @@ async def test_1_when_a_file_is_held_and_3_when_the_receiver_is_away(tmp_path: P
         (held,) = _get_lines(answer, "source_held")
         assert "the configuration has no feed 'purchases' any more" in held["reason"]
         await _configure(tmp_path, sandbox)
-        assert (await call(config, "retry", held["source"])).code == 0
         answer = await _run_once(config)
         assert answer.code == 0, answer.errors
+        assert [line["source"] for line in _get_lines(answer, "source_resumed")] == [held["source"]]
         await sandbox.wait_until_idle()
         assert len(_list_taken(sandbox)) == 1
 

@@ -16,7 +16,7 @@ import yaml
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
 from tests.support.ports import find_free_port
-from tests.support.service import Service, call, configure, run_service
+from tests.support.service import Service, call, configure, get_status, run_service
 
 NEVER = {"schedule": {"deliver": "0 2 1 1 *"}}
 
@@ -84,6 +84,34 @@ async def test_a_wrong_configuration_leaves_the_one_before(tmp_path: Path) -> No
             assert "closed by schedule.only" not in changed.out
             assert len([line for line in service.lines if line["event"] == "daemon_started"]) == 2
             assert await service.stop() == 0
+
+
+async def test_a_feed_that_is_missing_for_one_reload_changes_nothing_for_good(tmp_path: Path) -> None:
+    """Its files are held, none goes by another schedule; once it is there again, they wait for theirs as before."""
+    async with Sandbox(Settings(root=tmp_path / "receiver", openpgp_algorithm=CURVE_25519)) as sandbox:
+        nightly = {"feeds": {feed: {"schedule": NEVER["schedule"]} for feed in ("purchases", "customers")}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, nightly)
+        feeds = yaml.safe_load(written.path.read_text(encoding="utf-8"))["feeds"]
+        (tmp_path / "staging" / "customers.csv").write_bytes(b"user_id,Name\na,Ada\n")
+        async with run_service(written.path) as service:
+            await service.wait_for("source_planned", count=1)
+            (tmp_path / "staging" / "purchases.csv").write_bytes(b"event_name,time_stamp,user_id\nSold,1700000000,a\n")
+            await service.wait_for("source_planned", count=2)
+            _change(written.path, feeds={"others": {**feeds["customers"], "files": ["others*.csv"]}})
+            await _reload(service, "reloading")
+            await service.wait_for("source_held", count=2)
+            status = await get_status(written.path)
+            assert {name: source["state"] for name, source in status.items()} == dict.fromkeys(status, "held")
+            assert "the configuration has no feed 'customers' any more" in status["customers.csv"]["reason"]
+            assert "it goes on when its turn comes" in status["customers.csv"]["next"][0]
+            _change(written.path, feeds=feeds)
+            await _reload(service, "reloading")
+            await service.wait_for("source_resumed", count=2)
+            await service.wait_for("source_planned", count=4)
+            status = await get_status(written.path)
+            assert all("waits for the schedule, next at" in source["reason"] for source in status.values()), status
+            assert await service.stop() == 0
+            assert not [line for line in service.lines if line["event"] == "run_started"]
 
 
 async def _read(started: dict[str, Any], path: str) -> str:

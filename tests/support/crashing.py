@@ -170,6 +170,12 @@ class Case:
         values["destinations"] = {name: values["destinations"].pop("production")}
         write_values(self.folder, values)
 
+    def remove_feed(self, name: str) -> None:
+        """Have the configuration know nothing of a feed."""
+        values = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        del values["feeds"][name]
+        write_values(self.folder, values)
+
     @property
     def ledger_url(self) -> str:
         """The ``ledger.url`` of the configuration."""

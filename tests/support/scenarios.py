@@ -115,6 +115,14 @@ async def _discard(case: Case) -> tuple[str, ...]:
     return "discard", await _quarantine(case, dataclasses.replace(_get_events(), rows=()))
 
 
+async def _discard_on_its_way(case: Case) -> tuple[str, ...]:
+    """Give up a file whose data is at the receiver; its rows are nobody's any more."""
+    case.drop([_get_events()])
+    assert await case.kill(*PASS, at="ledger.part.uploaded.after")
+    case.drops[-1] = dataclasses.replace(case.drops[-1], rows=())
+    return "discard", (await case.get_source(case.drops[-1].name))["id"]
+
+
 async def _put_discarded_away(case: Case) -> tuple[str, ...]:
     await case.call(*await _discard(case))
     return PASS
@@ -188,6 +196,20 @@ async def _send_elsewhere(case: Case) -> tuple[str, ...]:
     case.drop([_get_events()])
     assert await case.kill(*PASS, at="ledger.source.planned.after")
     case.rename_destination("elsewhere")
+    return PASS
+
+
+async def _miss_a_feed(case: Case) -> tuple[str, ...]:
+    """Hold a file whose data is at the receiver, and whose feed was taken out of the configuration."""
+    case.drop([_get_events()])
+    assert await case.kill(*PASS, at="ledger.part.uploaded.after")
+    case.remove_feed("purchases")
+    return PASS
+
+
+async def _find_its_feed_again(case: Case) -> tuple[str, ...]:
+    await case.call(*await _miss_a_feed(case))
+    case.configure()
     return PASS
 
 
@@ -330,6 +352,7 @@ SCENARIOS = (
     Scenario(name="release", load=Load(), begin=_release),
     Scenario(name="delivery of what was released", load=Load(), begin=_deliver_released),
     Scenario(name="discard", load=Load(), begin=_discard),
+    Scenario(name="discard of what was on its way", load=Load(), begin=_discard_on_its_way),
     Scenario(name="archive of what was discarded", load=Load(), begin=_put_discarded_away),
     Scenario(name="discard of refused rows", load=Load(), begin=_discard_rows),
     Scenario(name="archive of refused rows", load=Load(), begin=_put_rows_away),
@@ -338,6 +361,8 @@ SCENARIOS = (
     Scenario(name="taken again by the receiver", load=Load(), begin=_recover),
     Scenario(name="start with another address", load=Load(), begin=_move_away),
     Scenario(name="start with another destination", load=Load(), begin=_send_elsewhere),
+    Scenario(name="start without its feed", load=Load(), begin=_miss_a_feed, mend=_configure_well),
+    Scenario(name="start with its feed again", load=Load(), begin=_find_its_feed_again),
     Scenario(name="written on after the claim", load=Load(), begin=_write_on),
     Scenario(name="dropped twice", load=Load(), begin=_repeat, mend=_give_copy_up),
     Scenario(name="a year later", load=Load(), begin=_outlive),

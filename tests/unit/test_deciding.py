@@ -39,7 +39,7 @@ PART = PlannedPart(start=0, end=3, records=1, data_name="d.csv", manifest_name="
 
 
 def _make_view(state: SourceState, part: PartState | None = None, **changes: Any) -> SourceView:
-    of_source = {name: changes.pop(name) for name in ("retry_at", "type") if name in changes}
+    of_source = {name: changes.pop(name) for name in ("retry_at", "type", "lacks_configuration") if name in changes}
     parts = (make_part(state=part),) if part is not None else ()
     view = SourceView(source=make_source(state=state, **of_source), parts=parts, waits_for=None)
     return dataclasses.replace(view, **changes)
@@ -52,6 +52,7 @@ CASES: dict[str, tuple[SourceView, tuple[Choice, ...]]] = {
     "held": (_make_view(SourceState.HELD), (RETRY, RELEASE, DISCARD)),
     "held profiles": (_make_view(SourceState.HELD, type=FeedType.PROFILE), (RETRY, RELEASE, DISCARD)),
     "missing": (_make_view(SourceState.HELD, missing=Path("/w")), (RETRY, DISCARD)),
+    "without a feed": (_make_view(SourceState.HELD, lacks_configuration=True), (DISCARD,)),
     "copy": (_make_view(SourceState.HELD, why=Why(is_copy=True)), (DISCARD, RELEASE)),
     "other types": (_make_view(SourceState.HELD, why=Why(changes_types=True)), (ACCEPT, RETRY, RELEASE, DISCARD)),
     "uncertain": (_make_view(SourceState.HELD, PartState.UNCERTAIN), (DELIVERED, RESEND)),

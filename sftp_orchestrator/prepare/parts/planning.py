@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sftp_orchestrator.config.model import Configuration, Destination, Feed
 from sftp_orchestrator.destination import manifest, names
-from sftp_orchestrator.errors import DecisionNeeded
+from sftp_orchestrator.errors import NotConfigured
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Part, PlannedPart, Source
 from sftp_orchestrator.prepare.checks.columns import get_mapping
@@ -156,7 +156,7 @@ def resend(configuration: Configuration, ledger: Ledger, source: Source, part: P
     """Take an uncertain part back to ``planned`` under names never used before; return it.
 
     Raises:
-        DecisionNeeded: its feed or destination is not in the configuration any more.
+        NotConfigured: its feed or destination is not in the configuration any more.
     """
     feed, destination = require_feed(configuration, source)
     sending = ledger.sources.take_sending(source.id)
@@ -185,17 +185,17 @@ def require_feed(configuration: Configuration, source: Source) -> tuple[Feed, De
     """Return the feed and the destination of a source.
 
     Raises:
-        DecisionNeeded: one of them is not in the configuration any more.
+        NotConfigured: one of them is not in the configuration any more.
     """
     feed = configuration.feeds.get(source.feed)
     destination = configuration.destinations.get(source.destination)
     if feed is None or destination is None:
         gone = f"feed '{source.feed}'" if feed is None else f"destination '{source.destination}'"
-        raise DecisionNeeded(
+        raise NotConfigured(
             "prepare",
             source.name,
             f"the configuration has no {gone} any more",
-            hint="put it back",
+            hint="put it back, and it goes on by itself",
         )
     return feed, destination
 

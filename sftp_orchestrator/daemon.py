@@ -181,7 +181,11 @@ class Daemon:
             verdict,
             not_delivered=(*verdict.not_delivered, *held),
             left_alone=scan.left_alone,
-            failures=(*verdict.failures, *([scan.pause.to_failure()] if scan.pause is not None else [])),
+            failures=(
+                *verdict.failures,
+                *([scan.pause.to_failure()] if scan.pause is not None else []),
+                *([scan.hindrance] if scan.hindrance is not None else []),
+            ),
         )
 
     async def run(self, note_start: Callable[[], None] = lambda: None) -> None:

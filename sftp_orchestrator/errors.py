@@ -16,6 +16,7 @@
         │       └── LoginRefused    … to our key, or we to its host key
         │           └── KeyRefused      … to our key: it is to be registered there
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
+            ├── NoSpace         … for want of space for one more file: smaller ones may fit
             └── SourceFault     … with one source alone: it waits, and the others go on
 
 Adapters (SFTP client, gpg, the ledger's database) translate foreign errors into this tree at their edge, by type.
@@ -108,6 +109,10 @@ class KeyRefused(LoginRefused):
 
 class LocalFault(Permanent):
     """This machine stands in the way: disk, permissions, a missing program, a second daemon."""
+
+
+class NoSpace(LocalFault):
+    """There is less space than one file needs: it waits for more, and others may need less."""
 
 
 class SourceFault(LocalFault):

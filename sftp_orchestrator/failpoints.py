@@ -129,6 +129,7 @@ STEPS: tuple[Step, ...] = (
     Step("ledger.note_failure", Fault.LEDGER, "the receiver did not take a file of a source: that is counted"),
     Step("ledger.note_missing_file", Fault.LEDGER, "no file of a feed came by its deadline: that is noted"),
     Step("ledger.note_pause", Fault.LEDGER, "a destination is left alone after a run that failed"),
+    Step("ledger.note_untaken", Fault.LEDGER, "which complete files cannot be claimed is noted"),
     Step("ledger.note_waits", Fault.LEDGER, "why sources wait is noted, and when they are tried again"),
     Step("ledger.part.delivered", Fault.LEDGER, "a part becomes `delivered`"),
     Step("ledger.part.planned", Fault.LEDGER, "a part becomes `planned` again: its encrypted piece is gone"),

@@ -25,9 +25,9 @@ from sftp_orchestrator.gates import decide_gates
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.intake.staging import Obstacle
+from sftp_orchestrator.intake.staging import Candidate, Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Part, Run, Source, display_path
+from sftp_orchestrator.ledger.records import Part, Run, Source, Untaken, display_path
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.outlook import Outlook, Prospect, explain_wait, look_out
 from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
@@ -81,6 +81,8 @@ class Overview:
     """name and address of each"""
     room: Room
     """on the workspace's disk, and whether the intake is paused for want of it"""
+    untaken: Mapping[bytes, Untaken] = field(default_factory=dict)
+    """by path, of what lies in staging: complete files that cannot be claimed, as the last scan found"""
     left_out: LeftOut = LeftOut()
     limits: Mapping[str, float | None] = field(default_factory=dict)
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
@@ -91,10 +93,7 @@ class Overview:
         return {
             "at": to_text(self.at),
             "staging": {
-                "arriving": [
-                    {"file": display_path(candidate.relative_path), "feed": feed, "size": candidate.size}
-                    for candidate, feed in self.staging.matched
-                ],
+                "arriving": [self._arriving_to_json(candidate, feed) for candidate, feed in self.staging.matched],
                 "left_alone": [
                     {"file": display_path(obstacle.relative_path), "reason": obstacle.reason}
                     for obstacle in self.staging.left_alone
@@ -146,6 +145,16 @@ class Overview:
             "last_run": run_to_json(run) if run is not None else None,
         }
 
+    def _arriving_to_json(self, candidate: Candidate, feed: str) -> dict[str, Any]:
+        untaken = self.untaken.get(candidate.relative_path)
+        return {
+            "file": display_path(candidate.relative_path),
+            "feed": feed,
+            "size": candidate.size,
+            "not_taken_because": untaken.reason if untaken is not None else None,
+            "not_taken_since": to_text(untaken.since if untaken is not None else None),
+        }
+
     def _schedule_to_json(self, prospect: Prospect) -> dict[str, Any]:
         timing = prospect.timing
         return {
@@ -182,6 +191,7 @@ def get_overview(configuration: Configuration, ledger: Ledger, *, most: int | No
         outlook=outlook,
         last_delivery=ledger.outcomes.find_last_delivery(),
         room=pausing.look(configuration),
+        untaken={one.relative_path: one for one in ledger.untaken.list_all()},
         receivers=tuple(f"{name} ({one.host}:{one.port})" for name, one in configuration.destinations.items()),
         left_out=_count_left_out(counts, waiting, len(refused[most:]) if most is not None else 0),
         limits=_get_limits(configuration, now),

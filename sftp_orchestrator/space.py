@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sftp_orchestrator import files
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import NoSpace
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Reservation:
         """Hold ``needed_bytes`` for what is still to be written, in place of what was held; may be repeated.
 
         Raises:
-            LocalFault: they are not free, or held for others; what was held before stays held.
+            NoSpace: they are not free, or held for others; what was held before stays held.
         """
         _HELD.take(self, needed_bytes)
 
@@ -88,8 +88,8 @@ def reserve(folder: Path, needed_bytes: int) -> Iterator[Reservation]:
     With 0 nothing is asked yet: for whoever learns later how much will come.
 
     Raises:
-        LocalFault: they are not free, or held for others, and may be tried again as soon as there is space; or the
-            folder cannot be looked at.
+        NoSpace: they are not free, or held for others; it may be tried again as soon as there is space.
+        LocalFault: the folder cannot be looked at.
     """
     with files.as_local_fault("reserve space in", str(folder), hint="it must be a folder of ours"):
         reservation = Reservation(folder)
@@ -101,7 +101,7 @@ def reserve(folder: Path, needed_bytes: int) -> Iterator[Reservation]:
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raise ``LocalFault`` unless ``needed_bytes`` are free, held for others or not, and ``SPARE_BYTES`` beside.
+    """Raise ``NoSpace`` unless ``needed_bytes`` are free, held for others or not, and ``SPARE_BYTES`` beside.
 
     For whoever asks afterwards whether it was the disk that ran out; a writer reserves.
     """
@@ -120,7 +120,7 @@ def _require(folder: Path, needed: int, *, others: int) -> None:
     if free - others >= needed + SPARE_BYTES:
         return
     held = f", {others:,} of them held for other files" if others else ""
-    raise LocalFault(
+    raise NoSpace(
         "reserve space in",
         str(folder),
         f"{free:,} bytes are free{held}, {needed:,} and {SPARE_BYTES:,} to spare are needed",

@@ -18,6 +18,7 @@ from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.watching import watch
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.intake.lock import Holder
+from sftp_orchestrator.intake.staging import Candidate
 from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
@@ -87,10 +88,7 @@ def _name_reload(daemon: Holder) -> str:
 def _print(console: Console, overview: Overview, command: str, page: str | None) -> None:
     """Print the least urgent first: what needs a person stands last, right above the prompt."""
     for candidate, feed in overview.staging.matched:
-        facts = f"({feed}, {units.format_bytes(candidate.size)})"
-        layout.print_entries(
-            console, [layout.Entry(cells=("arriving",), name=display_path(candidate.relative_path), facts=facts)]
-        )
+        layout.print_entries(console, [_make_arriving(candidate, feed, overview)])
     for obstacle in overview.staging.left_alone:
         name = f"{display_path(obstacle.relative_path)}: {obstacle.reason}"
         layout.print_entries(console, [layout.Entry(cells=("left alone",), name=name)])
@@ -102,6 +100,15 @@ def _print(console: Console, overview: Overview, command: str, page: str | None)
     )
     for line in summarize(overview, page):
         layout.say(console, spell_out(line, command))
+
+
+def _make_arriving(candidate: Candidate, feed: str, overview: Overview) -> layout.Entry:
+    name, facts = display_path(candidate.relative_path), f"({feed}, {units.format_bytes(candidate.size)})"
+    untaken = overview.untaken.get(candidate.relative_path)
+    if untaken is None:
+        return layout.Entry(cells=("arriving",), name=name, facts=facts)
+    why = f"{units.format_age(untaken.since, overview.at)}: {untaken.reason}"
+    return layout.Entry(cells=("not taken",), name=name, facts=facts, details=(("since", why),), style="yellow")
 
 
 def list_left_out(left_out: LeftOut) -> list[str]:
@@ -147,6 +154,7 @@ def _make_entry(view: SourceView, now: datetime.datetime, command: str, pause: P
 
 def summarize(overview: Overview, page: str | None) -> list[str]:
     """Return what closes the list: how many of each, when the next run is, and whether anybody is at work. Pure."""
+    not_taken = [one for one, _ in overview.staging.matched if one.relative_path in overview.untaken]
     asides = sum(view.needs_person for view in overview.sources)
     waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
     under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
@@ -154,7 +162,8 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     asides += overview.left_out.needing_a_person
     waiting += overview.left_out.on_their_way
     told = {
-        "arriving": len(overview.staging.matched),
+        "arriving": len(overview.staging.matched) - len(not_taken),
+        "complete and not taken": len(not_taken),
         "left alone in staging": len(overview.staging.left_alone),
         "on their way": under_way,
         "waiting": waiting,

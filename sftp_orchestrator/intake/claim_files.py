@@ -11,10 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from sftp_orchestrator import failpoints, files, space
+from sftp_orchestrator import failpoints, files, space, units
+from sftp_orchestrator.errors import NoSpace
 from sftp_orchestrator.intake.copying import begins_with, copy_original
 from sftp_orchestrator.intake.judging import LAST_STEPS, Found, Place, Staged, Step, is_same, judge
-from sftp_orchestrator.intake.staging import Staging, open_folder
+from sftp_orchestrator.intake.staging import Candidate, Staging, open_folder
 from sftp_orchestrator.intake.supervision import Supervision
 from sftp_orchestrator.ledger.records import Claim, display_path
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
@@ -52,6 +53,26 @@ class ClaimFiles:
             os.rmdir(name, dir_fd=staged)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
+    def require_room(self, candidate: Candidate) -> None:
+        """Raise ``NoSpace`` where the file has to be copied and does not fit, ``OSError`` where nobody can tell."""
+        if candidate.device != self._workspace.work.stat().st_dev:
+            with self._fitting(candidate.relative_path, candidate.size):
+                space.require_space(self._workspace.work, candidate.size)
+
+    @contextlib.contextmanager
+    def _fitting(self, relative_path: bytes, size: int) -> Iterator[None]:
+        """Let a want of space come out in words that stay the same while it lasts: what is free is no part of it."""
+        try:
+            yield
+        except NoSpace as error:
+            needed, spare = units.format_bytes(size), units.format_bytes(space.SPARE_BYTES)
+            raise NoSpace(
+                "claim",
+                display_path(relative_path),
+                f"it does not fit: {needed}, and {spare} to spare, are not free in {self._workspace.root}",
+                hint="make room there, and it is taken by itself",
+            ) from error
+
     def identify_marker(self, relative_path: bytes) -> str | None:
         """Return what tells the ready marker of a file from a later one of its name; None where there is none."""
         folder, name = _split(relative_path)
@@ -68,7 +89,8 @@ class ClaimFiles:
         """Move or copy the file into the workspace, unless it changed or vanished; what became of it, ``settle`` tells.
 
         Raises:
-            LocalFault: the workspace is not ours to write, or lacks the space for a copy.
+            NoSpace: the workspace lacks the space for a copy.
+            LocalFault: it is not ours to write.
         """
         folder, name = _split(claim.relative_path)
         target = self._workspace.get_source(claim.source_id)
@@ -87,6 +109,7 @@ class ClaimFiles:
                 if error.errno != errno.EXDEV:
                     raise
                 with (
+                    self._fitting(claim.relative_path, claim.size),
                     space.reserve(self._workspace.work, claim.size) as held,
                     self._supervision.show(display_path(claim.relative_path), claim.size) as advance,
                 ):

@@ -6,7 +6,6 @@ from what lies where (``judging``), in a running daemon as after a crash: there 
 
 from __future__ import annotations
 
-import errno
 import itertools
 import time
 from collections import deque
@@ -18,8 +17,9 @@ from sftp_orchestrator import files
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination import names
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import LocalFault, NoSpace
 from sftp_orchestrator.intake.claim_files import HINT, ClaimFiles
+from sftp_orchestrator.intake.hindrances import Hindrances, is_of_this_machine
 from sftp_orchestrator.intake.judging import Step
 from sftp_orchestrator.intake.staging import Candidate, Staging
 from sftp_orchestrator.intake.supervision import Supervision
@@ -33,20 +33,6 @@ CLAIMS_AT_ONCE = 200
 """Concluded together: the disk and the ledger are asked once for all of them, and a stop waits for no more."""
 CLAIM_SECONDS = 1.0
 """After this time those that were taken are concluded, however few they are: nobody waits for a copy behind them."""
-_MACHINE_FAULTS = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EIO,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.ENODEV,
-        errno.ENOTCONN,
-    }
-)
-"""What the next file would meet as well. Anything else (permission, a name too long, a mount point) is one file's."""
 
 
 class Claimer:
@@ -67,8 +53,7 @@ class Claimer:
         self._files = ClaimFiles(staging, workspace, supervision)
         self._begun: dict[str, Claim] = {}
         """by source id: what the ledger knows as intents, as far as we know"""
-        self._told: dict[bytes, str] = {}
-        """by path: why it could not be claimed when it was last tried"""
+        self._hindrances = Hindrances(configuration, ledger)
 
     def claim_all(
         self,
@@ -91,7 +76,7 @@ class Claimer:
         claimed = _tell_all(note, self._conclude_begun())
         busy = {claim.relative_path for claim in self._begun.values()}
         paths = {candidate.relative_path for candidate, _ in matched} | busy
-        self._told = {path: reason for path, reason in self._told.items() if path in paths}
+        self._hindrances.begin(paths)
         coming = self._make_claims(match for match in matched if match[0].relative_path not in busy)
         left: deque[Claim] = deque()
         try:
@@ -99,7 +84,12 @@ class Claimer:
                 claimed += _tell_all(note, self._claim_some(left))
         finally:
             self._abandon(left)
+            self._hindrances.note_all()
         return claimed
+
+    def find_hindrance(self) -> LocalFault | None:
+        """Return why files could not be claimed, as the first of them tells; None where all could."""
+        return self._hindrances.find_failure()
 
     def recover(self) -> list[Source]:
         """Finish or forget every claim whose outcome is not noted; part of every start, may be repeated.
@@ -132,13 +122,16 @@ class Claimer:
             if self._stop.is_set():
                 return
             self._beat()
+            if self._hindrances.keeps_back(candidate.relative_path, feed):
+                continue
             try:
                 self._files.require_removable(candidate.relative_path)
+                self._files.require_room(candidate)
                 marker = self._files.identify_marker(candidate.relative_path)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except OSError as error:
-                self._tell(candidate.relative_path, error)
+            except (OSError, NoSpace) as error:
+                self._hindrances.tell(candidate.relative_path, feed, error)
                 continue
             yield self._make_claim(candidate, feed, marker)
 
@@ -165,17 +158,19 @@ class Claimer:
             claim = left.popleft()
             taken.append(claim)
             self._beat()
+            if self._hindrances.keeps_back(claim.relative_path, claim.feed):
+                continue
             try:
                 self._files.take(claim)
             except (OSError, LocalFault) as error:
                 failures[claim.source_id] = error
-                if _is_of_this_machine(error):
+                if is_of_this_machine(error):
                     break
         sources = self._conclude(taken)
         ours = {source.id for source in sources}
         for claim in taken:
             if claim.source_id in failures and claim.source_id not in ours:
-                self._tell(claim.relative_path, failures[claim.source_id])
+                self._hindrances.tell(claim.relative_path, claim.feed, failures[claim.source_id])
         return sources
 
     def _conclude_begun(self) -> list[Source]:
@@ -200,12 +195,12 @@ class Claimer:
                 failure = error
             if failure is not None:
                 failures.append((claim, failure))
-                if _is_of_this_machine(failure):
+                if is_of_this_machine(failure):
                     break
         sources = self._finish(outcomes[Step.FINISH])
         self._abandon(outcomes[Step.FORGET])
         for claim, failure in failures:
-            self._tell(claim.relative_path, failure)
+            self._hindrances.tell(claim.relative_path, claim.feed, failure)
         return sources
 
     def _settle(self, claim: Claim) -> tuple[Step, OSError | None]:
@@ -228,7 +223,7 @@ class Claimer:
         sources = self._ledger.sources.finish_claims(claims)
         for source in sources:
             self._begun.pop(source.id, None)
-            self._told.pop(source.relative_path, None)
+            self._hindrances.note_claimed(source.relative_path)
             _LOG.info("source_claimed", source=source.id, feed=source.feed, file=source.name, size=source.size)
         return sources
 
@@ -245,26 +240,11 @@ class Claimer:
         for claim in claims:
             self._begun.pop(claim.source_id, None)
 
-    def _tell(self, relative_path: bytes, failure: OSError | LocalFault) -> None:
-        """Warn of a fault of one file, once for each reason; raise ``LocalFault`` for one of this machine."""
-        if isinstance(failure, LocalFault):
-            raise failure
-        reason = _explain(failure)
-        if _is_of_this_machine(failure):
-            raise LocalFault("claim", display_path(relative_path), reason, hint=HINT) from failure
-        if self._told.get(relative_path) != reason:
-            self._told[relative_path] = reason
-            _LOG.warning("claim_failed", file=display_path(relative_path), reason=reason)
-
 
 def _tell_all(note: Callable[[Source], None], sources: Sequence[Source]) -> int:
     for source in sources:
         note(source)
     return len(sources)
-
-
-def _is_of_this_machine(failure: OSError | LocalFault) -> bool:
-    return isinstance(failure, LocalFault) or failure.errno in _MACHINE_FAULTS
 
 
 def _explain(error: OSError) -> str:

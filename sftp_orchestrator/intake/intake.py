@@ -10,6 +10,7 @@ import structlog
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.intake.claiming import Claimer
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.intake.pausing import Pausing, Room
@@ -48,6 +49,8 @@ class Scan:
     """files that are not taken"""
     pause: Room | None = None
     """why nothing, or nothing more, was claimed; None where the intake is not paused"""
+    hindrance: LocalFault | None = None
+    """what kept a complete file, the first of those there are, from being claimed"""
 
 
 def open_staging(configuration: Configuration) -> Staging:
@@ -139,6 +142,7 @@ class Intake:
             wait_seconds=self._settler.get_wait_seconds(now=now) if settled.waiting else None,
             left_alone=len(found.left_alone),
             pause=room if room.is_paused else None,
+            hindrance=self._claimer.find_hindrance(),
         )
 
     def _may_go_on(self) -> bool:

@@ -32,6 +32,7 @@ from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.tables import HISTORY, PAUSE, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions
+from sftp_orchestrator.ledger.untaken import UntakenFiles
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class Ledger:
         self.leftovers = Leftovers(self._database)
         self.pauses = Pauses(self._database)
         self.missing = MissingFiles(self._database, clock)
+        self.untaken = UntakenFiles(self._database)
         self.alerts = Alerts(self._database)
         self.properties = Properties(self._database)
         self.outcomes = Outcomes(self._database)

@@ -287,6 +287,22 @@ class MissingFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Untaken:
+    """A complete file in staging that cannot be claimed."""
+
+    relative_path: bytes
+    feed: str
+    reason: str
+    since: datetime.datetime
+    """when it was found to be so"""
+
+    @property
+    def name(self) -> str:
+        """The path below staging, as people see it."""
+        return display_path(self.relative_path)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """One line of the history."""
 

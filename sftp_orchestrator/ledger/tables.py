@@ -253,6 +253,17 @@ MISSING_FILE = sa.Table(
     comment="deadlines by which no file of a feed had come; its key is what keeps one from being told of twice",
 )
 
+UNTAKEN = sa.Table(
+    "untaken",
+    METADATA,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("relative_path", sa.LargeBinary, nullable=False),
+    sa.Column("feed", sa.String(40), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    comment="complete files that the last scan could not claim, the first of them, for people to see",
+)
+
 FORGOTTEN = sa.Table(
     "forgotten",
     METADATA,

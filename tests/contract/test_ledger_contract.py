@@ -446,6 +446,7 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
             "alert",
             "alert_message",
             "rows_given_up",
+            "untaken",
         ):
             connection.execute(sa.text(f"DROP TABLE {table}"))
         for column in ("failures", "wanted_at", "lacks_configuration"):

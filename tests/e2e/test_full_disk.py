@@ -100,6 +100,63 @@ async def test_a_pass_says_that_the_intake_is_paused(tmp_path: Path, disk: Disk)
         assert len(_list_taken(sandbox)) == 1
 
 
+async def test_what_does_not_fit_hinders_only_what_must_not_overtake_it(tmp_path: Path, disk: Disk) -> None:
+    """Staging on another disk: profiles too large keep events back, other profiles go, and it is said why and shown."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        (disk.root / "workspace").mkdir(mode=0o700)
+        more = {"workspace": str(disk.root / "workspace"), "space": {"pause_below_bytes": 0}}
+        quickly = {"settle_seconds": 0, "rescan_seconds": 0.5}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, {**more, "intake": quickly})
+        staging = written.configuration.staging
+        ballast = await asyncio.to_thread(disk.fill_up_to, SPARE_BYTES + 2 * MEGABYTE)
+        large = b"user_id,Name\n" + b"".join(b"u%d,%040d\n" % (row, row) for row in range(100_000))
+        for name, content in (("customers_a", large), ("customers_b", b"user_id,Name\nb,Bob\n")):
+            (staging / f"{name}.csv").write_bytes(content)
+        await asyncio.to_thread(_drop, written, "purchases.csv")
+        async with run_service(written.path) as service:
+            failed = await service.wait_for("claim_failed")
+            assert failed["file"] == "customers_a.csv"
+            assert failed["reason"].startswith("it does not fit: 4.8 MB, and 67.1 MB to spare, are not free in ")
+            await service.wait_for("source_delivered", file="customers_b.csv")
+            status = (await call(written.path, "status", "--json")).json
+            assert [(file["file"], file["not_taken_because"]) for file in status["staging"]["arriving"]] == [
+                ("customers_a.csv", failed["reason"]),
+                ("purchases.csv", "waits for the profiles of customers_a.csv, which cannot be taken yet"),
+            ]
+            shown = (await call(written.path, "status")).out
+            assert "not taken  customers_a.csv" in shown
+            assert "2 complete and not taken" in shown
+            once = await call(written.path, "status", "--json")
+            assert once.json["staging"] == status["staging"]
+            ballast.unlink()
+            await service.wait_for("source_delivered", file="purchases.csv")
+            assert (await call(written.path, "status", "--json")).json["staging"]["arriving"] == []
+            assert not [line for line in service.lines if line.get("level") == "error"]
+            assert len([line for line in service.lines if line["event"] == "claim_failed"]) == 1
+            assert await service.stop() == 0
+        await sandbox.wait_until_idle()
+        taken = [name.partition("_")[0] for name in _list_taken(sandbox)]
+        assert taken == ["customers", "customers", "purchases"]
+
+
+async def test_a_pass_says_what_does_not_fit(tmp_path: Path, disk: Disk) -> None:
+    """Exit code 1 and a line with what to do; everything else is delivered."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        (disk.root / "workspace").mkdir(mode=0o700)
+        more = {"workspace": str(disk.root / "workspace"), "space": {"pause_below_bytes": 0}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, more)
+        await asyncio.to_thread(disk.fill_up_to, SPARE_BYTES + 2 * MEGABYTE)
+        await asyncio.to_thread(_drop, written, "purchases_large.csv", 100_000)
+        await asyncio.to_thread(_drop, written, "purchases_small.csv")
+        answer = await call(written.path, "run", "--once")
+        assert (answer.code, answer.out.startswith("1 delivered")) == (1, True)
+        (said,) = [line for line in answer.errors.splitlines() if not line.startswith("{")]
+        assert said.startswith("sftp-orchestrator: take in purchases_large.csv: it does not fit: ")
+        assert said.endswith("make room there, and it is taken by itself")
+        await sandbox.wait_until_idle()
+        assert len(_list_taken(sandbox)) == 1
+
+
 async def test_a_part_that_finds_no_space_waits_for_it(tmp_path: Path, disk: Disk) -> None:
     """Nothing is written of it, nothing quarantined; the reason says what is free and needed, and then it goes."""
     async with make_sandbox(tmp_path / "receiver") as sandbox:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.support import occasions
-from tests.support.crashing import Case, Load
+from tests.support.crashing import READY, Case, Load
 from tests.support.drops import Drop, make_batch
 from tests.support.forked import Meddling
 from tests.support.sinks import run_web_sink
@@ -17,6 +19,8 @@ from tests.support.sinks import run_web_sink
 PASS = ("run", "--once")
 SMALL: dict[str, Any] = {"limits": {"plain_bytes": 900}}
 """So small that a file becomes several parts."""
+_GIANT_BYTES = 2**42
+"""No disk of a test machine has so many free."""
 SMALL_PIECES: dict[str, Any] = {"limits": {"encrypted_bytes": 5_000}}
 
 
@@ -255,6 +259,25 @@ async def _pause(case: Case) -> tuple[str, ...]:
     return PASS
 
 
+async def _fail_to_fit(case: Case) -> tuple[str, ...]:
+    """Drop a file that no disk has the space for, beside one that can be taken; it is all holes."""
+    case.drop([_get_events()])
+    for path in _get_giant(case):
+        path.touch()
+    os.truncate(_get_giant(case)[0], _GIANT_BYTES)
+    return PASS
+
+
+async def _take_giant_away(case: Case) -> None:
+    for path in _get_giant(case):
+        path.unlink()
+
+
+def _get_giant(case: Case) -> tuple[Path, Path]:
+    """Return a file of profiles that is too large, and its ready marker."""
+    return case.staging / "customers_giant.csv", case.staging / f"customers_giant.csv{READY}"
+
+
 async def _resume(case: Case) -> tuple[str, ...]:
     await case.call(*await _pause(case))
     case.configure()
@@ -367,6 +390,7 @@ SCENARIOS = (
     Scenario(name="dropped twice", load=Load(), begin=_repeat, mend=_give_copy_up),
     Scenario(name="a year later", load=Load(), begin=_outlive),
     Scenario(name="short of space", load=Load(), begin=_pause, mend=_configure_well),
+    Scenario(name="too large to fit", load=Load(is_far=True), begin=_fail_to_fit, mend=_take_giant_away),
     Scenario(name="with space again", load=Load(), begin=_resume),
     Scenario(name="start of a daemon with the clock set back", load=Load(), begin=_set_clock_back),
     Scenario(name="later than expected", load=Load(), begin=_come_late),

@@ -259,14 +259,24 @@ def test_an_original_that_cannot_be_removed_leaves_no_copy(far_place: Place, mon
 
 
 def test_a_copy_that_finds_no_space_is_not_begun(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ledger and the deliveries need the rest of the disk: the scan fails and nothing is written."""
+    """The ledger and the deliveries need the rest of the disk: nothing is written, and once there is space it is."""
     far_place.drop("purchases.csv")
-    with far_place.start() as intake, monkeypatch.context() as patch:
-        patch.setattr(space, "SPARE_BYTES", 2**62)
-        with pytest.raises(LocalFault, match="make room there"):
-            intake.scan()
-    far_place.check()
-    assert far_place.list_staged() == ["purchases.csv"]
+    with capture_logs() as logs, far_place.start() as intake:
+        with monkeypatch.context() as patch:
+            patch.setattr(space, "SPARE_BYTES", 2**62)
+            for _ in range(2):
+                scan = intake.scan()
+                assert (scan.claimed, "make room there" in str(scan.hindrance)) == (0, True)
+        far_place.check()
+        assert far_place.list_staged() == ["purchases.csv"]
+        with far_place.open_ledger() as ledger:
+            (untaken,) = ledger.untaken.list_all()
+            assert (untaken.name, untaken.feed) == ("purchases.csv", "purchases")
+            scan = intake.scan()
+            assert (scan.claimed, scan.hindrance) == (1, None)
+            assert ledger.untaken.list_all() == []
+    assert _list_warned(logs) == [("purchases.csv", untaken.reason)]
+    far_place.check(CONTENT)
 
 
 def test_a_stop_drops_the_copy_under_way(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,7 @@ class Dispatcher:
         self._ahead = ReadingAhead(destination, configuration, stations, pulse)
         self._seen = Seen()
         self._trouble = Repeating()
-        self._discards = 0
+        self._discards = self._rows_discarded = 0
         """how many there were at the last look"""
         self._scans = scans
         self._rescan = rescan
@@ -233,9 +233,11 @@ class Dispatcher:
     async def _heed_discards(self) -> None:
         """Have put away what was discarded since the last look; events that waited for it are looked at again."""
         discards = await asyncio.to_thread(self._ledger.discards.count)
+        rows = await asyncio.to_thread(self._ledger.discards.count_rows)
         if discards != self._discards:
-            self._discards = discards
             self._seen = Seen()
+        if (discards, rows) != (self._discards, self._rows_discarded):
+            self._discards, self._rows_discarded = discards, rows
             await self._tidy()
 
     async def _run_if_due(self) -> bool:

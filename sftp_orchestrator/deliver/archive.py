@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.repeating import REMIND_SECONDS, Repeating
 from sftp_orchestrator.workspace import FOLDER_MODE, Workspace, remove_tree
 
 _LOG = structlog.get_logger()
@@ -47,6 +49,8 @@ class Archive:
         """a run puts away what it delivered while another destination's puts away all"""
         self._removed_on: datetime.date | None = None
         """when all that was discarded was looked through"""
+        self._failing: dict[str, Repeating] = {}
+        """by source or folder"""
 
     def put_away(self, sources: Sequence[Source]) -> None:
         """Archive delivered sources as the policy has it, and remove the rest of what lies in the workspace of them.
@@ -82,6 +86,13 @@ class Archive:
             with self._putting_away:
                 self._put_rows_away(source, given_up[source.id])
 
+    def _tell_of_failure(self, error: LocalFault, **what: str) -> None:
+        """Tell of what cannot be put away, the first time and then once an hour; after each run it is tried again."""
+        now = time.monotonic()
+        self._failing = {key: one for key, one in self._failing.items() if now - one.last_at < REMIND_SECONDS}
+        if self._failing.setdefault(str(what), Repeating()).note(error).is_told:
+            _LOG.error("archive_failed", **what, error=str(error))
+
     def _list_lying(self, *folders: Path) -> set[str]:
         """Return the ids of sources of which something lies in these folders; in one that is gone nothing does."""
         with files.as_local_fault(
@@ -103,7 +114,7 @@ class Archive:
                     self._keep_pieces(source, folder)
                 remove_tree(self._workspace.get_folder(source.id))
         except LocalFault as error:
-            _LOG.error("archive_failed", source=source.id, error=str(error))
+            self._tell_of_failure(error, source=source.id)
             return False
         return True
 
@@ -127,7 +138,7 @@ class Archive:
                 remove_tree(quarantined)
                 remove_tree(self._workspace.get_folder(source.id))
         except LocalFault as error:
-            _LOG.error("archive_failed", source=source.id, error=str(error))
+            self._tell_of_failure(error, source=source.id)
         else:
             _LOG.info("source_discarded", source=source.id, feed=source.feed, file=source.name, folder=str(folder))
 
@@ -144,7 +155,7 @@ class Archive:
                     move_in(path, folder, path.name)
                 remove_tree(rejected)
         except LocalFault as error:
-            _LOG.error("archive_failed", source=source.id, error=str(error))
+            self._tell_of_failure(error, source=source.id)
         else:
             _LOG.info(
                 "refused_rows_discarded", source=source.id, feed=source.feed, file=source.name, folder=str(folder)
@@ -201,7 +212,7 @@ class Archive:
             with files.as_local_fault("remove", str(folder), hint="it must be ours to remove"):
                 remove_tree(folder)
         except LocalFault as error:
-            _LOG.error("archive_failed", folder=folder.name, error=str(error))
+            self._tell_of_failure(error, folder=folder.name)
             return False
         _LOG.info("archive_removed", **told)
         return True
@@ -213,7 +224,7 @@ class Archive:
             with files.as_local_fault("read", str(folder), hint="it must be a folder of ours"):
                 return list(folder.iterdir()) if folder.exists() else []
         except LocalFault as error:
-            _LOG.error("archive_failed", folder=folder.name, error=str(error))
+            self._tell_of_failure(error, folder=folder.name)
             return []
 
 

@@ -60,7 +60,7 @@ QUESTIONS: dict[str, Question] = {
     "parts": lambda ledger, source: ledger.parts.list_of(source.id),
     "parts_by_source": lambda ledger, _: ledger.parts.list_by_source(SOURCE_OPEN | {SourceState.DELIVERED}),
     "parts_in": lambda ledger, _: ledger.parts.list_in(PartState.PUBLISHING),
-    "discards": lambda ledger, _: ledger.discards.count(),
+    "discards": lambda ledger, _: (ledger.discards.count(), ledger.discards.count_rows()),
     "discarded_since": lambda ledger, source: ledger.discards.has_any(source.feed, source.destination, since=NOW),
     "leftovers": lambda ledger, source: ledger.leftovers.list_of(source.destination),
     "pauses": lambda ledger, _: ledger.pauses.list_all(),

@@ -144,7 +144,8 @@ class Daemon:
         await threads.call(self._intake.recover, self._stop)
         await asyncio.to_thread(self._runner.pauses.heed_changes)
         unfinished = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_OPEN)
-        held = [source for source in unfinished if await asyncio.to_thread(self._stations.preparation.align, source)]
+        standing = self._stations.preparation.standing
+        held = [source for source in unfinished if await asyncio.to_thread(standing.align, source)]
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)

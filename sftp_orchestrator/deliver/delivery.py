@@ -72,7 +72,8 @@ class Delivery:
         """
         publishing = await asyncio.to_thread(self._ledger.parts.list_sources_in, PartState.PUBLISHING)
         sources = [source for source in sources if source.id not in publishing or await self._is_settled(source)]
-        sources = await threads.see_through(self._preparation.renew, sources, datetime.datetime.now(datetime.UTC))
+        now = datetime.datetime.now(datetime.UTC)
+        sources = await threads.see_through(self._preparation.standing.renew, sources, now)
         profiles, events = order.list_profiles(sources), [s for s in sources if s.type is FeedType.EVENT]
         async with asyncio.TaskGroup() as group:
             prepared = {source.id: asyncio.Future[Source | None]() for source in sources}

@@ -161,7 +161,7 @@ class Sending:
             if part.state not in _HAS_DATA:
                 part = await self._upload(source, part)
             with blamed_on(source):
-                await asyncio.to_thread(self._preparation.require_unchanged, source)
+                await asyncio.to_thread(self._preparation.standing.require, source)
             self._board.begin(label, Phase.PUBLISH, len(part.manifest))
             try:
                 part = await self._publisher.publish(part)
@@ -213,7 +213,7 @@ class Sending:
         def require(part: Part) -> None:
             source = sources[part.source_id]
             with blamed_on(source):
-                self._preparation.require_unchanged(source)
+                self._preparation.standing.require(source)
 
         began = time.monotonic()
         outcomes = await self._publisher.publish_several(uploaded, require)

@@ -23,9 +23,9 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.prepare.planner import Planner
-from sftp_orchestrator.prepare.preparation import JUDGED_FOR
 from sftp_orchestrator.prepare.refusals.quarantine import REPORT_NAME
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
+from sftp_orchestrator.prepare.standing import JUDGED_FOR
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.web.pulse import Pulse
 from tests.support.configuration import FEEDS, write_configuration
@@ -290,7 +290,7 @@ async def test_refused_rows_that_a_person_is_at_are_not_judged_again(
         await desk.wait_for_mark(1)
         (source,) = desk.sources.values()
         meddle(desk.daemon._workspace.get_rejected(source.id) / FAILED_ROWS_NAME)
-        assert desk.daemon._stations.preparation.renew([source], source.changed_at + JUDGED_FOR) == [source]
+        assert desk.daemon._stations.preparation.standing.renew([source], source.changed_at + JUDGED_FOR) == [source]
     changes = {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
     with open_daemon(write_configuration(tmp_path, changes).configuration, Board()) as daemon:
         await daemon.recover()
@@ -307,7 +307,7 @@ async def test_what_was_planned_long_ago_is_judged_by_the_time_of_its_run(tmp_pa
         await desk.wait_for_mark(1)
         (source,) = desk.sources.values()
         assert (source.state, source.refused_rows) == (SourceState.PLANNED, int(is_bad))
-        renew = desk.daemon._stations.preparation.renew
+        renew = desk.daemon._stations.preparation.standing.renew
         assert renew([source], source.changed_at + JUDGED_FOR / 2) == [source]
         (renewed,) = renew([source], source.changed_at + JUDGED_FOR)
         assert renewed.state is (SourceState.CLAIMED if is_bad else SourceState.PLANNED)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sftp_orchestrator import units
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacements, list_profiles
@@ -15,7 +16,7 @@ from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.expecting import list_expectations
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause, Run, Source
+from sftp_orchestrator.ledger.records import Pause, PauseKind, Run, Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.schedule import Plan, Plans
 from sftp_orchestrator.workspace import Workspace
@@ -94,6 +95,11 @@ class Outlook:
     def has_daemon(self) -> bool:
         """Whether a daemon runs: a pass ends, and leaves what is decided meanwhile to the next."""
         return self.holder is not None and not self.holder.is_pass
+
+    @property
+    def in_need(self) -> tuple[Pause, ...]:
+        """The destinations that fail until a person mends something, though they are tried again by themselves."""
+        return tuple(pause for pause in self.pauses.values() if pause.kind.needs_person)
 
     @property
     def next_delivery_at(self) -> datetime.datetime | None:
@@ -259,14 +265,17 @@ def describe_pause(pause: Pause, outlook: Outlook) -> str:
     since = units.format_moment(pause.since, outlook.at)
     times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
     said = f"{pause.destination} failed {times}, since {since}; {_describe_next_try(pause, outlook)}: {pause.reason}"
-    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at, is_away=not pause.refusals)
+    if pause.kind.needs_person:
+        return f"{said}; this needs a person: `{COMMAND} check --connect` tells whether it is mended"
+    is_away = pause.kind is PauseKind.AWAY
+    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at, is_away=is_away)
     return said if until is None else f"{said}; {until}"
 
 
 def describe_taken(last: datetime.datetime | None, now: datetime.datetime, *, is_away: bool) -> str | None:
     """Return until when a destination that fails took files, and what follows; None where that is long ago. Pure.
 
-    Nor where it is not away: it answered and did not let us in, which is no matter of the line.
+    Nor where it is not away: it answered, or was not asked, which is no matter of the line.
     """
     if last is None or now - last > _RECENTLY or not is_away:
         return None

@@ -117,6 +117,8 @@ class Overview:
                     "since": to_text(pause.since),
                     "retry_at": to_text(pause.until),
                     "reason": pause.reason,
+                    "kind": pause.kind.value,
+                    "needs_person": pause.kind.needs_person,
                     "took_files_until": to_text(self.outlook.took_until.get(pause.destination)),
                 }
                 for pause in self.outlook.pauses.values()

@@ -12,7 +12,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 
 KEY_DAYS = (60, 30, 7)
@@ -21,7 +21,8 @@ EXPIRED = "expired"
 LOW, PAUSED = "low", "paused"
 """How short the disk runs."""
 _LEVELS = ("", *map(str, KEY_DAYS), EXPIRED, LOW, PAUSED)
-"""Of each kind in this order, the worst last."""
+"""Of each kind in this order, the worst last; beside them the kinds of failure that need a person, none worse."""
+_IN_NEED = frozenset(kind.value for kind in PauseKind if kind.needs_person)
 WORKSPACE = "workspace"
 FAILURES = 3
 """Runs in a row in which the receiver did not take a file of a source."""
@@ -103,8 +104,12 @@ def find_conditions(facts: Facts, kinds: Collection[AlertKind], *, is_low: bool)
 
 def _find_all(facts: Facts, *, is_low: bool) -> Iterator[Condition]:
     yield from _find_of_sources(facts)
-    for destination in facts.pauses:
-        yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=name_destination(destination))
+    for destination, pause in facts.pauses.items():
+        yield Condition(
+            kind=AlertKind.RETRIES_EXHAUSTED,
+            subject=name_destination(destination),
+            level=pause.kind.value if pause.kind.needs_person else "",
+        )
     for feed in facts.missing:
         yield Condition(kind=AlertKind.FILE_MISSING, subject=feed)
     for destination, ends_at in facts.key_ends.items():
@@ -179,7 +184,11 @@ def find_destination(subject: str) -> str | None:
 
 
 def is_worse(level: str, before: str) -> bool:
-    """Return whether a condition got worse. Pure."""
+    """Return whether a condition got worse, or needs a person for another thing than before. Pure."""
+    if level in _IN_NEED:
+        return level != before
+    if before in _IN_NEED:
+        return False
     return _LEVELS.index(level) > _LEVELS.index(before)
 
 

@@ -88,7 +88,8 @@ def _go_on(condition: Condition, before: Alert | None, now: datetime.datetime) -
         return fresh
     if is_worse(condition.level, before.level):
         return replace(fresh, told_at=before.told_at)
-    return replace(before, level=condition.level, over_at=None)
+    # What needed a person and only fails for now is not told again once it needs one for the same thing.
+    return replace(before, level=condition.level or before.level, over_at=None)
 
 
 def _is_worth_an_end(alert: Alert, kinds: Collection[AlertKind]) -> bool:

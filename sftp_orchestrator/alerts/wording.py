@@ -14,7 +14,7 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, Source
+from sftp_orchestrator.ledger.records import Alert, Pause, PauseKind, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
 from sftp_orchestrator.outlook import describe_taken
 from sftp_orchestrator.views import SourceView
@@ -115,7 +115,7 @@ KINDS = {
     AlertKind.RETRIES_EXHAUSTED: _Kind(
         one="delivery fails",
         many="deliveries fail",
-        means="It is tried again by itself for ever, and nothing is lost.",
+        means="Nothing is lost, and it is tried again by itself.",
         over="goes through again",
         all_over="deliveries go through again",
         read=Reading(page="how-to/on-call", title="On call", heading="The receiver is away or says no"),
@@ -148,6 +148,11 @@ KINDS = {
 }
 
 
+_IN_NEED = (
+    "Nothing is lost, and it is tried again by itself; but where the receiver does not let us in, somebody has to mend"
+    " that first."
+)
+"""What it means in place of ``means``, where a destination fails until a person mends something."""
 _WITHOUT_SOURCE = frozenset({AlertKind.FILE_MISSING, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW})
 
 
@@ -207,7 +212,10 @@ def _write_trouble(group: Group, context: Context) -> Text:
         said += ", still"
     if group.standing > count:
         said += f" ({group.standing} in all)"
-    pieces = [f"{said}. {kind.means}"]
+    needing = sum(_needs_person(one, context) for one in group.alerts)
+    if needing:
+        said += f": {'a person is needed' if needing == count else f'a person is needed for {needing}'}"
+    pieces = [f"{said}. {_IN_NEED if needing else kind.means}"]
     pieces += [_describe(one, context) for one in group.alerts[:MOST_NAMED]]
     pieces += _count_others(count)
     pieces.append("\n".join(_list_ways(kind, context)))
@@ -258,6 +266,17 @@ def _describe(alert: Alert, context: Context) -> str:
     return f"{_name(alert, context)}: {_explain(alert, context)}"
 
 
+def _needs_person(alert: Alert, context: Context) -> bool:
+    """Return whether a destination fails until a person mends something."""
+    pause = _find_pause(alert, context)
+    return pause is not None and pause.kind.needs_person
+
+
+def _find_pause(alert: Alert, context: Context) -> Pause | None:
+    is_of_it = alert.kind == AlertKind.RETRIES_EXHAUSTED
+    return context.facts.pauses.get(find_destination(alert.subject) or "") if is_of_it else None
+
+
 def _find_view(alert: Alert, context: Context) -> SourceView | None:
     # A feed may be called as a source's id is.
     return context.views.get(alert.subject) if is_of_source(alert) else None
@@ -286,13 +305,8 @@ def _explain(alert: Alert, context: Context) -> str:
     """Return why it is so, of what is no source."""
     facts, now = context.facts, context.facts.at
     match AlertKind(alert.kind):
-        case AlertKind.RETRIES_EXHAUSTED if pause := facts.pauses.get(find_destination(alert.subject) or ""):
-            times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
-            since = units.format_moment(pause.since, now)
-            reason = _shorten(pause.reason)
-            until = describe_taken(facts.took_until.get(pause.destination), now, is_away=not pause.refusals)
-            said = f"its runs failed {times}, since {since}: {reason}" + (f"; {until}" if until is not None else "")
-            return f"{said}\n    {COMMAND} check --connect"
+        case AlertKind.RETRIES_EXHAUSTED if pause := _find_pause(alert, context):
+            return _explain_pause(pause, context)
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
@@ -301,6 +315,14 @@ def _explain(alert: Alert, context: Context) -> str:
             return _explain_room(alert, context.facts.room)
         case _:
             return "it is not known any more"
+
+
+def _explain_pause(pause: Pause, context: Context) -> str:
+    now = context.facts.at
+    times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
+    said = f"its runs failed {times}, since {units.format_moment(pause.since, now)}: {_shorten(pause.reason)}"
+    until = describe_taken(context.facts.took_until.get(pause.destination), now, is_away=pause.kind is PauseKind.AWAY)
+    return f"{said}{f'; {until}' if until is not None else ''}\n    {COMMAND} check --connect"
 
 
 def _say_when(left: datetime.timedelta) -> str:

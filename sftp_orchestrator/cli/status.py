@@ -151,7 +151,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
     under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
     # What is only counted waits at least for what is listed.
-    asides += overview.left_out.needing_a_person
+    asides += overview.left_out.needing_a_person + len(overview.outlook.in_need)
     waiting += overview.left_out.on_their_way
     told = {
         "arriving": len(overview.staging.matched),

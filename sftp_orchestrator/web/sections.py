@@ -12,7 +12,7 @@ from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untr
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import PauseKind, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
 from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits
@@ -54,6 +54,18 @@ DONE = {
 ROWS_DISCARDED = "Its refused rows are discarded"
 """In place of ``Choice.DISCARD``'s, likewise."""
 
+PAUSE_WORDS = {
+    PauseKind.AWAY: "receiver away",
+    PauseKind.LOGIN: "login refused",
+    PauseKind.HOST_KEY: "host key changed",
+    PauseKind.SESSION: "not let in",
+    PauseKind.REFUSED: "receiver says no",
+    PauseKind.SETTINGS: "settings",
+    PauseKind.MACHINE: "this machine",
+    PauseKind.OTHER: "deliveries fail",
+}
+"""What a destination that fails is called."""
+
 ASKED = "It begins within seconds; what is complete in staging goes, too"
 """What is told once a run was asked for."""
 
@@ -74,6 +86,7 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
             name: units.end_sentence(describe_pause(pause, overview.outlook))
             for name, pause in overview.outlook.pauses.items()
         },
+        "pause_words": PAUSE_WORDS,
         "missing": list_missing(overview.outlook),
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
@@ -176,6 +189,7 @@ def _count(overview: Overview) -> dict[str, int]:
     needs = sum(view.needs_person for view in overview.sources)
     waits = sum(not view.needs_person and bool(view.reason) for view in overview.sources)
     left_out = overview.left_out
+    needs += len(overview.outlook.in_need)
     return {"needing": needs + left_out.needing_a_person, "waits": waits + left_out.on_their_way}
 
 

@@ -15,7 +15,7 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.alerts.wording import KINDS, MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile
+from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.views import SourceView
 from tests.support.records import make_pause, make_source
@@ -123,9 +123,30 @@ def test_a_destination_that_took_files_until_recently_says_so() -> None:
 def test_a_destination_that_does_not_let_us_in_says_nothing_of_the_line() -> None:
     """It answers: its host key or our key is to be looked at."""
     alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "destination production")
-    facts = replace(FACTS, pauses={"production": make_pause(since=AT - HOUR, refusals=2)})
+    facts = replace(FACTS, pauses={"production": make_pause(since=AT - HOUR, kind=PauseKind.LOGIN)})
     text = write(Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=1), replace(CONTEXT, facts=facts))
     assert "look at the line" not in text.body
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ([PauseKind.LOGIN], "1 delivery fails: a person is needed"),
+        ([PauseKind.HOST_KEY, PauseKind.SETTINGS], "2 deliveries fail: a person is needed"),
+        ([PauseKind.HOST_KEY, PauseKind.AWAY], "2 deliveries fail: a person is needed for 1"),
+        ([PauseKind.AWAY], "1 delivery fails"),
+    ],
+)
+def test_a_failure_that_time_does_not_mend_calls_a_person(kinds: list[PauseKind], said: str) -> None:
+    """In its title, which is all that a telephone shows; and that it is tried again is told beside it."""
+    pauses = {f"receiver{number}": make_pause(kind=kind) for number, kind in enumerate(kinds)}
+    alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, *(f"destination {name}" for name in pauses))
+    group = Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=len(alerts))
+    text = write(group, replace(CONTEXT, facts=replace(FACTS, pauses=pauses)))
+    assert text.title == f"SFTP orchestrator on etl-1: {said}"
+    assert "it is tried again by itself" in text.body
+    assert ("somebody has to mend that first" in text.body) == ("person" in said)
+    assert "    sftp-orchestrator --config /etc/c.yml check --connect" in text.body
 
 
 def test_what_lasts_says_so() -> None:

@@ -25,7 +25,7 @@ from sftp_orchestrator.alerts.conditions import (
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile
+from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
 from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
@@ -78,6 +78,22 @@ def test_each_kind_is_found() -> None:
         (AlertKind.KEY_EXPIRING, "production", "30"),
         (AlertKind.DISK_LOW, "workspace", PAUSED),
     ]
+
+
+@pytest.mark.parametrize("kind", PauseKind)
+def test_a_failure_that_needs_a_person_is_told_by_its_kind(kind: PauseKind) -> None:
+    """All others are one kind: they end by themselves, and each is as bad as the one before."""
+    ((_, _, level),) = _find(pauses={"production": make_pause(kind=kind)})
+    assert level == (kind.value if kind.needs_person else "")
+
+
+def test_another_failure_that_needs_a_person_is_worse() -> None:
+    """Whatever was told before; that the line is cut as well is no news."""
+    assert is_worse("host_key", "")
+    assert is_worse("host_key", "login")
+    assert is_worse("login", "host_key")
+    assert not is_worse("login", "login")
+    assert not is_worse("", "login")
 
 
 def test_a_file_that_is_held_as_it_is_uncertain_is_told_of_once() -> None:

@@ -209,9 +209,9 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
     blocked = gate.explain() if gate is not None else None
     if gate is not None and gate.needs_person:
         return blocked
-    start = outlook.get_start(source)
-    if start is not None:
-        return f"waits for {_describe_schedule(start, outlook.find_prospect(source), outlook.at)}"
+    schedule = describe_schedule(source, outlook)
+    if schedule is not None:
+        return f"waits for {schedule}"
     if blocked is None and not outlook.is_attended and source.reason is None:
         return NOBODY
     pause = outlook.pauses.get(source.destination)
@@ -220,11 +220,17 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
     return blocked
 
 
-def _describe_schedule(start: datetime.datetime, prospect: Prospect | None, now: datetime.datetime) -> str:
-    """Return what keeps a source back till ``start``: that is to be changed where it should go earlier."""
+def describe_schedule(source: Source, outlook: Outlook) -> str | None:
+    """Return the schedule that keeps a source back, which is to be changed where it should go earlier. Pure.
+
+    None where that is not what it waits for.
+    """
+    start, prospect = outlook.get_start(source), outlook.find_prospect(source)
+    if start is None:
+        return None
     if prospect is not None and prospect.opens_at == start:
-        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, now)}"
-    return f"the schedule, {describe_start(start, now)}"
+        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, outlook.at)}"
+    return f"the schedule, {describe_start(start, outlook.at)}"
 
 
 def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:

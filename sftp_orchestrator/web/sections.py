@@ -43,7 +43,7 @@ SEND_NOW = "Send now"
 DISCARD_ROWS = "Discard the rows"
 """In place of ``Choice.DISCARD``'s, where all but refused rows was delivered."""
 DONE = {
-    Choice.RETRY: "It is tried now",
+    Choice.RETRY: "It is tried now, whatever schedule and pauses say",
     Choice.RELEASE: "It is released, and goes on",
     Choice.DISCARD: "It is discarded",
     Choice.ACCEPT: "Its types are accepted, and it is tried again",

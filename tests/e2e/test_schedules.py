@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ async def test_a_person_gets_by_what_is_closed_for_one_source_too(tmp_path: Path
             planned = await service.wait_for("source_planned")
             answer = await call(config, "retry", planned["source"])
             assert (answer.code, answer.errors) == (0, "")
-            assert answer.out == f"{planned['source']} (purchases.csv) is planned and is sent within seconds.\n"
+            said = f"{planned['source']} (purchases.csv) is planned and is sent within seconds, ahead of schedule."
+            assert re.fullmatch(rf"{re.escape(said)}(only|except_dates), opens at .+\.\n", answer.out)
             await service.wait_for("run_finished", delivered=1)
             assert await service.stop() == 0
         assert _list_taken(sandbox) == ["purchases"]

@@ -212,6 +212,10 @@ def test_status_tells_what_waits_for_the_schedule_and_until_when(
     assert "2 waiting. 0 files were delivered so far." in lines
     lines = _call(written, capsys, "status").splitlines()
     assert "profiles00  why: no daemon runs" in lines
+    with WorkspaceLock(workspace.lock):
+        said = _call(written, capsys, "retry", "profiles00")
+    passed = "profiles00 (customers.csv) is claimed and is sent within seconds, ahead of the schedule, next at "
+    assert said.startswith(f"{passed}{at[:10]} 07:00 UTC (in ")
     with Ledger.open(written.configuration.ledger.url, written.configuration.workspace) as ledger:
         ledger.sources.quarantine("profiles00", "bad")
     with WorkspaceLock(workspace.lock):

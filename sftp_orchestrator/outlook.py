@@ -16,7 +16,8 @@ from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.expecting import list_expectations
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause, PauseKind, Run, Source
+from sftp_orchestrator.ledger.records import Pause, PauseKind, Run, RunRequest, Source
+from sftp_orchestrator.ledger.requests import STALE_REQUEST
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.schedule import Plan, Plans
 from sftp_orchestrator.workspace import Workspace
@@ -65,6 +66,17 @@ class ExpectedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedRun:
+    """A run that a person asked for and that has not ended yet."""
+
+    request: RunRequest
+    waits_for: frozenset[str] = frozenset()
+    """feeds whose files it waits for, where such are arriving"""
+    settled_at: datetime.datetime | None = None
+    """what is arriving had the time to come to rest by then, unless it is still written"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """What can be expected at one moment."""
 
@@ -85,6 +97,8 @@ class Outlook:
     """by destination, those whose last run failed as a whole"""
     took_until: Mapping[str, datetime.datetime] = field(default_factory=dict)
     """by destination, when it took a file last"""
+    asked: tuple[AskedRun, ...] = ()
+    """what persons asked of that process"""
 
     @property
     def is_attended(self) -> bool:
@@ -169,6 +183,37 @@ def look_out(
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
         took_until=ledger.deliveries.list_last(),
+        asked=_list_asked(configuration, ledger, holder, now),
+    )
+
+
+def _list_asked(
+    configuration: Configuration, ledger: Ledger, holder: Holder | None, now: datetime.datetime
+) -> tuple[AskedRun, ...]:
+    """Return the runs that the daemon was asked for; a pass answers none, and nobody heeds what is stale."""
+    if holder is None or holder.is_pass:
+        return ()
+    # As the daemon reckons it, which may have begun a moment later than it took hold of the workspace.
+    since = min(holder.since or now, now) - STALE_REQUEST
+    return tuple(
+        _look_at_asked(request, configuration)
+        for name in configuration.destinations
+        for request in ledger.requests.list_open(name, since=since)
+    )
+
+
+def _look_at_asked(request: RunRequest, configuration: Configuration) -> AskedRun:
+    if configuration.intake.ready_marker is not None:
+        # Nobody knows how long a file waits for its marker: none is waited for.
+        return AskedRun(request=request)
+    return AskedRun(
+        request=request,
+        waits_for=frozenset(
+            feed
+            for feed in configuration.feeds
+            if configuration.get_destination_name(feed) == request.destination and request.feed in {None, feed}
+        ),
+        settled_at=request.asked_at + datetime.timedelta(seconds=configuration.intake.settle_seconds),
     )
 
 

@@ -34,6 +34,7 @@ from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
 from sftp_orchestrator.prepare.checks.severities import get_severity
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.why import Why, find_reasons
+from sftp_orchestrator.run_now import asked_to_json
 from sftp_orchestrator.views import SourceView, to_text
 from sftp_orchestrator.workspace import Workspace
 
@@ -134,6 +135,7 @@ class Overview:
                 "resume_at_bytes": self.room.resume_at_bytes,
             },
             "schedules": [self._schedule_to_json(one) for one in self.outlook.prospects],
+            "asked_runs": [asked_to_json(one.request) for one in self.outlook.asked],
             "expected_files": [
                 {
                     "feed": one.feed,

@@ -22,6 +22,7 @@ from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
 from sftp_orchestrator.overview import MOST_SHOWN, LeftOut, Overview, describe_delivered, get_overview, list_limits
+from sftp_orchestrator.run_now import list_asked
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 from sftp_orchestrator.web.client import fetch_work
 
@@ -167,6 +168,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     lines += [units.end_sentence(describe_pause(pause, outlook)) for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or {get_url(page)}")
+    lines += list_asked(outlook, {feed for _, feed in overview.staging.matched})
     lines += list_limits(overview)
     if outlook.holder is not None and outlook.is_outdated:
         reload = _name_reload(outlook.holder)

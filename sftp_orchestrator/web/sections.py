@@ -18,6 +18,7 @@ from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing
 from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits
 from sftp_orchestrator.prepare.report import Finding
 from sftp_orchestrator.progress import Board, Phase, Work
+from sftp_orchestrator.run_now import list_asked
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.web.picture import BAR, HEIGHT, draw
 
@@ -66,7 +67,7 @@ PAUSE_WORDS = {
 }
 """What a destination that fails is called."""
 
-ASKED = "It begins within seconds; what is complete in staging goes, too"
+ASKED = "It begins within seconds, or once what is arriving in staging is complete: that goes, too"
 """What is told once a run was asked for."""
 
 
@@ -88,6 +89,7 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         },
         "pause_words": PAUSE_WORDS,
         "missing": list_missing(overview.outlook),
+        "asked": list_asked(overview.outlook, {feed for _, feed in overview.staging.matched}),
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
         "sending": describe_sending(work, now),

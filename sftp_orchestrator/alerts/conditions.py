@@ -14,6 +14,7 @@ from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
+from sftp_orchestrator.measuring import RefusedReload
 
 KEY_DAYS = (60, 30, 7)
 """Before a key expires, and when: CleverTap needs time to store a new one."""
@@ -24,6 +25,7 @@ _LEVELS = ("", *map(str, KEY_DAYS), EXPIRED, LOW, PAUSED)
 """Of each kind in this order, the worst last; beside them the kinds of failure that need a person, none worse."""
 _IN_NEED = frozenset(kind.value for kind in PauseKind if kind.needs_person)
 WORKSPACE = "workspace"
+CONFIGURATION = "configuration"
 FAILURES = 3
 """Runs in a row in which the receiver did not take a file of a source."""
 ATTEMPTS = 5
@@ -77,9 +79,16 @@ class Facts:
     key_ends: Mapping[str, datetime.datetime | None]
     """by destination"""
     room: Room
+    refused_reload: RefusedReload | None = None
+    """why the configuration on the disk is not in effect"""
 
 
-def gather(configuration: Configuration, ledger: Ledger, key_ends: Mapping[str, datetime.datetime | None]) -> Facts:
+def gather(
+    configuration: Configuration,
+    ledger: Ledger,
+    key_ends: Mapping[str, datetime.datetime | None],
+    refused_reload: RefusedReload | None,
+) -> Facts:
     """Return what is so now; blocking, raises ``LocalFault``. Costs what needs a person, not what ever was."""
     missing: dict[str, MissingFile] = {}
     for one in ledger.missing.list_open():
@@ -94,6 +103,7 @@ def gather(configuration: Configuration, ledger: Ledger, key_ends: Mapping[str, 
         missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),
+        refused_reload=refused_reload,
     )
 
 
@@ -119,6 +129,8 @@ def _find_all(facts: Facts, *, is_low: bool) -> Iterator[Condition]:
     disk = get_disk_level(facts.room, is_low=is_low)
     if disk is not None:
         yield Condition(kind=AlertKind.DISK_LOW, subject=WORKSPACE, level=disk)
+    if facts.refused_reload is not None:
+        yield Condition(kind=AlertKind.CONFIGURATION, subject=CONFIGURATION)
 
 
 def _find_of_sources(facts: Facts) -> Iterator[Condition]:

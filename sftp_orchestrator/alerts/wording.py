@@ -145,6 +145,14 @@ KINDS = {
         all_over="disks have room again",
         read=Reading(page="how-to/on-call", title="On call", heading="The disk is full"),
     ),
+    AlertKind.CONFIGURATION: _Kind(
+        one="configuration was refused",
+        many="configurations were refused",
+        means="The daemon goes on with the one that it read before. Nothing of what was changed is in effect.",
+        over="is in effect",
+        all_over="configurations are in effect",
+        read=Reading(page="how-to/on-call", title="On call", heading="A configuration was refused"),
+    ),
 }
 
 
@@ -153,7 +161,9 @@ _IN_NEED = (
     " that first."
 )
 """What it means in place of ``means``, where a destination fails until a person mends something."""
-_WITHOUT_SOURCE = frozenset({AlertKind.FILE_MISSING, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW})
+_WITHOUT_SOURCE = frozenset(
+    {AlertKind.FILE_MISSING, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW, AlertKind.CONFIGURATION}
+)
 
 
 def write(group: Group, context: Context) -> Text:
@@ -295,6 +305,8 @@ def _name(alert: Alert, context: Context) -> str:
             return alert.subject
         case AlertKind.DISK_LOW:
             return str(context.facts.room.folder)
+        case AlertKind.CONFIGURATION:
+            return "the configuration"
         case _ if view is not None:
             return f"{view.source.name} (feed {view.source.feed}, id {view.source.id})"
         case _:
@@ -313,6 +325,13 @@ def _explain(alert: Alert, context: Context) -> str:
             return f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
         case AlertKind.DISK_LOW:
             return _explain_room(alert, context.facts.room)
+        case AlertKind.CONFIGURATION if refused := facts.refused_reload:
+            causes = "\n".join(_shorten(cause) for cause in refused.list_causes())
+            return (
+                f"it was to be read anew {units.format_age(refused.at, now)}\n{textwrap.indent(causes, '    ')}\n"
+                f"correct the file till the first passes, then have it read:\n"
+                f"    {COMMAND} check\n    systemctl reload {COMMAND}"
+            )
         case _:
             return "it is not known any more"
 
@@ -342,24 +361,30 @@ def _explain_room(alert: Alert, room: Room) -> str:
 
 
 def _describe_end(alert: Alert, context: Context) -> str:
-    since = units.format_moment(alert.since, context.facts.at)
     view = _find_view(alert, context)
     if view is not None:
         # What became of the original afterwards is nobody's question.
         word = SourceState.DELIVERED.value if view.source.state in SOURCE_DONE else view.word
         return f"{_name(alert, context)}: {word} now"
-    named = _name(alert, context)
+    return f"{_name(alert, context)}: {_explain_end(alert, context)}"
+
+
+def _explain_end(alert: Alert, context: Context) -> str:
+    """Return what became of what is no source."""
+    since = units.format_moment(alert.since, context.facts.at)
     match AlertKind(alert.kind):
         case AlertKind.RETRIES_EXHAUSTED:
-            return f"{named}: a run went through, the first since {since}"
+            return f"a run went through, the first since {since}"
         case AlertKind.FILE_MISSING if source := context.arrived.get(alert.subject):
-            return f"{named}: {source.name} came"
+            return f"{source.name} came"
         case AlertKind.KEY_EXPIRING if ends_at := context.facts.key_ends.get(alert.subject):
-            return f"{named}: the key expires on {ends_at:%Y-%m-%d}"
+            return f"the key expires on {ends_at:%Y-%m-%d}"
         case AlertKind.DISK_LOW:
-            return f"{named}: {units.format_bytes(context.facts.room.free_bytes)} are free"
+            return f"{units.format_bytes(context.facts.room.free_bytes)} are free"
+        case AlertKind.CONFIGURATION:
+            return "it was read, and the daemon goes by it"
         case _:
-            return f"{named}: over, since {since} it was so"
+            return f"over, since {since} it was so"
 
 
 def _shorten(reason: str) -> str:

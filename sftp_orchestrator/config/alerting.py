@@ -27,6 +27,8 @@ class AlertKind(enum.StrEnum):
     FILE_MISSING = "file_missing"
     KEY_EXPIRING = "key_expiring"
     DISK_LOW = "disk_low"
+    CONFIGURATION = "configuration"
+    """one that was to be read anew was refused"""
     RECOVERED = "recovered"
     """something of which was told is over"""
 

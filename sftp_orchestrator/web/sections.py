@@ -82,7 +82,8 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         "bar_width": BAR,
         "bar_height": HEIGHT,
         "delivered": describe_delivered(overview),
-        "facts": list_facts(overview, board),
+        "facts": list_facts(overview),
+        "refused_reload": board.measures.get_refused_reload(),
         "pauses": {
             name: units.end_sentence(describe_pause(pause, overview.outlook))
             for name, pause in overview.outlook.pauses.items()
@@ -224,15 +225,10 @@ def explain_failure(failure: Failure, command: str = COMMAND) -> str:
     return spell_out(" ".join(told), command)
 
 
-def list_facts(overview: Overview, board: Board) -> list[str]:
+def list_facts(overview: Overview) -> list[str]:
     """Return what to know where nothing waits, too: where files go, what holds them back, the last run. Pure."""
     outlook = overview.outlook
     facts = [f"Delivers to {', '.join(overview.receivers)}.", *list_limits(overview)]
-    refused = board.measures.get_refused_reload()
-    if refused is not None:
-        age = units.format_age(refused.at, overview.at)
-        said = f"A new configuration was refused {age}, and the one before goes on: {refused.cause}"
-        facts.insert(0, units.end_sentence(said))
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)
         facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")

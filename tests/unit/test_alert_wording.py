@@ -17,6 +17,7 @@ from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.views import SourceView
 from tests.support.records import make_pause, make_source
 
@@ -214,6 +215,12 @@ def test_a_key_that_has_expired_is_told_by_how_long_ago(left: datetime.timedelta
             "production: the key expires on 2026-01-06",
         ),
         (AlertKind.DISK_LOW, "workspace", "over: /w has room again", "/w: 3.0 GB are free"),
+        (
+            AlertKind.CONFIGURATION,
+            "configuration",
+            "over: the configuration is in effect",
+            "the configuration: it was read, and the daemon goes by it",
+        ),
         (AlertKind.HELD, "gone", "over: id gone is not held any more", "id gone: over, since 11:00 UTC (1 h ago)"),
     ],
 )
@@ -224,6 +231,18 @@ def test_an_end_is_told_with_what_became_of_it(kind: AlertKind, subject: str, ti
     assert text.title == f"SFTP orchestrator on etl-1: {title}"
     assert said in text.body
     assert text.is_good
+
+
+def test_a_configuration_is_told_with_the_first_of_what_is_wrong() -> None:
+    """A line each, as ``check`` has them all."""
+    wrong = RefusedReload(at=AT - HOUR, cause="\n".join(f"c.yml:{line} feeds: no" for line in range(1, 9)))
+    group = Group(
+        kind=AlertKind.CONFIGURATION, alerts=_make_alerts(AlertKind.CONFIGURATION, "configuration"), standing=1
+    )
+    text = write(group, replace(CONTEXT, facts=replace(FACTS, refused_reload=wrong)))
+    assert "the configuration: it was to be read anew 1 h ago\n    c.yml:1 feeds: no\n" in text.body
+    assert "    c.yml:5 feeds: no\n    … and 3 more\n" in text.body
+    assert "    sftp-orchestrator --config /etc/c.yml check\n    systemctl reload sftp-orchestrator\n" in text.body
 
 
 def test_a_feed_that_is_called_as_a_files_id_is_no_file() -> None:

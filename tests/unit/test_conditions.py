@@ -27,6 +27,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.measuring import RefusedReload
 from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
 
@@ -70,6 +71,7 @@ def test_each_kind_is_found() -> None:
         missing={"customers": missing},
         key_ends={"production": AT + datetime.timedelta(days=20)},
         room=replace(ROOM, is_paused=True),
+        refused_reload=RefusedReload(at=AT, cause="it is wrong"),
     ) == [
         (AlertKind.QUARANTINED, "s1", ""),
         (AlertKind.HELD, "s2", ""),
@@ -77,6 +79,7 @@ def test_each_kind_is_found() -> None:
         (AlertKind.FILE_MISSING, "customers", ""),
         (AlertKind.KEY_EXPIRING, "production", "30"),
         (AlertKind.DISK_LOW, "workspace", PAUSED),
+        (AlertKind.CONFIGURATION, "configuration", ""),
     ]
 
 

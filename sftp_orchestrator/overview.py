@@ -357,7 +357,7 @@ def _look_at(
         parts=parts,
         waits_for=None,
         refused_rows=refused_rows,
-        seen=_list_seen(parts, ledger),
+        seen=_list_seen(source, parts, ledger),
     )
 
 
@@ -366,18 +366,20 @@ def _get_refused_rows(source: Source, workspace: Workspace) -> Path | None:
     return path if source.refused_rows and path.exists() else None
 
 
-def _list_seen(parts: tuple[Part, ...], ledger: Ledger) -> tuple[str, ...]:
-    """Return what the receiver showed of uncertain parts when they became so."""
+def _list_seen(source: Source, parts: tuple[Part, ...], ledger: Ledger) -> tuple[str, ...]:
+    """Return what the receiver showed of uncertain parts when they became so, with names that the reason has not."""
     doubtful = {part.number: part for part in parts if part.state is PartState.UNCERTAIN}
     if not doubtful:
         return ()
     said = {
         move.part: move.reason
-        for move in ledger.list_history(source_id=parts[0].source_id)
+        for move in ledger.list_history(source_id=source.id)
         if move.part in doubtful and move.after == PartState.UNCERTAIN.value
     }
     return tuple(
-        f"part {number}/{part.of}: {said.get(number)}; {part.manifest_name}" for number, part in doubtful.items()
+        f"part {number}/{part.of}: {said.get(number)}"
+        + ("" if part.manifest_name in (source.reason or "") else f"; {part.manifest_name}")
+        for number, part in doubtful.items()
     )
 
 

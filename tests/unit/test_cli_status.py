@@ -311,6 +311,15 @@ def test_a_key_that_lets_the_good_rows_go_is_offered() -> None:
     )
 
 
+def test_how_a_file_is_corrected_is_told_before_which() -> None:
+    """As ``validate`` and the report tell it: who reads status or an alert has neither at hand."""
+    why = Why(correction='write the field in quotes, and a quote within it as ""')
+    view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None, why=why)
+    steps = _advise(view)
+    assert steps[1] == why.correction
+    assert steps[2].startswith("then correct ")
+
+
 def test_the_file_to_correct_is_named() -> None:
     """``failed_rows.csv`` lies in the same folder, and whoever corrects that corrects nothing."""
     view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None)

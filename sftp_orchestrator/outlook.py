@@ -252,9 +252,9 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
     if source.state not in SOURCE_ON_ITS_WAY:
         return None
     blocked = gate.explain() if gate is not None else None
-    if gate is not None and gate.needs_person:
-        return blocked
     schedule = describe_schedule(source, outlook)
+    if gate is not None and gate.needs_person:
+        return blocked if schedule is None else f"{blocked}; then for {schedule}"
     if schedule is not None:
         return f"waits for {schedule}"
     if blocked is None and not outlook.is_attended and source.reason is None:

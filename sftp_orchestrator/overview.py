@@ -348,15 +348,16 @@ def _look_at(
     """Return the source as it stands; its ``parts`` are looked up where they are not given."""
     if parts is None:
         parts = tuple(ledger.parts.list_of(source.id))
-    refused_rows = _get_refused_rows(source, workspace)
-    if refused_rows is not None and source.state in SOURCE_DONE and ledger.discards.list_rows_given_up([source.id]):
-        # They are on their way into the archive.
-        refused_rows = None
+    is_done = source.refused_rows > 0 and source.state in SOURCE_DONE
+    are_given_up = is_done and bool(ledger.discards.list_rows_given_up([source.id]))
+    # Given up they are on their way into the archive, or there.
+    refused_rows = _get_refused_rows(source, workspace) if not are_given_up else None
     return SourceView(
         source=source,
         parts=parts,
         waits_for=None,
         refused_rows=refused_rows,
+        are_rows_given_up=are_given_up,
         seen=_list_seen(source, parts, ledger),
     )
 

@@ -20,7 +20,7 @@ from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import describe_run, look_out
-from sftp_orchestrator.overview import get_view, list_advised, list_discarded, list_done, run_to_json
+from sftp_orchestrator.overview import get_complete_view, list_discarded, list_done, run_to_json
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 
@@ -44,7 +44,7 @@ def history(
     workspace = Workspace(root=configuration.workspace)
     console = options.get_console()
     with options.open_ledger_to_look(configuration) as ledger:
-        view = _look_at(source_id, configuration, ledger) if source_id is not None else None
+        view = get_complete_view(source_id, configuration, ledger) if source_id is not None else None
         if as_json:
             found = _to_json(ledger, workspace, source_id, limit)
             typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -55,12 +55,6 @@ def history(
             views = [*list_done(ledger, workspace, limit=limit), *list_discarded(ledger, workspace, limit=limit)]
             _print_done(console, sorted(views, key=lambda view: view.source.changed_at, reverse=True)[:limit])
             _print_runs(console, configuration, ledger, min(limit, RUNS))
-
-
-def _look_at(source_id: str, configuration: Configuration, ledger: Ledger) -> SourceView:
-    """Return one source, with what to do about it where a person must; raises ``ConfigurationError``."""
-    view = get_view(source_id, configuration, ledger)
-    return list_advised([view.source], configuration, ledger)[0] if view.needs_person else view
 
 
 def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit: int) -> dict[str, Any]:

@@ -236,7 +236,8 @@ async def test_refused_rows_of_a_delivered_file_are_given_up_under_a_running_dae
             away = await service.wait_for("refused_rows_discarded", source=kept.name)
             again = await call(config, "discard", kept.name)
             shown = await _call(config, "status")
-            history = (await _call(config, "history", kept.name)).out.splitlines()[-1]
+            head, *_, history = (await _call(config, "history", kept.name)).out.splitlines()
+            listed = (await _call(config, "history")).out
     folder = next((tmp_path / "workspace" / "archive").glob(f"*/{kept.name}-refused-rows"))
     assert away["folder"] == str(folder)
     assert answer.out.splitlines() == [
@@ -248,6 +249,8 @@ async def test_refused_rows_of_a_delivered_file_are_given_up_under_a_running_dae
     assert (again.code, "its refused rows were given up before" in again.errors) == (2, True)
     assert "rows refused" not in shown.out
     assert "archived → archived" in history
+    assert head.startswith(f"{kept.name}  archived  purchases.csv")
+    assert "2 of 3 rows sent, 1 refused and given up" in listed
     assert history.endswith("its refused rows were given up by a person: tests of theirs")
 
 

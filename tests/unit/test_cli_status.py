@@ -33,6 +33,7 @@ from tests.support.records import make_part, make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 WORKSPACE = Workspace(root=Path("/srv/workspace"))
+WAITED = "waits for the profiles claimed before it: refused000 (customers.csv, quarantined)"
 LONG = "purchases_2026-01-02T03-04-05_export_from_the_warehouse_of_the_western_region_number_0001.csv"
 
 
@@ -93,8 +94,7 @@ def test_status_tells_what_waits_why_and_what_to_type(
     assert "refused000  why: line 2: a quoted field that begins here never ends" in lines
     assert f"refused000  next: read {written.configuration.workspace}/quarantine/refused000/report.json" in lines
     assert "refused000  next: sftp-orchestrator retry refused000" in lines
-    waited = "waits for the profiles claimed before it: refused000 (customers.csv, quarantined)"
-    assert f"waits00000  why: {waited}" in lines
+    assert f"waits00000  why: {WAITED}" in lines
     assert "waits00000  next: sftp-orchestrator release refused000" in lines
     assert "waits00000  next: sftp-orchestrator release waits00000" in lines
     assert "away000000  why: connect: no answer" in lines
@@ -257,6 +257,8 @@ def test_history_of_a_source_tells_every_move_and_by_whom(written: Written, caps
     assert first.split()[2:] == ["UTC", "claimed", "by", "itself"]
     assert second.split()[2:6] == ["UTC", "claimed", "→", "quarantined"]
     assert second.endswith("by itself  line 2: a quoted field that begins here never ends")
+    waiting = _call(written, capsys, "history", "waits00000").splitlines()
+    assert waiting[1] == f"waits00000  why: {WAITED}", "as status has it"
     _call(written, capsys, "release", "refused000")
     assert f"by {options.get_person()}  released by a person" in _call(written, capsys, "history", "refused000")
 

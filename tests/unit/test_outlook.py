@@ -145,14 +145,16 @@ def test_where_nobody_is_at_work_that_is_what_is_waited_for() -> None:
 
 
 def test_a_gate_that_calls_a_person_comes_before_time() -> None:
-    """Refused profiles are told first; profiles on their way go with the same run, so that the time is told."""
+    """Refused profiles first, and the time beside them; profiles on their way go with the same run: the time alone."""
     events = make_source(number=2)
     gates = {
         state: decide_gate(events, Backlog([make_pending(number=1, state=state)]), BlockedProfiles.HOLD)
         for state in (SourceState.QUARANTINED, SourceState.CLAIMED)
     }
     refused, moving = gates[SourceState.QUARANTINED], gates[SourceState.CLAIMED]
-    assert explain_wait(events, refused, _make_outlook()) == refused.explain()
+    then = SOON.replace("waits for", "; then for")
+    assert explain_wait(events, refused, _make_outlook()) == f"{refused.explain()}{then}"
+    assert explain_wait(events, refused, _make_outlook(due_at=None)) == refused.explain()
     assert explain_wait(events, moving, _make_outlook()) == SOON
     assert explain_wait(events, moving, _make_outlook(due_at=None)) == moving.explain()
     assert explain_wait(events, moving, _make_outlook(holder=None)) == moving.explain()

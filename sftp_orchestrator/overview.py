@@ -175,7 +175,7 @@ def get_overview(configuration: Configuration, ledger: Ledger, *, most: int | No
     now = datetime.datetime.now(datetime.UTC)
     outlook = _look_out(configuration, ledger, waiting, now, is_whole=most is None)
     workspace = Workspace(root=configuration.workspace)
-    refused = _list_refused(ledger, workspace, now)
+    refused = list_refused(ledger, workspace, now)
     looked_at = [_look_at(source, ledger, workspace, parts=parts.get(source.id, ())) for source in waiting]
     return Overview(
         at=now,
@@ -215,8 +215,8 @@ def _look_out(
     return look_out(configuration, ledger, [*sources, *others], now)
 
 
-def _list_refused(ledger: Ledger, workspace: Workspace, now: datetime.datetime) -> list[Source]:
-    """Return the sources of which refused rows lie where they are kept."""
+def list_refused(ledger: Ledger, workspace: Workspace, now: datetime.datetime) -> list[Source]:
+    """Return the sources delivered of late of which refused rows lie where they are kept. Raises ``LocalFault``."""
     found = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
     return [source for source in found if _get_refused_rows(source, workspace) is not None]
 

@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.advice import advise_on_rows
 from sftp_orchestrator.alerts import conditions, wording
 from sftp_orchestrator.alerts.channels import open_channels
 from sftp_orchestrator.alerts.conditions import Fate
@@ -28,6 +29,7 @@ from sftp_orchestrator.ledger.records import Alert, Message
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.overview import list_advised
 from sftp_orchestrator.repeating import Repeating
+from sftp_orchestrator.views import WITHOUT_ROWS
 
 _LOG = structlog.get_logger()
 
@@ -185,6 +187,11 @@ class Alerting:
             command=self._command,
             page_url=self._settings.page_url,
             docs_url=self._settings.docs_url,
-            views={view.source.id: view for view in views},
+            views={
+                view.source.id: advise_on_rows(view, view.refused_rows)
+                if view.word == WITHOUT_ROWS and view.refused_rows is not None
+                else view
+                for view in views
+            },
             arrived={feed: arrived[source] for feed, source in arrivals.items() if source in arrived},
         )

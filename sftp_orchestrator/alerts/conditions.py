@@ -15,6 +15,8 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.measuring import RefusedReload
+from sftp_orchestrator.overview import list_refused
+from sftp_orchestrator.workspace import Workspace
 
 KEY_DAYS = (60, 30, 7)
 """Before a key expires, and when: CleverTap needs time to store a new one."""
@@ -44,7 +46,9 @@ class Condition:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it is told again each day: a key that is good for weeks to come is not."""
+        """Whether it is told again each day: a key that is good for weeks to come is not, nor rows that are kept."""
+        if self.kind is AlertKind.REFUSED_ROWS:
+            return False
         return self.kind is not AlertKind.KEY_EXPIRING or self.level in {EXPIRED, str(min(KEY_DAYS))}
 
 
@@ -68,6 +72,8 @@ class Facts:
     """ids of quarantined and held sources"""
     uncertain: Collection[str]
     """ids of sources with a part of which nobody knows whether it was taken"""
+    without_rows: Collection[str]
+    """ids of delivered sources of which refused rows are kept"""
     stubborn: Mapping[str, str]
     """destinations of sources that fail again and again, by id"""
     pauses: Mapping[str, Pause]
@@ -93,10 +99,13 @@ def gather(
     missing: dict[str, MissingFile] = {}
     for one in ledger.missing.list_open():
         missing.setdefault(one.feed, one)
+    now, workspace = datetime.datetime.now(datetime.UTC), Workspace(root=configuration.workspace)
+    has_rows = AlertKind.REFUSED_ROWS in configuration.alerts.wanted_kinds
     return Facts(
-        at=datetime.datetime.now(datetime.UTC),
+        at=now,
         aside=ledger.sources.list_states(SOURCE_ASIDE),
         uncertain=ledger.parts.list_sources_in(PartState.UNCERTAIN),
+        without_rows=[source.id for source in list_refused(ledger, workspace, now)] if has_rows else (),
         stubborn=ledger.sources.list_stubborn(failures=FAILURES, attempts=ATTEMPTS),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
         took_until=ledger.deliveries.list_last(),
@@ -141,6 +150,8 @@ def _find_of_sources(facts: Facts) -> Iterator[Condition]:
         if source not in facts.uncertain:
             kind = AlertKind.QUARANTINED if state is SourceState.QUARANTINED else AlertKind.HELD
             yield Condition(kind=kind, subject=source)
+    for source in facts.without_rows:
+        yield Condition(kind=AlertKind.REFUSED_ROWS, subject=source)
     for source in facts.stubborn:
         if not _is_covered(source, facts):
             yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=source)

@@ -93,7 +93,12 @@ def _go_on(condition: Condition, before: Alert | None, now: datetime.datetime) -
 
 
 def _is_worth_an_end(alert: Alert, kinds: Collection[AlertKind]) -> bool:
-    """Whether it is told that it is over: it was told, and people want to hear of its kind."""
+    """Whether it is told that it is over: it was told, and people want to hear of its kind.
+
+    That refused rows are kept ends where somebody fetches or discards them, who knows, and after some days.
+    """
+    if alert.kind == AlertKind.REFUSED_ROWS:
+        return False
     return alert.told_at is not None and AlertKind.RECOVERED in kinds and alert.kind in kinds
 
 

@@ -23,6 +23,8 @@ class AlertKind(enum.StrEnum):
     QUARANTINED = "quarantined"
     HELD = "held"
     UNCERTAIN = "uncertain"
+    REFUSED_ROWS = "refused_rows"
+    """a file was delivered without some of its rows"""
     RETRIES_EXHAUSTED = "retries_exhausted"
     FILE_MISSING = "file_missing"
     KEY_EXPIRING = "key_expiring"

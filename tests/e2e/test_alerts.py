@@ -126,6 +126,25 @@ async def test_a_pass_tells_at_its_end_of_a_receiver_that_is_away_and_the_first_
     assert [told.method for told in sink.told if told.path == f"/ping/{SECRET}"] == ["GET"]
 
 
+async def test_a_file_that_was_delivered_without_some_rows_is_told_once(tmp_path: Path, sink: Sink) -> None:
+    """Where the rows lie and what to do with them; later passes say nothing, nor does their discarding."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        overrides = _make_alerts(tmp_path, sink) | {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, overrides)
+        await _drop(written, one=f"{GOOD}Sold,soon,a\n")
+        assert (await call(written.path, "run", "--once")).code == 0
+        (told,) = sink.list_alerts()
+        (kept,) = (written.configuration.workspace / "rejected").iterdir()
+        assert (await call(written.path, "run", "--once")).code == 0
+        assert (await call(written.path, "discard", kept.name)).code == 0
+        assert (await call(written.path, "run", "--once")).code == 0
+    assert told.title.endswith(": 1 file was delivered without all of its rows")
+    rows = f"purchases_one.csv (feed purchases, id {kept.name}): 1 of 2 rows sent, 1 refused: {kept}/failed_rows.csv"
+    assert rows in told.message
+    assert f"    sftp-orchestrator --config {written.path} discard {kept.name}\n" in told.message
+    assert sink.list_alerts() == [told]
+
+
 async def _test(written: Written) -> Answer:
     answer = await call(written.path, "notify", "test")
     assert SECRET not in answer.out + answer.errors

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.alerts.conditions import EXPIRED, LOW, PAUSED, Facts
+from sftp_orchestrator.alerts.kinds import KINDS
 from sftp_orchestrator.alerts.telling import Group
-from sftp_orchestrator.alerts.wording import KINDS, MOST_NAMED, Context, join, write, write_substitute, write_test
+from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
@@ -31,6 +32,7 @@ FACTS = Facts(
     at=AT,
     aside={},
     uncertain=(),
+    without_rows=(),
     stubborn={},
     pauses={"production": make_pause(since=AT - HOUR)},
     took_until={"production": AT - 2 * HOUR},

@@ -38,6 +38,7 @@ NOTHING = Facts(
     at=AT,
     aside={},
     uncertain=(),
+    without_rows=(),
     stubborn={},
     pauses={},
     missing={},
@@ -67,6 +68,7 @@ def test_each_kind_is_found() -> None:
     missing = MissingFile(feed="customers", due_at=AT, noticed_at=AT)
     assert _find(
         aside={"s1": SourceState.QUARANTINED, "s2": SourceState.HELD},
+        without_rows=["s3"],
         pauses={"production": make_pause()},
         missing={"customers": missing},
         key_ends={"production": AT + datetime.timedelta(days=20)},
@@ -75,6 +77,7 @@ def test_each_kind_is_found() -> None:
     ) == [
         (AlertKind.QUARANTINED, "s1", ""),
         (AlertKind.HELD, "s2", ""),
+        (AlertKind.REFUSED_ROWS, "s3", ""),
         (AlertKind.RETRIES_EXHAUSTED, "destination production", ""),
         (AlertKind.FILE_MISSING, "customers", ""),
         (AlertKind.KEY_EXPIRING, "production", "30"),

@@ -153,6 +153,17 @@ def test_a_failure_that_needs_a_person_is_told_though_another_was() -> None:
     assert [_list_told(day.look())] == [[("over retries_exhausted", ["destination production"])]]
 
 
+def test_refused_rows_are_told_once_and_never_again() -> None:
+    """They are kept, and nothing stands still: neither each day, nor that somebody fetched them."""
+    day = Day()
+    rows = Condition(kind=AlertKind.REFUSED_ROWS, subject="a")
+    day.look(rows)
+    assert _list_told(day.look(rows)) == [("refused_rows", ["a"])]
+    assert [day.look(rows, after=DAY) for _ in range(6)] == [[]] * 6
+    assert day.look() == day.look() == []
+    assert day.known == {}
+
+
 def test_a_restart_neither_repeats_nor_loses() -> None:
     """All that is decided by is what the ledger knows: a look is as good as the first one."""
     day = Day()

@@ -50,6 +50,7 @@ def _advise_on_quarantined(view: SourceView, workspace: Workspace) -> tuple[str,
     original = f"{folder}/{source.name.rpartition('/')[2]}"
     return (
         f"read {folder}/report.json",
+        *([view.why.correction] if view.why.correction is not None else []),
         f"then correct {original}; or {view.why.remedy}, and reload the daemon; then:"
         if view.why.remedy is not None
         else f"then correct {original}, and:",

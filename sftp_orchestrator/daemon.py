@@ -130,7 +130,11 @@ class Daemon:
         self._expecting = Expecting(configuration, stations.ledger)
         self._scan_trouble = Repeating()
         self._alerting = Alerting(
-            configuration, stations.ledger, key_ends=stations.board.measures.get_key_ends, command=command
+            configuration,
+            stations.ledger,
+            key_ends=stations.board.measures.get_key_ends,
+            find_refused_reload=stations.board.measures.get_refused_reload,
+            command=command,
         )
         self._pinging = Pinging.of(configuration.alerts, self._find_trouble)
         self._tidying = asyncio.Lock()

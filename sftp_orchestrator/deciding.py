@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+from dataclasses import replace
 from pathlib import Path
 
 from sftp_orchestrator.config.model import Configuration
@@ -16,7 +17,7 @@ from sftp_orchestrator.ledger.discards import describe_delivered
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
-from sftp_orchestrator.outlook import NOBODY
+from sftp_orchestrator.outlook import NOBODY, describe_schedule, look_out
 from sftp_orchestrator.prepare import releasing
 from sftp_orchestrator.prepare.earlier import types_kept
 from sftp_orchestrator.prepare.parts.resending import resolve_delivered, resolve_resend
@@ -63,7 +64,8 @@ def decide(
             _require_untouched(configuration, ledger, subject)
             goes = "is sent" if is_untried(ledger.sources.get(subject)) else "is tried again"
             source = ledger.sources.retry(subject, by=by)
-            return [f"{source.id} ({source.name}) is {source.state} and {goes}{say_when(configuration)}."]
+            when = f"{say_when(configuration)}{_say_what_is_passed(source, configuration, ledger)}"
+            return [f"{source.id} ({source.name}) is {source.state} and {goes}{when}."]
         case Choice.RELEASE:
             _require_untouched(configuration, ledger, subject)
             source = releasing.release(ledger, Workspace(root=configuration.workspace), subject, by=by)
@@ -79,6 +81,13 @@ def decide(
 def say_when(configuration: Configuration) -> str:
     """Return when what was decided is carried out, to end a sentence with."""
     return " within seconds" if _has_daemon(configuration) else f" with the next run; {NOBODY}"
+
+
+def _say_what_is_passed(source: Source, configuration: Configuration, ledger: Ledger) -> str:
+    """Return which schedule a wanted source would wait for, were it not wanted; empty where for none."""
+    outlook = look_out(configuration, ledger, [source], datetime.datetime.now(datetime.UTC))
+    schedule = describe_schedule(replace(source, retry_at=None, wanted_at=None), outlook)
+    return f", ahead of {schedule}" if schedule is not None else ""
 
 
 def _has_daemon(configuration: Configuration) -> bool:

@@ -54,6 +54,8 @@ class Dossier:
     has_earlier: bool
     folder: Path | None
     """where its report lies, and of a quarantined one its file"""
+    has_file: bool
+    """its file lies there, too: of one that was sent, or waits, it is the refused rows that do"""
     report: KeptReport | None
     rows: ShownRows | None
 
@@ -113,6 +115,7 @@ class Desk:
             moves=tuple(moves[:MOVES_SHOWN]),
             has_earlier=len(moves) > MOVES_SHOWN,
             folder=folder if folder.is_dir() else None,
+            has_file=(folder / view.source.file_name).exists(),
             report=quarantine.read_report_in(folder),
             rows=show_rows(folder / FAILED_ROWS_NAME),
         )

@@ -24,6 +24,7 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.gathering import GATHER_SECONDS, Gathering
 from sftp_orchestrator.intake.intake import Scan
 from sftp_orchestrator.ledger.records import RunRequest, Source
+from sftp_orchestrator.ledger.requests import STALE_REQUEST
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.progress import beat_while
 from sftp_orchestrator.repeating import Repeating
@@ -40,8 +41,6 @@ _LOOK_SHARE = 0.1
 """Of the time, at most, goes into looks: with 100,000 sources that wait each takes two seconds of a core."""
 FAULT_PAUSE_SECONDS = 10.0
 """After a fault of this machine, before the ledger is asked again."""
-STALE_REQUEST = datetime.timedelta(hours=1)
-"""What a person asked for so long before this process began is not wanted any more: nobody expects a run of it."""
 _SLACK = datetime.timedelta(seconds=5)
 """Until it is noticed that a run is wanted, and looked at staging for it."""
 

@@ -14,7 +14,8 @@
         ├── ReceiverRefused     the receiver answered and said no
         │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
         │       └── LoginRefused    … to our key, or we to its host key
-        │           └── KeyRefused      … to our key: it is to be registered there
+        │           ├── KeyRefused      … to our key: it is to be registered there
+        │           └── HostKeyRefused  … we do, as it shows a host key that is not pinned
         └── LocalFault          this machine's fault: disk, permissions, gpg, a second daemon
             ├── NoSpace         … for want of space for one more file: smaller ones may fit
             └── SourceFault     … with one source alone: it waits, and the others go on
@@ -105,6 +106,10 @@ class LoginRefused(SessionRefused):
 
 class KeyRefused(LoginRefused):
     """The receiver does not take our key: it is not registered there, or not yet."""
+
+
+class HostKeyRefused(LoginRefused):
+    """The receiver shows a host key that is not pinned: it has a new one, or somebody stands in between."""
 
 
 class LocalFault(Permanent):

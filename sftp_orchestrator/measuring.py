@@ -56,12 +56,23 @@ class Spread:
         return Spread(seconds=self.seconds + seconds * count, counts=counts)
 
 
+MOST_CAUSES = 5
+"""Of a configuration that was refused; ``check`` tells all of them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RefusedReload:
     """A configuration that was to be read anew, and could not be used."""
 
     at: datetime.datetime
     cause: str
+    """a line for each thing that is wrong"""
+
+    def list_causes(self) -> list[str]:
+        """Return the first things that are wrong, and how many more there are. Pure."""
+        lines = self.cause.splitlines()
+        left = len(lines) - MOST_CAUSES
+        return [*lines[:MOST_CAUSES], *([f"… and {left} more"] if left > 0 else [])]
 
 
 class Measures:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sftp_orchestrator import units
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacements, list_profiles
@@ -15,7 +16,8 @@ from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.expecting import list_expectations
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause, Run, Source
+from sftp_orchestrator.ledger.records import Pause, PauseKind, Run, RunRequest, Source
+from sftp_orchestrator.ledger.requests import STALE_REQUEST
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.schedule import Plan, Plans
 from sftp_orchestrator.workspace import Workspace
@@ -64,6 +66,17 @@ class ExpectedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedRun:
+    """A run that a person asked for and that has not ended yet."""
+
+    request: RunRequest
+    waits_for: frozenset[str] = frozenset()
+    """feeds whose files it waits for, where such are arriving"""
+    settled_at: datetime.datetime | None = None
+    """what is arriving had the time to come to rest by then, unless it is still written"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """What can be expected at one moment."""
 
@@ -84,6 +97,8 @@ class Outlook:
     """by destination, those whose last run failed as a whole"""
     took_until: Mapping[str, datetime.datetime] = field(default_factory=dict)
     """by destination, when it took a file last"""
+    asked: tuple[AskedRun, ...] = ()
+    """what persons asked of that process"""
 
     @property
     def is_attended(self) -> bool:
@@ -94,6 +109,11 @@ class Outlook:
     def has_daemon(self) -> bool:
         """Whether a daemon runs: a pass ends, and leaves what is decided meanwhile to the next."""
         return self.holder is not None and not self.holder.is_pass
+
+    @property
+    def in_need(self) -> tuple[Pause, ...]:
+        """The destinations that fail until a person mends something, though they are tried again by themselves."""
+        return tuple(pause for pause in self.pauses.values() if pause.kind.needs_person)
 
     @property
     def next_delivery_at(self) -> datetime.datetime | None:
@@ -163,6 +183,37 @@ def look_out(
         replacements=find_replacements(quarantined, ledger.outcomes.list_delivered_later(quarantined)),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
         took_until=ledger.deliveries.list_last(),
+        asked=_list_asked(configuration, ledger, holder, now),
+    )
+
+
+def _list_asked(
+    configuration: Configuration, ledger: Ledger, holder: Holder | None, now: datetime.datetime
+) -> tuple[AskedRun, ...]:
+    """Return the runs that the daemon was asked for; a pass answers none, and nobody heeds what is stale."""
+    if holder is None or holder.is_pass:
+        return ()
+    # As the daemon reckons it, which may have begun a moment later than it took hold of the workspace.
+    since = min(holder.since or now, now) - STALE_REQUEST
+    return tuple(
+        _look_at_asked(request, configuration)
+        for name in configuration.destinations
+        for request in ledger.requests.list_open(name, since=since)
+    )
+
+
+def _look_at_asked(request: RunRequest, configuration: Configuration) -> AskedRun:
+    if configuration.intake.ready_marker is not None:
+        # Nobody knows how long a file waits for its marker: none is waited for.
+        return AskedRun(request=request)
+    return AskedRun(
+        request=request,
+        waits_for=frozenset(
+            feed
+            for feed in configuration.feeds
+            if configuration.get_destination_name(feed) == request.destination and request.feed in {None, feed}
+        ),
+        settled_at=request.asked_at + datetime.timedelta(seconds=configuration.intake.settle_seconds),
     )
 
 
@@ -201,11 +252,11 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
     if source.state not in SOURCE_ON_ITS_WAY:
         return None
     blocked = gate.explain() if gate is not None else None
+    schedule = describe_schedule(source, outlook)
     if gate is not None and gate.needs_person:
-        return blocked
-    start = outlook.get_start(source)
-    if start is not None:
-        return f"waits for {_describe_schedule(start, outlook.find_prospect(source), outlook.at)}"
+        return blocked if schedule is None else f"{blocked}; then for {schedule}"
+    if schedule is not None:
+        return f"waits for {schedule}"
     if blocked is None and not outlook.is_attended and source.reason is None:
         return NOBODY
     pause = outlook.pauses.get(source.destination)
@@ -214,11 +265,17 @@ def explain_wait(source: Source, gate: Gate | None, outlook: Outlook) -> str | N
     return blocked
 
 
-def _describe_schedule(start: datetime.datetime, prospect: Prospect | None, now: datetime.datetime) -> str:
-    """Return what keeps a source back till ``start``: that is to be changed where it should go earlier."""
+def describe_schedule(source: Source, outlook: Outlook) -> str | None:
+    """Return the schedule that keeps a source back, which is to be changed where it should go earlier. Pure.
+
+    None where that is not what it waits for.
+    """
+    start, prospect = outlook.get_start(source), outlook.find_prospect(source)
+    if start is None:
+        return None
     if prospect is not None and prospect.opens_at == start:
-        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, now)}"
-    return f"the schedule, {describe_start(start, now)}"
+        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, outlook.at)}"
+    return f"the schedule, {describe_start(start, outlook.at)}"
 
 
 def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:
@@ -259,14 +316,17 @@ def describe_pause(pause: Pause, outlook: Outlook) -> str:
     since = units.format_moment(pause.since, outlook.at)
     times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
     said = f"{pause.destination} failed {times}, since {since}; {_describe_next_try(pause, outlook)}: {pause.reason}"
-    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at, is_away=not pause.refusals)
+    if pause.kind.needs_person:
+        return f"{said}; this needs a person: `{COMMAND} check --connect` tells whether it is mended"
+    is_away = pause.kind is PauseKind.AWAY
+    until = describe_taken(outlook.took_until.get(pause.destination), outlook.at, is_away=is_away)
     return said if until is None else f"{said}; {until}"
 
 
 def describe_taken(last: datetime.datetime | None, now: datetime.datetime, *, is_away: bool) -> str | None:
     """Return until when a destination that fails took files, and what follows; None where that is long ago. Pure.
 
-    Nor where it is not away: it answered and did not let us in, which is no matter of the line.
+    Nor where it is not away: it answered, or was not asked, which is no matter of the line.
     """
     if last is None or now - last > _RECENTLY or not is_away:
         return None

@@ -1,7 +1,4 @@
-"""What stands where: the one query that ``status``, ``history`` and the page read; the metrics read ``figures``.
-
-The JSON made of these is a promise (``docs/reference/json.md``): fields are added, never renamed or removed.
-"""
+"""What stands where: the one query that ``status``, ``history`` and the page read; the metrics read ``figures``."""
 
 from __future__ import annotations
 
@@ -10,13 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from sftp_orchestrator import units
 from sftp_orchestrator.advice import advise, advise_on_rows
 from sftp_orchestrator.config.bandwidth import Timetable
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.config.scheduling import ON_ARRIVAL
 from sftp_orchestrator.deliver.order import Gate
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
@@ -25,16 +20,16 @@ from sftp_orchestrator.gates import decide_gates
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.intake import Survey, open_staging, survey
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.intake.staging import Candidate, Obstacle
+from sftp_orchestrator.intake.staging import Obstacle
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Part, Run, Source, Untaken, display_path
+from sftp_orchestrator.ledger.records import Part, Source, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, SOURCE_DONE, SOURCE_ON_ITS_WAY, PartState, SourceState
-from sftp_orchestrator.outlook import Outlook, Prospect, explain_wait, look_out
+from sftp_orchestrator.outlook import Outlook, explain_wait, look_out
 from sftp_orchestrator.prepare.checks.header_checks import TIME_RULE
 from sftp_orchestrator.prepare.checks.severities import get_severity
 from sftp_orchestrator.prepare.refusals.rejecting import FAILED_ROWS_NAME
 from sftp_orchestrator.prepare.why import Why, find_reasons
-from sftp_orchestrator.views import SourceView, to_text
+from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 
 REFUSED_ROWS_SHOWN = datetime.timedelta(days=7)
@@ -60,10 +55,6 @@ class LeftOut:
     """they wait at least for those that it has"""
     with_refused_rows: int = 0
 
-    def to_json(self) -> dict[str, int]:
-        """Return the documented fields."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
@@ -87,85 +78,6 @@ class Overview:
     limits: Mapping[str, float | None] = field(default_factory=dict)
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented fields."""
-        holder, run = self.outlook.holder, self.outlook.last_run
-        return {
-            "at": to_text(self.at),
-            "staging": {
-                "arriving": [self._arriving_to_json(candidate, feed) for candidate, feed in self.staging.matched],
-                "left_alone": [
-                    {"file": display_path(obstacle.relative_path), "reason": obstacle.reason}
-                    for obstacle in self.staging.left_alone
-                ],
-            },
-            "counts": {state.value: self.counts.get(state.value, 0) for state in SourceState},
-            "sources": [view.to_json() for view in self.sources],
-            "with_refused_rows": [view.to_json() for view in self.with_refused_rows],
-            "left_out": self.left_out.to_json(),
-            "daemon": {
-                "running": self.outlook.has_daemon,
-                "pid": holder.pid if holder is not None else None,
-                "host": holder.host if holder is not None else None,
-                "configuration_is_outdated": self.outlook.is_outdated,
-            },
-            "failing_destinations": [
-                {
-                    "destination": pause.destination,
-                    "failures": pause.failures,
-                    "since": to_text(pause.since),
-                    "retry_at": to_text(pause.until),
-                    "reason": pause.reason,
-                    "took_files_until": to_text(self.outlook.took_until.get(pause.destination)),
-                }
-                for pause in self.outlook.pauses.values()
-            ],
-            "bandwidth_limits": [
-                {"destination": name, "bytes_per_second": limit} for name, limit in self.limits.items()
-            ],
-            "space": {
-                "free_bytes": self.room.free_bytes,
-                "staging_free_bytes": self.room.staging_free_bytes,
-                "intake_paused": self.room.is_paused,
-                "pause_below_bytes": self.room.pause_below_bytes,
-                "resume_at_bytes": self.room.resume_at_bytes,
-            },
-            "schedules": [self._schedule_to_json(one) for one in self.outlook.prospects],
-            "expected_files": [
-                {
-                    "feed": one.feed,
-                    "next_by": to_text(one.next_by),
-                    "missing_since": to_text(one.missing_since),
-                    "missed": one.missed,
-                }
-                for one in self.outlook.expected
-            ],
-            "next_delivery_at": to_text(self.outlook.next_delivery_at),
-            "last_delivery_at": to_text(self.last_delivery[1] if self.last_delivery is not None else None),
-            "last_run": run_to_json(run) if run is not None else None,
-        }
-
-    def _arriving_to_json(self, candidate: Candidate, feed: str) -> dict[str, Any]:
-        untaken = self.untaken.get(candidate.relative_path)
-        return {
-            "file": display_path(candidate.relative_path),
-            "feed": feed,
-            "size": candidate.size,
-            "not_taken_because": untaken.reason if untaken is not None else None,
-            "not_taken_since": to_text(untaken.since if untaken is not None else None),
-        }
-
-    def _schedule_to_json(self, prospect: Prospect) -> dict[str, Any]:
-        timing = prospect.timing
-        return {
-            "destination": timing.destination,
-            "feed": timing.feed,
-            "deliver": list(timing.lines) or [ON_ARRIVAL],
-            "timezone": timing.zone.key,
-            "next_at": to_text(self.outlook.get_next(prospect)),
-            "closed_until": to_text(prospect.opens_at),
-        }
-
 
 def get_overview(configuration: Configuration, ledger: Ledger, *, most: int | None = None) -> Overview:
     """Return what waits, runs, is quarantined, held or uncertain now; of each group ``most``. Raises ``LocalFault``."""
@@ -180,7 +92,7 @@ def get_overview(configuration: Configuration, ledger: Ledger, *, most: int | No
     now = datetime.datetime.now(datetime.UTC)
     outlook = _look_out(configuration, ledger, waiting, now, is_whole=most is None)
     workspace = Workspace(root=configuration.workspace)
-    refused = _list_refused(ledger, workspace, now)
+    refused = list_refused(ledger, workspace, now)
     looked_at = [_look_at(source, ledger, workspace, parts=parts.get(source.id, ())) for source in waiting]
     return Overview(
         at=now,
@@ -221,8 +133,8 @@ def _look_out(
     return look_out(configuration, ledger, [*sources, *others], now)
 
 
-def _list_refused(ledger: Ledger, workspace: Workspace, now: datetime.datetime) -> list[Source]:
-    """Return the sources of which refused rows lie where they are kept."""
+def list_refused(ledger: Ledger, workspace: Workspace, now: datetime.datetime) -> list[Source]:
+    """Return the sources delivered of late of which refused rows lie where they are kept. Raises ``LocalFault``."""
     found = ledger.outcomes.list_with_refused_rows(since=now - REFUSED_ROWS_SHOWN)
     return [source for source in found if _get_refused_rows(source, workspace) is not None]
 
@@ -354,16 +266,17 @@ def _look_at(
     """Return the source as it stands; its ``parts`` are looked up where they are not given."""
     if parts is None:
         parts = tuple(ledger.parts.list_of(source.id))
-    refused_rows = _get_refused_rows(source, workspace)
-    if refused_rows is not None and source.state in SOURCE_DONE and ledger.discards.list_rows_given_up([source.id]):
-        # They are on their way into the archive.
-        refused_rows = None
+    is_done = source.refused_rows > 0 and source.state in SOURCE_DONE
+    are_given_up = is_done and bool(ledger.discards.list_rows_given_up([source.id]))
+    # Given up they are on their way into the archive, or there.
+    refused_rows = _get_refused_rows(source, workspace) if not are_given_up else None
     return SourceView(
         source=source,
         parts=parts,
         waits_for=None,
         refused_rows=refused_rows,
-        seen=_list_seen(parts, ledger),
+        are_rows_given_up=are_given_up,
+        seen=_list_seen(source, parts, ledger),
     )
 
 
@@ -372,18 +285,20 @@ def _get_refused_rows(source: Source, workspace: Workspace) -> Path | None:
     return path if source.refused_rows and path.exists() else None
 
 
-def _list_seen(parts: tuple[Part, ...], ledger: Ledger) -> tuple[str, ...]:
-    """Return what the receiver showed of uncertain parts when they became so."""
+def _list_seen(source: Source, parts: tuple[Part, ...], ledger: Ledger) -> tuple[str, ...]:
+    """Return what the receiver showed of uncertain parts when they became so, with names that the reason has not."""
     doubtful = {part.number: part for part in parts if part.state is PartState.UNCERTAIN}
     if not doubtful:
         return ()
     said = {
         move.part: move.reason
-        for move in ledger.list_history(source_id=parts[0].source_id)
+        for move in ledger.list_history(source_id=source.id)
         if move.part in doubtful and move.after == PartState.UNCERTAIN.value
     }
     return tuple(
-        f"part {number}/{part.of}: {said.get(number)}; {part.manifest_name}" for number, part in doubtful.items()
+        f"part {number}/{part.of}: {said.get(number)}"
+        + ("" if part.manifest_name in (source.reason or "") else f"; {part.manifest_name}")
+        for number, part in doubtful.items()
     )
 
 
@@ -393,8 +308,3 @@ def _find_missing(source: Source, workspace: Workspace) -> Path | None:
         return None
     places = (workspace.get_source(source.id), workspace.get_quarantine(source.id) / source.file_name)
     return None if any(place.exists() for place in places) else places[0]
-
-
-def run_to_json(run: Run) -> dict[str, Any]:
-    """Return the documented fields of a run."""
-    return {**vars(run), "started_at": to_text(run.started_at), "finished_at": to_text(run.finished_at)}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import ConfigurationError, LocalFault
+from sftp_orchestrator.intake.intake import open_staging, survey
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import RunRequest
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
+from sftp_orchestrator.outlook import AskedRun, Outlook
+from sftp_orchestrator.views import to_text
 from sftp_orchestrator.workspace import Workspace
 
 
@@ -23,6 +30,9 @@ class Asked:
     """None: for all feeds"""
     waiting: int
     """sources on their way there that are claimed already"""
+    arriving: int = 0
+    """files in staging that are to become complete first, as far as time alone makes them so"""
+    settle_seconds: float = 0
 
     def describe(self) -> str:
         """Return what was done, for people, in one line. Pure."""
@@ -31,8 +41,14 @@ class Asked:
         return (
             f"Asked the daemon (process {self.daemon.pid} on {self.daemon.host}) to deliver {what}"
             f" to {', '.join(self.destinations)} now: {count} claimed"
-            f", and what is complete in staging goes, too. It begins within seconds: {COMMAND} status"
+            f", and what is complete in staging goes, too. {self._say_when()}: {COMMAND} status"
         )
+
+    def _say_when(self) -> str:
+        if not self.arriving or not self.settle_seconds:
+            return "It begins within seconds"
+        files = "1 file in staging is" if self.arriving == 1 else f"{self.arriving:,} files in staging are"
+        return f"It begins once {files} complete, unchanged for {self.settle_seconds:g} s (intake.settle_seconds)"
 
 
 def ask_for_run(
@@ -62,7 +78,60 @@ def ask_for_run(
     ]
     for name in destinations:
         ledger.requests.ask(name, feed, by=by)
-    return Asked(daemon=holder, destinations=destinations, feed=feed, waiting=len(waiting))
+    return Asked(
+        daemon=holder,
+        destinations=destinations,
+        feed=feed,
+        waiting=len(waiting),
+        arriving=_count_arriving(configuration, destinations, feed),
+        settle_seconds=configuration.intake.settle_seconds,
+    )
+
+
+def _count_arriving(configuration: Configuration, destinations: Collection[str], feed: str | None) -> int:
+    """Return how many files in staging the run may wait for; 0 where that cannot be looked at, which others tell."""
+    if configuration.intake.ready_marker is not None:
+        # Nobody knows how long a file waits for its marker: none is waited for.
+        return 0
+    try:
+        found = survey(open_staging(configuration).look(), configuration)
+    except LocalFault:
+        return 0
+    return sum(
+        configuration.get_destination_name(name) in destinations and feed in {None, name} for _, name in found.matched
+    )
+
+
+def list_asked(outlook: Outlook, arriving: Collection[str]) -> list[str]:
+    """Return a sentence for each run that was asked for and has not begun; ``arriving`` are feeds of files. Pure."""
+    begun = sum(run.trigger == "now" for run in outlook.under_way)
+    if begun and begun >= len({one.request.destination for one in outlook.asked}):
+        return []
+    return [_describe_asked(one, outlook, arriving) for one in outlook.asked]
+
+
+def _describe_asked(asked: AskedRun, outlook: Outlook, arriving: Collection[str]) -> str:
+    request = asked.request
+    files = "" if request.feed is None else f" of {request.feed}"
+    age = units.format_age(request.asked_at, outlook.at)
+    said = f"A run{files} to {request.destination} was asked for by {request.by} {age}"
+    if not asked.waits_for.isdisjoint(arriving):
+        is_settling = asked.settled_at is not None and asked.settled_at > outlook.at
+        till = f", till {units.format_time(asked.settled_at)}" if is_settling and asked.settled_at is not None else ""
+        return f"{said}: it waits for what is arriving in staging to be complete{till}."
+    if outlook.under_way:
+        return f"{said}: it begins once the run under way has ended."
+    return f"{said}: it begins within seconds."
+
+
+def asked_to_json(request: RunRequest) -> dict[str, Any]:
+    """Return the documented fields of a run that was asked for."""
+    return {
+        "destination": request.destination,
+        "feed": request.feed,
+        "asked_at": to_text(request.asked_at),
+        "by": request.by,
+    }
 
 
 def _choose(configuration: Configuration, destination: str | None, feed: str | None) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class SourceView:
     """what was delivered in its place"""
     refused_rows: Path | None = None
     """the file in which rows of it lie that were refused, while it is there"""
+    are_rows_given_up: bool = False
+    """a person said so of its refused rows"""
     missing: Path | None = None
     """where the claimed file should lie, where it is gone"""
     why: Why = Why()  # noqa: RUF009 - frozen
@@ -70,7 +72,7 @@ class SourceView:
 
     def _list_notes(self) -> Iterator[tuple[str, str]]:
         source = self.source
-        rows = describe_rows(source) if self.parts else None
+        rows = describe_rows(source, are_given_up=self.are_rows_given_up) if self.parts else None
         if rows is not None:
             yield "rows", f"{rows}: {self.refused_rows}" if self.refused_rows is not None else rows
         if self.lacks_time:
@@ -118,14 +120,14 @@ class SourceView:
         }
 
 
-def describe_rows(source: Source) -> str | None:
-    """Return how many rows of a source are sent, where that is not all of them. Pure."""
+def describe_rows(source: Source, *, are_given_up: bool = False) -> str | None:
+    """Return how many rows of a source are sent, where that is not all of them, and what became of the others. Pure."""
     if source.records is None or not (source.refused_rows or source.duplicate_rows):
         return None
     came = source.records + source.refused_rows + source.duplicate_rows
     said = [f"{source.records:,} of {came:,} rows {'sent' if source.state in SOURCE_DONE else 'to be sent'}"]
     said += [f"{source.duplicate_rows:,} left out as duplicates"] if source.duplicate_rows else []
-    said += [f"{source.refused_rows:,} refused"] if source.refused_rows else []
+    said += [f"{source.refused_rows:,} refused{' and given up' * are_given_up}"] if source.refused_rows else []
     return ", ".join(said)
 
 

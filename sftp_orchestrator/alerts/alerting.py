@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.advice import advise_on_rows
 from sftp_orchestrator.alerts import conditions, wording
 from sftp_orchestrator.alerts.channels import open_channels
 from sftp_orchestrator.alerts.conditions import Fate
@@ -25,8 +26,10 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Alert, Message
+from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.overview import list_advised
 from sftp_orchestrator.repeating import Repeating
+from sftp_orchestrator.views import WITHOUT_ROWS
 
 _LOG = structlog.get_logger()
 
@@ -38,6 +41,7 @@ _LOOK_SHARE = 0.05
 """Of the time, at most, goes into looks."""
 
 KeyEnds = Callable[[], Mapping[str, datetime.datetime | None]]
+FindRefusedReload = Callable[[], RefusedReload | None]
 Step = Callable[[], Awaitable[float]]
 """What is done again and again, after as many seconds as it returns."""
 
@@ -46,13 +50,24 @@ class Alerting:
     """Nothing happens where no channel is configured."""
 
     def __init__(
-        self, configuration: Configuration, ledger: Ledger, *, key_ends: KeyEnds, command: str = COMMAND
+        self,
+        configuration: Configuration,
+        ledger: Ledger,
+        *,
+        key_ends: KeyEnds,
+        find_refused_reload: FindRefusedReload = lambda: None,
+        command: str = COMMAND,
     ) -> None:
-        """Read the secrets of the channels; raises ``ConfigurationError``. ``key_ends`` tells when each key expires."""
+        """Read the secrets of the channels; raises ``ConfigurationError``.
+
+        ``key_ends`` tells when each key expires, ``find_refused_reload`` why the configuration on the disk is not in
+        effect.
+        """
         self._configuration = configuration
         self._settings = configuration.alerts
         self._ledger = ledger
         self._key_ends = key_ends
+        self._find_refused_reload = find_refused_reload
         self._command = command
         channels = open_channels(configuration)
         self._names = {channel.key: channel.name for channel in channels}
@@ -129,7 +144,7 @@ class Alerting:
         """Note what is worth an alert, and put on its way what is told now; blocking."""
         known = self._ledger.alerts.list_all()
         kinds = self._settings.wanted_kinds
-        facts = conditions.gather(self._configuration, self._ledger, self._key_ends())
+        facts = conditions.gather(self._configuration, self._ledger, self._key_ends(), self._find_refused_reload())
         is_low = any(one.kind == AlertKind.DISK_LOW and one.over_at is None for one in known)
         found = conditions.find_conditions(facts, kinds, is_low=is_low)
         fates = conditions.find_fates(known, found, facts, self._configuration)
@@ -172,6 +187,11 @@ class Alerting:
             command=self._command,
             page_url=self._settings.page_url,
             docs_url=self._settings.docs_url,
-            views={view.source.id: view for view in views},
+            views={
+                view.source.id: advise_on_rows(view, view.refused_rows)
+                if view.word == WITHOUT_ROWS and view.refused_rows is not None
+                else view
+                for view in views
+            },
             arrived={feed: arrived[source] for feed, source in arrivals.items() if source in arrived},
         )

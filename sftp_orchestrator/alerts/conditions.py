@@ -12,8 +12,11 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
+from sftp_orchestrator.measuring import RefusedReload
+from sftp_orchestrator.overview import list_refused
+from sftp_orchestrator.workspace import Workspace
 
 KEY_DAYS = (60, 30, 7)
 """Before a key expires, and when: CleverTap needs time to store a new one."""
@@ -21,8 +24,10 @@ EXPIRED = "expired"
 LOW, PAUSED = "low", "paused"
 """How short the disk runs."""
 _LEVELS = ("", *map(str, KEY_DAYS), EXPIRED, LOW, PAUSED)
-"""Of each kind in this order, the worst last."""
+"""Of each kind in this order, the worst last; beside them the kinds of failure that need a person, none worse."""
+_IN_NEED = frozenset(kind.value for kind in PauseKind if kind.needs_person)
 WORKSPACE = "workspace"
+CONFIGURATION = "configuration"
 FAILURES = 3
 """Runs in a row in which the receiver did not take a file of a source."""
 ATTEMPTS = 5
@@ -41,7 +46,9 @@ class Condition:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it is told again each day: a key that is good for weeks to come is not."""
+        """Whether it is told again each day: a key that is good for weeks to come is not, nor rows that are kept."""
+        if self.kind is AlertKind.REFUSED_ROWS:
+            return False
         return self.kind is not AlertKind.KEY_EXPIRING or self.level in {EXPIRED, str(min(KEY_DAYS))}
 
 
@@ -65,6 +72,8 @@ class Facts:
     """ids of quarantined and held sources"""
     uncertain: Collection[str]
     """ids of sources with a part of which nobody knows whether it was taken"""
+    without_rows: Collection[str]
+    """ids of delivered sources of which refused rows are kept"""
     stubborn: Mapping[str, str]
     """destinations of sources that fail again and again, by id"""
     pauses: Mapping[str, Pause]
@@ -76,23 +85,34 @@ class Facts:
     key_ends: Mapping[str, datetime.datetime | None]
     """by destination"""
     room: Room
+    refused_reload: RefusedReload | None = None
+    """why the configuration on the disk is not in effect"""
 
 
-def gather(configuration: Configuration, ledger: Ledger, key_ends: Mapping[str, datetime.datetime | None]) -> Facts:
+def gather(
+    configuration: Configuration,
+    ledger: Ledger,
+    key_ends: Mapping[str, datetime.datetime | None],
+    refused_reload: RefusedReload | None,
+) -> Facts:
     """Return what is so now; blocking, raises ``LocalFault``. Costs what needs a person, not what ever was."""
     missing: dict[str, MissingFile] = {}
     for one in ledger.missing.list_open():
         missing.setdefault(one.feed, one)
+    now, workspace = datetime.datetime.now(datetime.UTC), Workspace(root=configuration.workspace)
+    has_rows = AlertKind.REFUSED_ROWS in configuration.alerts.wanted_kinds
     return Facts(
-        at=datetime.datetime.now(datetime.UTC),
+        at=now,
         aside=ledger.sources.list_states(SOURCE_ASIDE),
         uncertain=ledger.parts.list_sources_in(PartState.UNCERTAIN),
+        without_rows=[source.id for source in list_refused(ledger, workspace, now)] if has_rows else (),
         stubborn=ledger.sources.list_stubborn(failures=FAILURES, attempts=ATTEMPTS),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
         took_until=ledger.deliveries.list_last(),
         missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),
+        refused_reload=refused_reload,
     )
 
 
@@ -103,8 +123,12 @@ def find_conditions(facts: Facts, kinds: Collection[AlertKind], *, is_low: bool)
 
 def _find_all(facts: Facts, *, is_low: bool) -> Iterator[Condition]:
     yield from _find_of_sources(facts)
-    for destination in facts.pauses:
-        yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=name_destination(destination))
+    for destination, pause in facts.pauses.items():
+        yield Condition(
+            kind=AlertKind.RETRIES_EXHAUSTED,
+            subject=name_destination(destination),
+            level=pause.kind.value if pause.kind.needs_person else "",
+        )
     for feed in facts.missing:
         yield Condition(kind=AlertKind.FILE_MISSING, subject=feed)
     for destination, ends_at in facts.key_ends.items():
@@ -114,6 +138,8 @@ def _find_all(facts: Facts, *, is_low: bool) -> Iterator[Condition]:
     disk = get_disk_level(facts.room, is_low=is_low)
     if disk is not None:
         yield Condition(kind=AlertKind.DISK_LOW, subject=WORKSPACE, level=disk)
+    if facts.refused_reload is not None:
+        yield Condition(kind=AlertKind.CONFIGURATION, subject=CONFIGURATION)
 
 
 def _find_of_sources(facts: Facts) -> Iterator[Condition]:
@@ -124,6 +150,8 @@ def _find_of_sources(facts: Facts) -> Iterator[Condition]:
         if source not in facts.uncertain:
             kind = AlertKind.QUARANTINED if state is SourceState.QUARANTINED else AlertKind.HELD
             yield Condition(kind=kind, subject=source)
+    for source in facts.without_rows:
+        yield Condition(kind=AlertKind.REFUSED_ROWS, subject=source)
     for source in facts.stubborn:
         if not _is_covered(source, facts):
             yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=source)
@@ -179,7 +207,11 @@ def find_destination(subject: str) -> str | None:
 
 
 def is_worse(level: str, before: str) -> bool:
-    """Return whether a condition got worse. Pure."""
+    """Return whether a condition got worse, or needs a person for another thing than before. Pure."""
+    if level in _IN_NEED:
+        return level != before
+    if before in _IN_NEED:
+        return False
     return _LEVELS.index(level) > _LEVELS.index(before)
 
 

@@ -88,11 +88,17 @@ def _go_on(condition: Condition, before: Alert | None, now: datetime.datetime) -
         return fresh
     if is_worse(condition.level, before.level):
         return replace(fresh, told_at=before.told_at)
-    return replace(before, level=condition.level, over_at=None)
+    # What needed a person and only fails for now is not told again once it needs one for the same thing.
+    return replace(before, level=condition.level or before.level, over_at=None)
 
 
 def _is_worth_an_end(alert: Alert, kinds: Collection[AlertKind]) -> bool:
-    """Whether it is told that it is over: it was told, and people want to hear of its kind."""
+    """Whether it is told that it is over: it was told, and people want to hear of its kind.
+
+    That refused rows are kept ends where somebody fetches or discards them, who knows, and after some days.
+    """
+    if alert.kind == AlertKind.REFUSED_ROWS:
+        return False
     return alert.told_at is not None and AlertKind.RECOVERED in kinds and alert.kind in kinds
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from sftp_orchestrator import units
 from sftp_orchestrator.alerts import conditions
 from sftp_orchestrator.alerts.conditions import Facts, find_destination
+from sftp_orchestrator.alerts.kinds import IN_NEED, KINDS, WITHOUT_SOURCE, Kind
 from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, Source
+from sftp_orchestrator.ledger.records import Alert, Pause, PauseKind, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
 from sftp_orchestrator.outlook import describe_taken
 from sftp_orchestrator.views import SourceView
@@ -23,8 +24,6 @@ MOST_NAMED = 5
 """Things that one message names; of the others it tells how many there are."""
 _LONGEST_REASON = 500
 """Characters of a reason; the whole of it is in ``status``."""
-_PAGE = "{page}"
-"""In ``alerts.docs_url``, where a page's path belongs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,105 +49,6 @@ class Context:
     """of the sources that are named, with what a person may do; without those that are forgotten"""
     arrived: Mapping[str, Source]
     """by feed, a file that came after all"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """Where to read on in the documentation."""
-
-    page: str
-    """its path there, without an ending"""
-    title: str
-    heading: str | None = None
-
-    def __str__(self) -> str:
-        where = f"“{self.title}” ({self.page})"
-        return where if self.heading is None else f"{where}, “{self.heading}”"
-
-    def locate(self, docs_url: str) -> str:
-        """Return its address: on the site that ``make docs`` makes, unless ``{page}`` says where a page is. Pure."""
-        pattern = docs_url if _PAGE in docs_url else f"{docs_url.rstrip('/')}/{_PAGE}.html"
-        address = pattern.replace(_PAGE, self.page)
-        return address if self.heading is None else f"{address}#{self.heading.lower().replace(' ', '-')}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Kind:
-    one: str
-    """what one of them is, after its number"""
-    many: str
-    means: str
-    """what follows from it"""
-    over: str
-    """what one of them is once it is over, after its name"""
-    all_over: str
-    """the same of many, after their number"""
-    read: Reading
-
-
-KINDS = {
-    AlertKind.QUARANTINED: _Kind(
-        one="file is quarantined",
-        many="files are quarantined",
-        means="What breaks a rule is not sent until somebody mends it or gives it up.",
-        over="is not quarantined any more",
-        all_over="files are not quarantined any more",
-        read=Reading(page="how-to/on-call", title="On call", heading="Quarantined"),
-    ),
-    AlertKind.HELD: _Kind(
-        one="file is held",
-        many="files are held",
-        means="Only a person can say how it goes on.",
-        over="is not held any more",
-        all_over="files are not held any more",
-        read=Reading(page="how-to/on-call", title="On call", heading="Held"),
-    ),
-    AlertKind.UNCERTAIN: _Kind(
-        one="file is uncertain",
-        many="files are uncertain",
-        means="Nobody can tell whether the receiver took a part of it. Events are not sent again before a person has"
-        " looked there.",
-        over="is not uncertain any more",
-        all_over="files are not uncertain any more",
-        read=Reading(page="how-to/on-call", title="On call", heading="Uncertain"),
-    ),
-    AlertKind.RETRIES_EXHAUSTED: _Kind(
-        one="delivery fails",
-        many="deliveries fail",
-        means="It is tried again by itself for ever, and nothing is lost.",
-        over="goes through again",
-        all_over="deliveries go through again",
-        read=Reading(page="how-to/on-call", title="On call", heading="The receiver is away or says no"),
-    ),
-    AlertKind.FILE_MISSING: _Kind(
-        one="expected file is missing",
-        many="expected files are missing",
-        means="None came by the time that its feed says. Ask who drops it; it ends by itself when one comes.",
-        over="has a file again",
-        all_over="feeds have their files again",
-        read=Reading(page="how-to/on-call", title="On call", heading="A file is missing"),
-    ),
-    AlertKind.KEY_EXPIRING: _Kind(
-        one="OpenPGP key expires soon",
-        many="OpenPGP keys expire soon",
-        means="Once it has expired nothing can be encrypted, and deliveries stop: get the receiver's new public key and"
-        " its new key_id in time.",
-        over="has a key that is good for long",
-        all_over="destinations have keys that are good for long",
-        read=Reading(page="how-to/encrypt", title="Encrypt"),
-    ),
-    AlertKind.DISK_LOW: _Kind(
-        one="disk runs short",
-        many="disks run short",
-        means="Deliveries go on. Nothing is lost when it fills up, but nothing is taken in then.",
-        over="has room again",
-        all_over="disks have room again",
-        read=Reading(page="how-to/on-call", title="On call", heading="The disk is full"),
-    ),
-}
-
-
-_WITHOUT_SOURCE = frozenset({AlertKind.FILE_MISSING, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW})
 
 
 def write(group: Group, context: Context) -> Text:
@@ -207,7 +107,10 @@ def _write_trouble(group: Group, context: Context) -> Text:
         said += ", still"
     if group.standing > count:
         said += f" ({group.standing} in all)"
-    pieces = [f"{said}. {kind.means}"]
+    needing = sum(_needs_person(one, context) for one in group.alerts)
+    if needing:
+        said += f": {'a person is needed' if needing == count else f'a person is needed for {needing}'}"
+    pieces = [f"{said}. {IN_NEED if needing else kind.means}"]
     pieces += [_describe(one, context) for one in group.alerts[:MOST_NAMED]]
     pieces += _count_others(count)
     pieces.append("\n".join(_list_ways(kind, context)))
@@ -241,7 +144,7 @@ def _count_lost(count: int) -> list[str]:
     return [f"… and {count:,} earlier alert{'s' * (count != 1)} that could not be sent."] if count else []
 
 
-def _list_ways(kind: _Kind, context: Context) -> Iterator[str]:
+def _list_ways(kind: Kind, context: Context) -> Iterator[str]:
     yield f"What waits, why, and what to type next (on {context.host}): {COMMAND} status"
     if context.docs_url is None:
         yield f"Read on, in the documentation: {kind.read}"
@@ -253,9 +156,26 @@ def _describe(alert: Alert, context: Context) -> str:
     view = _find_view(alert, context)
     if view is not None:
         steps = "\n".join(view.next_steps)
-        said = f"{_name(alert, context)}: {_shorten(view.reason or view.word)}"
+        said = f"{_name(alert, context)}: {_shorten(_find_reason(alert, view))}"
         return f"{said}\n{textwrap.indent(steps, '    ')}" if steps else said
     return f"{_name(alert, context)}: {_explain(alert, context)}"
+
+
+def _find_reason(alert: Alert, view: SourceView) -> str:
+    if alert.kind == AlertKind.REFUSED_ROWS:
+        return next((note for word, note in view.notes if word == "rows"), view.word)
+    return view.reason or view.word
+
+
+def _needs_person(alert: Alert, context: Context) -> bool:
+    """Return whether a destination fails until a person mends something."""
+    pause = _find_pause(alert, context)
+    return pause is not None and pause.kind.needs_person
+
+
+def _find_pause(alert: Alert, context: Context) -> Pause | None:
+    is_of_it = alert.kind == AlertKind.RETRIES_EXHAUSTED
+    return context.facts.pauses.get(find_destination(alert.subject) or "") if is_of_it else None
 
 
 def _find_view(alert: Alert, context: Context) -> SourceView | None:
@@ -265,7 +185,7 @@ def _find_view(alert: Alert, context: Context) -> SourceView | None:
 
 def is_of_source(alert: Alert) -> bool:
     """Return whether its subject is a source's id. Pure."""
-    return alert.kind not in _WITHOUT_SOURCE and find_destination(alert.subject) is None
+    return alert.kind not in WITHOUT_SOURCE and find_destination(alert.subject) is None
 
 
 def _name(alert: Alert, context: Context) -> str:
@@ -276,6 +196,8 @@ def _name(alert: Alert, context: Context) -> str:
             return alert.subject
         case AlertKind.DISK_LOW:
             return str(context.facts.room.folder)
+        case AlertKind.CONFIGURATION:
+            return "the configuration"
         case _ if view is not None:
             return f"{view.source.name} (feed {view.source.feed}, id {view.source.id})"
         case _:
@@ -286,21 +208,31 @@ def _explain(alert: Alert, context: Context) -> str:
     """Return why it is so, of what is no source."""
     facts, now = context.facts, context.facts.at
     match AlertKind(alert.kind):
-        case AlertKind.RETRIES_EXHAUSTED if pause := facts.pauses.get(find_destination(alert.subject) or ""):
-            times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
-            since = units.format_moment(pause.since, now)
-            reason = _shorten(pause.reason)
-            until = describe_taken(facts.took_until.get(pause.destination), now, is_away=not pause.refusals)
-            said = f"its runs failed {times}, since {since}: {reason}" + (f"; {until}" if until is not None else "")
-            return f"{said}\n    {COMMAND} check --connect"
+        case AlertKind.RETRIES_EXHAUSTED if pause := _find_pause(alert, context):
+            return _explain_pause(pause, context)
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
             return f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
         case AlertKind.DISK_LOW:
             return _explain_room(alert, context.facts.room)
+        case AlertKind.CONFIGURATION if refused := facts.refused_reload:
+            causes = "\n".join(_shorten(cause) for cause in refused.list_causes())
+            return (
+                f"it was to be read anew {units.format_age(refused.at, now)}\n{textwrap.indent(causes, '    ')}\n"
+                f"correct the file till the first passes, then have it read:\n"
+                f"    {COMMAND} check\n    systemctl reload {COMMAND}"
+            )
         case _:
             return "it is not known any more"
+
+
+def _explain_pause(pause: Pause, context: Context) -> str:
+    now = context.facts.at
+    times = "once" if pause.failures == 1 else f"{pause.failures} times in a row"
+    said = f"its runs failed {times}, since {units.format_moment(pause.since, now)}: {_shorten(pause.reason)}"
+    until = describe_taken(context.facts.took_until.get(pause.destination), now, is_away=pause.kind is PauseKind.AWAY)
+    return f"{said}{f'; {until}' if until is not None else ''}\n    {COMMAND} check --connect"
 
 
 def _say_when(left: datetime.timedelta) -> str:
@@ -320,24 +252,30 @@ def _explain_room(alert: Alert, room: Room) -> str:
 
 
 def _describe_end(alert: Alert, context: Context) -> str:
-    since = units.format_moment(alert.since, context.facts.at)
     view = _find_view(alert, context)
     if view is not None:
         # What became of the original afterwards is nobody's question.
         word = SourceState.DELIVERED.value if view.source.state in SOURCE_DONE else view.word
         return f"{_name(alert, context)}: {word} now"
-    named = _name(alert, context)
+    return f"{_name(alert, context)}: {_explain_end(alert, context)}"
+
+
+def _explain_end(alert: Alert, context: Context) -> str:
+    """Return what became of what is no source."""
+    since = units.format_moment(alert.since, context.facts.at)
     match AlertKind(alert.kind):
         case AlertKind.RETRIES_EXHAUSTED:
-            return f"{named}: a run went through, the first since {since}"
+            return f"a run went through, the first since {since}"
         case AlertKind.FILE_MISSING if source := context.arrived.get(alert.subject):
-            return f"{named}: {source.name} came"
+            return f"{source.name} came"
         case AlertKind.KEY_EXPIRING if ends_at := context.facts.key_ends.get(alert.subject):
-            return f"{named}: the key expires on {ends_at:%Y-%m-%d}"
+            return f"the key expires on {ends_at:%Y-%m-%d}"
         case AlertKind.DISK_LOW:
-            return f"{named}: {units.format_bytes(context.facts.room.free_bytes)} are free"
+            return f"{units.format_bytes(context.facts.room.free_bytes)} are free"
+        case AlertKind.CONFIGURATION:
+            return "it was read, and the daemon goes by it"
         case _:
-            return f"{named}: over, since {since} it was so"
+            return f"over, since {since} it was so"
 
 
 def _shorten(reason: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from sftp_orchestrator import units
+from sftp_orchestrator import overview_json, units
 from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
@@ -20,7 +20,7 @@ from sftp_orchestrator.ledger.moves import DAEMON
 from sftp_orchestrator.ledger.records import Move
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import describe_run, look_out
-from sftp_orchestrator.overview import get_view, list_advised, list_discarded, list_done, run_to_json
+from sftp_orchestrator.overview import get_complete_view, list_discarded, list_done
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.workspace import Workspace
 
@@ -44,7 +44,7 @@ def history(
     workspace = Workspace(root=configuration.workspace)
     console = options.get_console()
     with options.open_ledger_to_look(configuration) as ledger:
-        view = _look_at(source_id, configuration, ledger) if source_id is not None else None
+        view = get_complete_view(source_id, configuration, ledger) if source_id is not None else None
         if as_json:
             found = _to_json(ledger, workspace, source_id, limit)
             typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -57,19 +57,13 @@ def history(
             _print_runs(console, configuration, ledger, min(limit, RUNS))
 
 
-def _look_at(source_id: str, configuration: Configuration, ledger: Ledger) -> SourceView:
-    """Return one source, with what to do about it where a person must; raises ``ConfigurationError``."""
-    view = get_view(source_id, configuration, ledger)
-    return list_advised([view.source], configuration, ledger)[0] if view.needs_person else view
-
-
 def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit: int) -> dict[str, Any]:
     moves = ledger.list_history(source_id=source_id, limit=limit)
     is_one = source_id is not None
     return {
         "delivered": [] if is_one else [view.to_json() for view in list_done(ledger, workspace, limit=limit)],
         "discarded": [] if is_one else [view.to_json() for view in list_discarded(ledger, workspace, limit=limit)],
-        "runs": [] if is_one else [run_to_json(run) for run in ledger.runs.list_last(limit)],
+        "runs": [] if is_one else [overview_json.run_to_json(run) for run in ledger.runs.list_last(limit)],
         "moves": [{**vars(move), "at": move.at.isoformat()} for move in moves],
     }
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sftp_orchestrator import units
+from sftp_orchestrator import overview_json, units
 from sftp_orchestrator.asking import get_url
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.cli import layout, options
@@ -23,6 +23,7 @@ from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
 from sftp_orchestrator.outlook import describe_pause, list_missing, list_schedules
 from sftp_orchestrator.overview import MOST_SHOWN, LeftOut, Overview, describe_delivered, get_overview, list_limits
+from sftp_orchestrator.run_now import list_asked
 from sftp_orchestrator.views import WITHOUT_ROWS, SourceView, summarize_parts
 from sftp_orchestrator.web.client import fetch_work
 
@@ -62,7 +63,7 @@ def status(
             return
         overview = get_overview(configuration, ledger, most=None if as_json or has_all else MOST_SHOWN)
     if as_json:
-        typer.echo(json.dumps(overview.to_json(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(overview_json.to_json(overview), indent=2, ensure_ascii=False))
         return
     _print(options.get_console(), overview, command, page)
 
@@ -159,7 +160,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
     under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
     # What is only counted waits at least for what is listed.
-    asides += overview.left_out.needing_a_person
+    asides += overview.left_out.needing_a_person + len(overview.outlook.in_need)
     waiting += overview.left_out.on_their_way
     told = {
         "arriving": len(overview.staging.matched) - len(not_taken),
@@ -176,6 +177,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     lines += [units.end_sentence(describe_pause(pause, outlook)) for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or {get_url(page)}")
+    lines += list_asked(outlook, {feed for _, feed in overview.staging.matched})
     lines += list_limits(overview)
     if outlook.holder is not None and outlook.is_outdated:
         reload = _name_reload(outlook.holder)

@@ -84,7 +84,7 @@ _CONNECTION_RULES = (
     ),
     _Rule(
         types=(asyncssh.HostKeyNotVerifiable,),
-        failure=errors.LoginRefused,
+        failure=errors.HostKeyRefused,
         cause="its host key is not trusted",
         hint="check destinations.{name}.host_keys and known_hosts, also for a key marked @revoked",
     ),

@@ -51,7 +51,7 @@ async def open_session(
 
     Raises:
         Unreachable: no answer within ``timeout_seconds`` all in all, or the line was cut.
-        LoginRefused: our key is not accepted there (KeyRefused), or its host key is not pinned here.
+        LoginRefused: our key is not accepted there (KeyRefused), or its host key not pinned here (HostKeyRefused).
         SessionRefused: no common algorithm, or no SFTP.
         ConfigurationError: the host's name is none.
     """
@@ -161,7 +161,7 @@ def _explain_host_key(
     if witness.offered is None:
         return classify(error, _OPERATION, str(receiver), receiver)
     pinned = credentials.host_keys.list_fingerprints(receiver.host, witness.address, receiver.port)
-    return errors.LoginRefused(
+    return errors.HostKeyRefused(
         _OPERATION,
         str(receiver),
         f"it shows host key {get_fingerprint(witness.offered)}, pinned: {', '.join(pinned) or 'none for this host'}",

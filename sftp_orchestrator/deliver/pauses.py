@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.credentials import get_signature
 from sftp_orchestrator.deliver.retry import get_pause_seconds, is_over
-from sftp_orchestrator.errors import ConfigurationError, Failure, SessionRefused
+from sftp_orchestrator.errors import (
+    ConfigurationError,
+    Failure,
+    HostKeyRefused,
+    LoginRefused,
+    ReceiverRefused,
+    SessionRefused,
+    Transient,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause
+from sftp_orchestrator.ledger.records import Pause, PauseKind
 
 _LOG = structlog.get_logger()
 
 MOST_REFUSALS = 3
 """Refusals in a row after which passes of ``run --once`` and ticks wait, too: there may be one of these a minute."""
+_KINDS: Mapping[type[Failure], PauseKind] = {
+    HostKeyRefused: PauseKind.HOST_KEY,
+    LoginRefused: PauseKind.LOGIN,
+    SessionRefused: PauseKind.SESSION,
+    ReceiverRefused: PauseKind.REFUSED,
+    ConfigurationError: PauseKind.SETTINGS,
+    Transient: PauseKind.AWAY,
+}
+"""The first that a failure is one of."""
 
 
 class DestinationPauses:
@@ -78,6 +95,7 @@ class DestinationPauses:
             until=_now() + datetime.timedelta(seconds=seconds),
             reason=str(failure),
             signature=await asyncio.to_thread(self._sign, destination),
+            kind=find_kind(failure),
         )
         self._pauses[destination] = pause
         self._tell(failure, pause)
@@ -119,6 +137,11 @@ class DestinationPauses:
             return get_signature(self._destinations[destination], destination)
         except (KeyError, ConfigurationError, OSError):
             return ""  # It is gone, or cannot be used: that is told where it is asked for.
+
+
+def find_kind(failure: Failure) -> PauseKind:
+    """Return of what kind a failure is that ended a run to a destination. Pure."""
+    return next((kind for failed, kind in _KINDS.items() if isinstance(failure, failed)), PauseKind.MACHINE)
 
 
 def _count_refusals(failure: Failure, before: Pause | None) -> int:

@@ -7,7 +7,7 @@ import datetime
 import sqlalchemy as sa
 
 from sftp_orchestrator import failpoints
-from sftp_orchestrator.ledger.records import Pause
+from sftp_orchestrator.ledger.records import Pause, PauseKind
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.ledger.tables import PAUSE, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions
@@ -23,13 +23,14 @@ class Pauses:
         """Return every pause, also those that are over and wait for the next run, by destination."""
         query = sa.select(PAUSE).order_by(PAUSE.c.destination)
         with self._database.read() as connection:
-            return [Pause(**row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings().all()
+        return [Pause(**{**row, "kind": PauseKind(row["kind"])}) for row in rows]
 
     def note(self, pause: Pause) -> None:
         """Note a pause in the place of the one before. May be repeated."""
         with failpoints.around("ledger.note_pause"), self._database.write() as connection:
             connection.execute(sa.delete(PAUSE).where(PAUSE.c.destination == pause.destination))
-            connection.execute(sa.insert(PAUSE).values(vars(pause)))
+            connection.execute(sa.insert(PAUSE).values({**vars(pause), "kind": pause.kind.value}))
 
     def forget(self, destination: str) -> None:
         """Note that the last run went through. May be repeated."""

@@ -12,6 +12,9 @@ from sftp_orchestrator.ledger.records import RunRequest
 from sftp_orchestrator.ledger.tables import RUN_REQUEST
 from sftp_orchestrator.ledger.transactions import Transactions
 
+STALE_REQUEST = datetime.timedelta(hours=1)
+"""What a person asked for so long before a daemon began is not wanted any more: nobody expects a run of it."""
+
 
 class RunRequests:
     """What is asked for and not answered yet: a row is gone once its run has ended."""

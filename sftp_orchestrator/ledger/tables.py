@@ -179,6 +179,7 @@ PAUSE = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("signature", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False, server_default="other"),
     comment="destinations whose last runs failed as a whole, and until when each is left alone",
 )
 

@@ -304,17 +304,21 @@ class KeptReport:
     """the first places of every rule"""
     remedy: str | None
     """what to change in the feed, where too many rows were refused"""
+    correction: str | None
+    """how the file is corrected, where something else is wrong with it and that is known"""
 
 
 def parse(content: bytes) -> KeptReport | None:
     """Return what a report says; None where it is none of ours any more. Pure."""
     try:
         found = json.loads(content)
+        is_of_rows = found["refused_rows"] is not None
         return KeptReport(
             reason=str(found.get("reason", "")),
             rules={str(rule): int(count) for rule, count in found["rules"].items()},
             findings=tuple(_read_finding(one) for one in found.get("findings", ())),
-            remedy=found["hint"] if found["refused_rows"] is not None else None,
+            remedy=found["hint"] if is_of_rows else None,
+            correction=found["hint"] if not is_of_rows else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

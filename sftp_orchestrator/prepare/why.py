@@ -27,6 +27,8 @@ class Why:
     """it is quarantined, and its rows were sent before, in several files"""
     remedy: str | None = None
     """it is quarantined for too many bad rows: what else may be done than to correct these"""
+    correction: str | None = None
+    """it is quarantined for another reason: how that is corrected"""
 
 
 def find_reasons(
@@ -47,4 +49,11 @@ def find_reasons(
 def find_of_quarantined(source: Source, workspace: Workspace) -> Why:
     """Return why a quarantined source is so, by the report that lies beside it."""
     report = quarantine.read_report(source, workspace)
-    return Why(is_nothing_new=NOTHING_NEW in report.rules, remedy=report.remedy) if report is not None else Why()
+    if report is None:
+        return Why()
+    is_nothing_new = NOTHING_NEW in report.rules
+    return Why(
+        is_nothing_new=is_nothing_new,
+        remedy=report.remedy,
+        correction=report.correction if not is_nothing_new else None,
+    )

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
-from sftp_orchestrator import threads, units
+from sftp_orchestrator import overview_json, threads, units
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.deciding import OF_PARTS, Choice
 from sftp_orchestrator.desk import Desk, Dossier
@@ -310,7 +310,7 @@ class _Page:
     async def show_json(self, _: Request) -> Response:
         """The overview as JSON."""
         overview = await self._overview.get()
-        return JSONResponse({**overview.to_json(), "work": sections.list_work(self._board)})
+        return JSONResponse({**overview_json.to_json(overview), "work": sections.list_work(self._board)})
 
     async def show_metrics(self, _: Request) -> Response:
         """Metrics for Prometheus."""

@@ -122,6 +122,11 @@ def _list_destinations(figures: Figures, board: Board) -> Iterator[Metric]:
         pause = figures.outlook.pauses.get(name)
         failing.add_metric([name], pause.failures if pause is not None else 0)
     yield failing
+    said = "1 while runs fail until a person mends something, as a refused key or a changed host key."
+    in_need = _gauges("destination_needs_person", said, "destination")
+    for name in names:
+        in_need.add_metric([name], name in {pause.destination for pause in figures.outlook.in_need})
+    yield in_need
     retries = _counters("retries", "Remote steps that failed for a while and were tried again.", "destination")
     for name, count in sorted(board.measures.get_retries(names).items()):
         retries.add_metric([name], count)

@@ -12,12 +12,13 @@ from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untr
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import PauseKind, Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
 from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits
 from sftp_orchestrator.prepare.report import Finding
 from sftp_orchestrator.progress import Board, Phase, Work
+from sftp_orchestrator.run_now import list_asked
 from sftp_orchestrator.views import SourceView
 from sftp_orchestrator.web.picture import BAR, HEIGHT, draw
 
@@ -43,7 +44,7 @@ SEND_NOW = "Send now"
 DISCARD_ROWS = "Discard the rows"
 """In place of ``Choice.DISCARD``'s, where all but refused rows was delivered."""
 DONE = {
-    Choice.RETRY: "It is tried now",
+    Choice.RETRY: "It is tried now, whatever schedule and pauses say",
     Choice.RELEASE: "It is released, and goes on",
     Choice.DISCARD: "It is discarded",
     Choice.ACCEPT: "Its types are accepted, and it is tried again",
@@ -54,7 +55,19 @@ DONE = {
 ROWS_DISCARDED = "Its refused rows are discarded"
 """In place of ``Choice.DISCARD``'s, likewise."""
 
-ASKED = "It begins within seconds; what is complete in staging goes, too"
+PAUSE_WORDS = {
+    PauseKind.AWAY: "receiver away",
+    PauseKind.LOGIN: "login refused",
+    PauseKind.HOST_KEY: "host key changed",
+    PauseKind.SESSION: "not let in",
+    PauseKind.REFUSED: "receiver says no",
+    PauseKind.SETTINGS: "settings",
+    PauseKind.MACHINE: "this machine",
+    PauseKind.OTHER: "deliveries fail",
+}
+"""What a destination that fails is called."""
+
+ASKED = "It begins within seconds, or once what is arriving in staging is complete: that goes, too"
 """What is told once a run was asked for."""
 
 
@@ -69,12 +82,15 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         "bar_width": BAR,
         "bar_height": HEIGHT,
         "delivered": describe_delivered(overview),
-        "facts": list_facts(overview, board),
+        "facts": list_facts(overview),
+        "refused_reload": board.measures.get_refused_reload(),
         "pauses": {
             name: units.end_sentence(describe_pause(pause, overview.outlook))
             for name, pause in overview.outlook.pauses.items()
         },
+        "pause_words": PAUSE_WORDS,
         "missing": list_missing(overview.outlook),
+        "asked": list_asked(overview.outlook, {feed for _, feed in overview.staging.matched}),
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
         "sending": describe_sending(work, now),
@@ -176,6 +192,7 @@ def _count(overview: Overview) -> dict[str, int]:
     needs = sum(view.needs_person for view in overview.sources)
     waits = sum(not view.needs_person and bool(view.reason) for view in overview.sources)
     left_out = overview.left_out
+    needs += len(overview.outlook.in_need)
     return {"needing": needs + left_out.needing_a_person, "waits": waits + left_out.on_their_way}
 
 
@@ -208,15 +225,10 @@ def explain_failure(failure: Failure, command: str = COMMAND) -> str:
     return spell_out(" ".join(told), command)
 
 
-def list_facts(overview: Overview, board: Board) -> list[str]:
+def list_facts(overview: Overview) -> list[str]:
     """Return what to know where nothing waits, too: where files go, what holds them back, the last run. Pure."""
     outlook = overview.outlook
     facts = [f"Delivers to {', '.join(overview.receivers)}.", *list_limits(overview)]
-    refused = board.measures.get_refused_reload()
-    if refused is not None:
-        age = units.format_age(refused.at, overview.at)
-        said = f"A new configuration was refused {age}, and the one before goes on: {refused.cause}"
-        facts.insert(0, units.end_sentence(said))
     if outlook.last_run is not None:
         age = units.format_age(outlook.last_run.started_at, overview.at)
         facts.append(f"Last run {age}: {describe_run(outlook.last_run, outlook)}.")

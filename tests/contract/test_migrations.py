@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger import database
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim
+from sftp_orchestrator.ledger.records import Claim, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
 
 AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - as the tables store it, in UTC
@@ -155,6 +155,20 @@ def test_what_was_delivered_before_is_in_the_sums(ledger_url: str, tmp_path: Pat
         ("purchases", "other"): (1, 11, 13, AT.replace(tzinfo=datetime.UTC)),
         ("customers", "production"): (1, 17, 19, AT.replace(tzinfo=datetime.UTC)),
     }
+
+
+def test_what_was_left_alone_before_is_known_by_whether_it_let_us_in(ledger_url: str, tmp_path: Path) -> None:
+    """One that refused us needs a person; of one that failed otherwise nobody says so until it is tried again."""
+    engine = _open(ledger_url, tmp_path)
+    with engine.begin() as connection:
+        _upgrade(connection, "0017")
+        pause = {"failures": 3, "since": AT, "until": AT, "reason": "why", "signature": ""}
+        rows = [{**pause, "destination": name, "refusals": refusals} for name, refusals in (("away", 0), ("shut", 3))]
+        _insert(connection, "pause", rows)
+    engine.dispose()
+    with Ledger.open(ledger_url, tmp_path) as ledger:
+        kinds = {pause.destination: pause.kind for pause in ledger.pauses.list_all()}
+    assert kinds == {"away": PauseKind.OTHER, "shut": PauseKind.SESSION}
 
 
 @pytest.mark.usefixtures("old")

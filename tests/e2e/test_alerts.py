@@ -74,6 +74,33 @@ async def test_quarantined_files_are_told_once_whatever_is_killed_and_so_is_thei
     assert SECRET not in str(service.lines)
 
 
+async def test_a_configuration_that_is_refused_is_told_and_so_is_that_a_good_one_was_read(
+    tmp_path: Path, sink: Sink
+) -> None:
+    """Who changed it is gone, and nothing of the change is in effect: the place of what is wrong, and what to type."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, _make_alerts(tmp_path, sink))
+        good = await asyncio.to_thread(written.path.read_text, encoding="utf-8")
+        async with run_service(written.path) as service:
+            await service.wait_for("daemon_started")
+            await asyncio.to_thread(written.path.write_text, f"{good}schedul: {{}}\n", encoding="utf-8")
+            service.process.send_signal(signal.SIGHUP)
+            await service.wait_for("reload_refused")
+            await asyncio.to_thread(sink.wait_for, lambda told: "configuration was refused" in told.body)
+            await service.wait_for("alert_sent")
+            await asyncio.to_thread(written.path.write_text, good, encoding="utf-8")
+            service.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(sink.wait_for, lambda told: "over: the configuration is in effect" in told.body)
+            await service.wait_for("alert_sent", count=2)
+            assert await service.stop() == 0
+    first, over = sink.list_alerts()
+    assert first.title.endswith(": 1 configuration was refused")
+    assert re.search(rf"\n    {re.escape(str(written.path))}:\d+ schedul: .*did you mean schedule\?\n", first.message)
+    assert f"\n    sftp-orchestrator --config {written.path} check\n" in first.message
+    assert "\n    systemctl reload sftp-orchestrator\n" in first.message
+    assert over.message.startswith("the configuration: it was read, and the daemon goes by it")
+
+
 async def test_a_pass_tells_at_its_end_of_a_receiver_that_is_away_and_the_first_success_after_it(
     tmp_path: Path, sink: Sink
 ) -> None:
@@ -97,6 +124,25 @@ async def test_a_pass_tells_at_its_end_of_a_receiver_that_is_away_and_the_first_
     (over,) = sink.list_alerts()
     assert "over: production goes through again" in over.title
     assert [told.method for told in sink.told if told.path == f"/ping/{SECRET}"] == ["GET"]
+
+
+async def test_a_file_that_was_delivered_without_some_rows_is_told_once(tmp_path: Path, sink: Sink) -> None:
+    """Where the rows lie and what to do with them; later passes say nothing, nor does their discarding."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        overrides = _make_alerts(tmp_path, sink) | {"feeds": {"purchases": {"max_bad_rows": 0.5}}}
+        written = await asyncio.to_thread(configure, tmp_path, sandbox, overrides)
+        await _drop(written, one=f"{GOOD}Sold,soon,a\n")
+        assert (await call(written.path, "run", "--once")).code == 0
+        (told,) = sink.list_alerts()
+        (kept,) = (written.configuration.workspace / "rejected").iterdir()
+        assert (await call(written.path, "run", "--once")).code == 0
+        assert (await call(written.path, "discard", kept.name)).code == 0
+        assert (await call(written.path, "run", "--once")).code == 0
+    assert told.title.endswith(": 1 file was delivered without all of its rows")
+    rows = f"purchases_one.csv (feed purchases, id {kept.name}): 1 of 2 rows sent, 1 refused: {kept}/failed_rows.csv"
+    assert rows in told.message
+    assert f"    sftp-orchestrator --config {written.path} discard {kept.name}\n" in told.message
+    assert sink.list_alerts() == [told]
 
 
 async def _test(written: Written) -> Answer:

@@ -238,7 +238,7 @@ async def test_a_run_by_hand(tmp_path: Path) -> None:
         await tab.go()
         await tab.page.get_by_role("button", name="Run now").click()
         await expect(tab.page.locator(".said")).to_have_text(
-            "It begins within seconds; what is complete in staging goes, too."
+            "It begins within seconds, or once what is arriving in staging is complete: that goes, too."
         )
         await expect(tab.page.locator("[data-live=done]")).to_contain_text("customers.csv")
         tab.check()

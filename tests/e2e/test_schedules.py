@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ async def test_a_person_gets_by_what_is_closed_for_one_source_too(tmp_path: Path
             planned = await service.wait_for("source_planned")
             answer = await call(config, "retry", planned["source"])
             assert (answer.code, answer.errors) == (0, "")
-            assert answer.out == f"{planned['source']} (purchases.csv) is planned and is sent within seconds.\n"
+            said = f"{planned['source']} (purchases.csv) is planned and is sent within seconds, ahead of schedule."
+            assert re.fullmatch(rf"{re.escape(said)}(only|except_dates), opens at .+\.\n", answer.out)
             await service.wait_for("run_finished", delivered=1)
             assert await service.stop() == 0
         assert _list_taken(sandbox) == ["purchases"]
@@ -110,16 +112,24 @@ async def test_events_wait_for_profiles_of_a_feed_whose_schedule_has_not_come(tm
 
 
 async def test_a_run_that_is_asked_for_waits_for_what_was_just_dropped(tmp_path: Path) -> None:
-    """It lies in staging and is not complete when the run is asked for, and goes with it."""
+    """It lies in staging and is not complete when the run is asked for, and goes with it.
+
+    Until then command and status tell what the run waits for: who asked would think that nothing happens.
+    """
     async with make_sandbox(tmp_path / "receiver") as sandbox:
-        overrides = {"intake": {"settle_seconds": 3}, "schedule": {"deliver": "0 0 1 1 *"}}
+        overrides = {"intake": {"settle_seconds": 5}, "schedule": {"deliver": "0 0 1 1 *"}}
         config = await _configure(tmp_path, sandbox, overrides)
         async with run_service(config) as service:
             await service.wait_for("daemon_started")
             _drop(tmp_path, "purchases.csv", EVENTS)
-            assert (await call(config, "run-now")).code == 0
+            answer = await call(config, "run-now")
+            assert "It begins once 1 file in staging is complete, unchanged for 5 s (intake.settle_sec" in answer.out
+            lines = (await call(config, "status")).out.splitlines()
+            (line,) = [line for line in lines if line.startswith("A run to production was asked for by ")]
+            assert ": it waits for what is arriving in staging to be complete, till " in line
             await service.wait_for("run_started", trigger="now", sources=1)
             await service.wait_for("run_finished", delivered=1)
+            assert "was asked for" not in (await call(config, "status")).out
             assert await service.stop() == 0
 
 

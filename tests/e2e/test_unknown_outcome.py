@@ -73,7 +73,8 @@ async def test_events_that_are_gone_wait_for_a_person_who_is_told_what_to_type(t
         (part,) = source["parts"]
         shown = (await case.call("status")).text
         seen = "part 1/1: neither data nor manifest is there: the receiver may have taken them"
-        assert f"{source['id']}  seen: {seen}; {part['manifest_name']}" in shown
+        assert f"{source['id']}  seen: {seen}\n" in shown
+        assert shown.count(part["manifest_name"]) == 1, "why it is held names it, and nothing says it again"
         for word in ("--delivered", "--resend"):
             assert f"resolve {source['id']} {word}" in shown
         assert len(_list_taken(case)) == 2

@@ -9,27 +9,44 @@ from typing import Any, NoReturn
 import pytest
 import structlog.testing
 
+from sftp_orchestrator import overview_json
 from sftp_orchestrator.cli.status import summarize
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.daemon import open_daemon
-from sftp_orchestrator.deliver.pauses import MOST_REFUSALS
+from sftp_orchestrator.deliver.pauses import MOST_REFUSALS, find_kind
 from sftp_orchestrator.deliver.retry import PROBE_SECONDS
 from sftp_orchestrator.deliver.run import Verdict
-from sftp_orchestrator.errors import ExitCode, LocalFault
+from sftp_orchestrator.errors import (
+    ConfigurationError,
+    ExitCode,
+    Failure,
+    HostKeyRefused,
+    KeyRefused,
+    LocalFault,
+    LoginRefused,
+    ReceiverRefused,
+    SessionRefused,
+    Transient,
+    Unreachable,
+)
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Source
+from sftp_orchestrator.ledger.records import PauseKind, Source
 from sftp_orchestrator.ledger.states import SourceState
-from sftp_orchestrator.overview import get_overview
+from sftp_orchestrator.overview import Overview, get_overview
 from sftp_orchestrator.progress import Board
 from tests.support import paramiko_faults as faults
+from tests.support.alerts import make_json_url, write_secret
 from tests.support.configuration import write_configuration
-from tests.support.openssh import make_key
+from tests.support.openssh import OpenSSH, make_key, read_public_key
 from tests.support.paramiko_faults import Switch
 from tests.support.paramiko_server import ParamikoServer, run_paramiko
 from tests.support.service import run_service
+from tests.support.sinks import run_web_sink
 
 
-def _make(folder: Path, receiver: ParamikoServer, **changes: Any) -> Configuration:
+def _make(
+    folder: Path, receiver: ParamikoServer | OpenSSH, *, alert_port: int | None = None, **changes: Any
+) -> Configuration:
     found = receiver.get_destination()
     line = {
         "port": found.port,
@@ -39,7 +56,11 @@ def _make(folder: Path, receiver: ParamikoServer, **changes: Any) -> Configurati
         "known_hosts": None,
         **changes,
     }
-    return write_configuration(folder, {"destinations": {"production": line}}).configuration
+    values: dict[str, Any] = {"destinations": {"production": line}}
+    if alert_port is not None:
+        urls = write_secret(folder, "alerts.url", make_json_url(alert_port))
+        values["alerts"] = {"urls": [{"file": str(urls)}]}
+    return write_configuration(folder, values).configuration
 
 
 def _drop(staging: Path, name: str = "customers.csv") -> None:
@@ -134,6 +155,60 @@ async def test_a_changed_key_is_tried_at_once(tmp_path: Path, receiver: Paramiko
     assert verdict.exit_code is ExitCode.DONE
 
 
+async def test_a_changed_host_key_calls_a_person_though_the_line_was_told_of(
+    tmp_path: Path, openssh: OpenSSH, closed_port: int
+) -> None:
+    """First nothing listens, then sshd shows another host key, then it refuses our key: an alert for each.
+
+    ``status``, its JSON and the metrics count the destination among what needs a person, as long as one is needed.
+    """
+    other = read_public_key(make_key(tmp_path / "other"))
+    stranger = {"file": str(make_key(tmp_path / "stranger"))}
+    told: list[list[str]] = []
+    seen: list[Overview] = []
+    with run_web_sink() as sink:
+        for changes in ({"port": closed_port}, {"host_keys": [other]}, {"private_key": stranger}, {}):
+            configuration = _make(tmp_path, openssh, alert_port=sink.port, **changes)
+            _drop(configuration.staging, f"customers_{len(seen)}.csv")
+            await _pass(configuration)
+            with _open(configuration) as ledger:
+                seen.append(get_overview(configuration, ledger))
+            told.append([one.title.partition(": ")[2] for one in sink.list_alerts()])
+            sink.told.clear()
+    assert told == [
+        ["1 delivery fails"],
+        ["1 delivery fails: a person is needed"],
+        ["1 delivery fails: a person is needed"],
+        ["over: production goes through again"],
+    ]
+    kinds = [
+        [(one["kind"], one["needs_person"]) for one in overview_json.to_json(view)["failing_destinations"]]
+        for view in seen
+    ]
+    assert kinds == [[("away", False)], [("host_key", True)], [("login", True)], []]
+    counted = ["1 in need of a person" in summarize(overview, None)[0] for overview in seen]
+    assert counted == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (HostKeyRefused, PauseKind.HOST_KEY),
+        (KeyRefused, PauseKind.LOGIN),
+        (LoginRefused, PauseKind.LOGIN),
+        (SessionRefused, PauseKind.SESSION),
+        (ReceiverRefused, PauseKind.REFUSED),
+        (ConfigurationError, PauseKind.SETTINGS),
+        (Unreachable, PauseKind.AWAY),
+        (Transient, PauseKind.AWAY),
+        (LocalFault, PauseKind.MACHINE),
+    ],
+)
+def test_each_failure_is_of_a_kind(failure: type[Failure], kind: PauseKind) -> None:
+    """By its class, never by its text."""
+    assert find_kind(failure("connect to", "production", "no")) is kind
+
+
 async def test_a_run_that_asks_nobody_ends_no_pause(tmp_path: Path, receiver: ParamikoServer) -> None:
     """A pass in which every file is refused before a byte leaves says nothing of the receiver."""
     configuration = _make(tmp_path, receiver)
@@ -166,7 +241,7 @@ async def test_the_daemon_asks_once_and_says_when_it_asks_again(tmp_path: Path, 
         await service.wait_for("destination_still_fails", failures=2)
         assert await service.stop() == ExitCode.DONE
     assert receiver.record.offered_keys == 2
-    _check_told(overview.to_json(), summarize(overview, None), failed["retry_at"])
+    _check_told(overview_json.to_json(overview), summarize(overview, None), failed["retry_at"])
     assert [line["level"] for line in service.lines if line["event"] == "destination_failed"] == ["error"]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from sftp_orchestrator import overview_json
 from sftp_orchestrator.config.model import Configuration, Feed
 from sftp_orchestrator.daemon import open_daemon
 from sftp_orchestrator.destination.rules import RULES
@@ -350,7 +351,7 @@ async def test_rows_that_were_not_sent_are_seen_until_somebody_fetches_them(tmp_
         failed = configuration.workspace / "rejected" / view.source.id / FAILED_ROWS_NAME
         assert view.notes == (("rows", f"90 of 100 rows sent, 10 refused: {failed}"),)
         assert view.next_steps[-1] == f"sftp-orchestrator discard {view.source.id}"
-        assert overview.to_json()["with_refused_rows"][0]["refused_folder"] == str(failed.parent)
+        assert overview_json.to_json(overview)["with_refused_rows"][0]["refused_folder"] == str(failed.parent)
         assert get_figures(configuration, ledger).rows_left_out == {
             "customers": RowsLeftOut(refused=0, duplicates=0),
             "purchases": RowsLeftOut(refused=10, duplicates=0),

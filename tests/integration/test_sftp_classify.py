@@ -22,7 +22,7 @@ RECEIVER = Receiver(name="production", host="sftp.example", port=22, username="u
     [
         (asyncssh.PermissionDenied("no"), errors.LoginRefused),
         (asyncssh.IllegalUserName("no"), errors.LoginRefused),
-        (asyncssh.HostKeyNotVerifiable("no"), errors.LoginRefused),
+        (asyncssh.HostKeyNotVerifiable("no"), errors.HostKeyRefused),
         (asyncssh.KeyExchangeFailed("no"), errors.SessionRefused),
         (asyncssh.ProtocolNotSupported("no"), errors.SessionRefused),
         (asyncssh.DisconnectError(asyncssh.DISC_HOST_NOT_ALLOWED_TO_CONNECT, "no"), errors.SessionRefused),

@@ -25,6 +25,7 @@ from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.records import PauseKind
 from sftp_orchestrator.overview import MOST_SHOWN, Overview
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import make_app
@@ -35,6 +36,7 @@ from sftp_orchestrator.web.readiness import find_obstacle
 from sftp_orchestrator.web.server import open_socket
 from tests.support.configuration import write_configuration
 from tests.support.pages import DEADLINE_SECONDS, Page, serve
+from tests.support.records import make_pause
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import configure
 
@@ -192,6 +194,29 @@ async def test_a_file_that_is_missing_is_told_and_counted(tmp_path: Path) -> Non
     assert 'sftp_orchestrator_missed_deadlines_total{feed="customers"} 0.0' in metrics
     assert 'sftp_orchestrator_expected_file_missing{feed="purchases"} 1.0' in metrics
     assert 'sftp_orchestrator_expected_file_missing{feed="customers"} 0.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "needing"),
+    [(PauseKind.HOST_KEY, "host key changed", 2), (PauseKind.AWAY, "receiver away", 1)],
+)
+async def test_a_receiver_that_only_a_person_can_mend_is_counted_among_what_needs_one(
+    tmp_path: Path, kind: PauseKind, word: str, needing: int
+) -> None:
+    """At the top, in the title, in its section and for monitors; one that is away is told, and needs nobody."""
+    configuration = await _fill(tmp_path)
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        ledger.pauses.note(make_pause(kind=kind))
+    async with _serve(configuration, Board(), Pulse()) as page:
+        body = (await page.get("/")).body
+        metrics = (await page.get("/metrics")).body
+    text = _Reader(body).text
+    assert f"({needing}) SFTP orchestrator" in body
+    assert f"{needing} {'need' if needing > 1 else 'needs'} a person" in text
+    assert f"{word} production failed 2 times in a row, since " in text
+    assert ("this needs a person: sftp-orchestrator check --connect" in text) == (needing == 2)
+    assert (f"In need of a person 2 {word} production Nothing gets through" in text) == (needing == 2)
+    assert f'sftp_orchestrator_destination_needs_person{{destination="production"}} {needing - 1}.0' in metrics
 
 
 async def test_an_upload_that_stands_still_has_no_rate(tmp_path: Path) -> None:

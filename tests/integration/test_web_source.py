@@ -162,6 +162,7 @@ async def test_refused_rows_of_a_delivered_file_are_given_up_by_a_button(tmp_pat
             await sandbox.wait_until_idle()
         (kept,) = (configuration.workspace / "rejected").iterdir()
         async with _serve(configuration) as (page, ledger):
+            before = (await page.get(f"/sources/{kept.name}")).body
             asked = (await page.get(f"/sources/{kept.name}/discard")).body
             reply = await _decide(page, kept.name, "discard", reason="tests of theirs")
             shown = (await page.get(f"/sources/{kept.name}?done=discard")).body
@@ -173,6 +174,7 @@ async def test_refused_rows_of_a_delivered_file_are_given_up_by_a_button(tmp_pat
             await daemon.run_once()
         async with _serve(configuration) as (page, _):
             later = (await page.get(f"/sources/{kept.name}")).body
+    assert f"<dt>Report lies in</dt><dd><code>{kept}</code>" in before, "its file does not: that is in the archive"
     assert "Discard the rows: purchases.csv?" in asked
     assert "Gives up the rows that were refused; what was sent stays sent." in asked
     assert reply.status == 303

@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Claim, Part, Pause, PendingProfiles, Source
+from sftp_orchestrator.ledger.records import Claim, Part, Pause, PauseKind, PendingProfiles, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 _AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -105,5 +105,6 @@ def make_pause(**changes: Any) -> Pause:
         "until": _AT + datetime.timedelta(minutes=1),
         "reason": "connect to production: connection lost",
         "signature": "",
+        "kind": PauseKind.AWAY,
     }
     return Pause(**{**fields, **changes})

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from sftp_orchestrator.alerts.conditions import EXPIRED, LOW, PAUSED, Facts
+from sftp_orchestrator.alerts.kinds import KINDS
 from sftp_orchestrator.alerts.telling import Group
-from sftp_orchestrator.alerts.wording import KINDS, MOST_NAMED, Context, join, write, write_substitute, write_test
+from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile
+from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.views import SourceView
 from tests.support.records import make_pause, make_source
 
@@ -30,6 +32,7 @@ FACTS = Facts(
     at=AT,
     aside={},
     uncertain=(),
+    without_rows=(),
     stubborn={},
     pauses={"production": make_pause(since=AT - HOUR)},
     took_until={"production": AT - 2 * HOUR},
@@ -123,9 +126,30 @@ def test_a_destination_that_took_files_until_recently_says_so() -> None:
 def test_a_destination_that_does_not_let_us_in_says_nothing_of_the_line() -> None:
     """It answers: its host key or our key is to be looked at."""
     alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "destination production")
-    facts = replace(FACTS, pauses={"production": make_pause(since=AT - HOUR, refusals=2)})
+    facts = replace(FACTS, pauses={"production": make_pause(since=AT - HOUR, kind=PauseKind.LOGIN)})
     text = write(Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=1), replace(CONTEXT, facts=facts))
     assert "look at the line" not in text.body
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ([PauseKind.LOGIN], "1 delivery fails: a person is needed"),
+        ([PauseKind.HOST_KEY, PauseKind.SETTINGS], "2 deliveries fail: a person is needed"),
+        ([PauseKind.HOST_KEY, PauseKind.AWAY], "2 deliveries fail: a person is needed for 1"),
+        ([PauseKind.AWAY], "1 delivery fails"),
+    ],
+)
+def test_a_failure_that_time_does_not_mend_calls_a_person(kinds: list[PauseKind], said: str) -> None:
+    """In its title, which is all that a telephone shows; and that it is tried again is told beside it."""
+    pauses = {f"receiver{number}": make_pause(kind=kind) for number, kind in enumerate(kinds)}
+    alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, *(f"destination {name}" for name in pauses))
+    group = Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=len(alerts))
+    text = write(group, replace(CONTEXT, facts=replace(FACTS, pauses=pauses)))
+    assert text.title == f"SFTP orchestrator on etl-1: {said}"
+    assert "it is tried again by itself" in text.body
+    assert ("somebody has to mend that first" in text.body) == ("person" in said)
+    assert "    sftp-orchestrator --config /etc/c.yml check --connect" in text.body
 
 
 def test_what_lasts_says_so() -> None:
@@ -193,6 +217,12 @@ def test_a_key_that_has_expired_is_told_by_how_long_ago(left: datetime.timedelta
             "production: the key expires on 2026-01-06",
         ),
         (AlertKind.DISK_LOW, "workspace", "over: /w has room again", "/w: 3.0 GB are free"),
+        (
+            AlertKind.CONFIGURATION,
+            "configuration",
+            "over: the configuration is in effect",
+            "the configuration: it was read, and the daemon goes by it",
+        ),
         (AlertKind.HELD, "gone", "over: id gone is not held any more", "id gone: over, since 11:00 UTC (1 h ago)"),
     ],
 )
@@ -203,6 +233,18 @@ def test_an_end_is_told_with_what_became_of_it(kind: AlertKind, subject: str, ti
     assert text.title == f"SFTP orchestrator on etl-1: {title}"
     assert said in text.body
     assert text.is_good
+
+
+def test_a_configuration_is_told_with_the_first_of_what_is_wrong() -> None:
+    """A line each, as ``check`` has them all."""
+    wrong = RefusedReload(at=AT - HOUR, cause="\n".join(f"c.yml:{line} feeds: no" for line in range(1, 9)))
+    group = Group(
+        kind=AlertKind.CONFIGURATION, alerts=_make_alerts(AlertKind.CONFIGURATION, "configuration"), standing=1
+    )
+    text = write(group, replace(CONTEXT, facts=replace(FACTS, refused_reload=wrong)))
+    assert "the configuration: it was to be read anew 1 h ago\n    c.yml:1 feeds: no\n" in text.body
+    assert "    c.yml:5 feeds: no\n    … and 3 more\n" in text.body
+    assert "    sftp-orchestrator --config /etc/c.yml check\n    systemctl reload sftp-orchestrator\n" in text.body
 
 
 def test_a_feed_that_is_called_as_a_files_id_is_no_file() -> None:

@@ -33,6 +33,7 @@ from tests.support.records import make_part, make_pending, make_source
 
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 WORKSPACE = Workspace(root=Path("/srv/workspace"))
+WAITED = "waits for the profiles claimed before it: refused000 (customers.csv, quarantined)"
 LONG = "purchases_2026-01-02T03-04-05_export_from_the_warehouse_of_the_western_region_number_0001.csv"
 
 
@@ -93,8 +94,7 @@ def test_status_tells_what_waits_why_and_what_to_type(
     assert "refused000  why: line 2: a quoted field that begins here never ends" in lines
     assert f"refused000  next: read {written.configuration.workspace}/quarantine/refused000/report.json" in lines
     assert "refused000  next: sftp-orchestrator retry refused000" in lines
-    waited = "waits for the profiles claimed before it: refused000 (customers.csv, quarantined)"
-    assert f"waits00000  why: {waited}" in lines
+    assert f"waits00000  why: {WAITED}" in lines
     assert "waits00000  next: sftp-orchestrator release refused000" in lines
     assert "waits00000  next: sftp-orchestrator release waits00000" in lines
     assert "away000000  why: connect: no answer" in lines
@@ -214,6 +214,10 @@ def test_status_tells_what_waits_for_the_schedule_and_until_when(
     assert "2 waiting. 0 files were delivered so far." in lines
     lines = _call(written, capsys, "status").splitlines()
     assert "profiles00  why: no daemon runs" in lines
+    with WorkspaceLock(workspace.lock):
+        said = _call(written, capsys, "retry", "profiles00")
+    passed = "profiles00 (customers.csv) is claimed and is sent within seconds, ahead of the schedule, next at "
+    assert said.startswith(f"{passed}{at[:10]} 07:00 UTC (in ")
     with Ledger.open(written.configuration.ledger.url, written.configuration.workspace) as ledger:
         ledger.sources.quarantine("profiles00", "bad")
     with WorkspaceLock(workspace.lock):
@@ -255,6 +259,8 @@ def test_history_of_a_source_tells_every_move_and_by_whom(written: Written, caps
     assert first.split()[2:] == ["UTC", "claimed", "by", "itself"]
     assert second.split()[2:6] == ["UTC", "claimed", "→", "quarantined"]
     assert second.endswith("by itself  line 2: a quoted field that begins here never ends")
+    waiting = _call(written, capsys, "history", "waits00000").splitlines()
+    assert waiting[1] == f"waits00000  why: {WAITED}", "as status has it"
     _call(written, capsys, "release", "refused000")
     assert f"by {options.get_person()}  released by a person" in _call(written, capsys, "history", "refused000")
 
@@ -307,6 +313,15 @@ def test_a_key_that_lets_the_good_rows_go_is_offered() -> None:
         f"then correct {original}; or set max_bad_rows of its feed to 0.021, and reload the daemon; then:",
         "sftp-orchestrator retry source1",
     )
+
+
+def test_how_a_file_is_corrected_is_told_before_which() -> None:
+    """As ``validate`` and the report tell it: who reads status or an alert has neither at hand."""
+    why = Why(correction='write the field in quotes, and a quote within it as ""')
+    view = SourceView(source=make_source(state=SourceState.QUARANTINED), parts=(), waits_for=None, why=why)
+    steps = _advise(view)
+    assert steps[1] == why.correction
+    assert steps[2].startswith("then correct ")
 
 
 def test_the_file_to_correct_is_named() -> None:

@@ -25,8 +25,9 @@ from sftp_orchestrator.alerts.conditions import (
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile
+from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.measuring import RefusedReload
 from tests.support.configuration import write_configuration
 from tests.support.records import make_pause
 
@@ -37,6 +38,7 @@ NOTHING = Facts(
     at=AT,
     aside={},
     uncertain=(),
+    without_rows=(),
     stubborn={},
     pauses={},
     missing={},
@@ -66,18 +68,38 @@ def test_each_kind_is_found() -> None:
     missing = MissingFile(feed="customers", due_at=AT, noticed_at=AT)
     assert _find(
         aside={"s1": SourceState.QUARANTINED, "s2": SourceState.HELD},
+        without_rows=["s3"],
         pauses={"production": make_pause()},
         missing={"customers": missing},
         key_ends={"production": AT + datetime.timedelta(days=20)},
         room=replace(ROOM, is_paused=True),
+        refused_reload=RefusedReload(at=AT, cause="it is wrong"),
     ) == [
         (AlertKind.QUARANTINED, "s1", ""),
         (AlertKind.HELD, "s2", ""),
+        (AlertKind.REFUSED_ROWS, "s3", ""),
         (AlertKind.RETRIES_EXHAUSTED, "destination production", ""),
         (AlertKind.FILE_MISSING, "customers", ""),
         (AlertKind.KEY_EXPIRING, "production", "30"),
         (AlertKind.DISK_LOW, "workspace", PAUSED),
+        (AlertKind.CONFIGURATION, "configuration", ""),
     ]
+
+
+@pytest.mark.parametrize("kind", PauseKind)
+def test_a_failure_that_needs_a_person_is_told_by_its_kind(kind: PauseKind) -> None:
+    """All others are one kind: they end by themselves, and each is as bad as the one before."""
+    ((_, _, level),) = _find(pauses={"production": make_pause(kind=kind)})
+    assert level == (kind.value if kind.needs_person else "")
+
+
+def test_another_failure_that_needs_a_person_is_worse() -> None:
+    """Whatever was told before; that the line is cut as well is no news."""
+    assert is_worse("host_key", "")
+    assert is_worse("host_key", "login")
+    assert is_worse("login", "host_key")
+    assert not is_worse("login", "login")
+    assert not is_worse("", "login")
 
 
 def test_a_file_that_is_held_as_it_is_uncertain_is_told_of_once() -> None:

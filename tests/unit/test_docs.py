@@ -26,6 +26,7 @@ from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.destination.rules import RULES
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.intake.intake import Intake
+from sftp_orchestrator.intake.lock import WorkspaceLock
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
@@ -319,8 +320,11 @@ def _fresh_log() -> Iterator[None]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, _fresh_log: None) -> Place:
-    """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, a run, a pause."""
+def place(tmp_path: Path, _fresh_log: None) -> Iterator[Place]:
+    """One file delivered but for a row, one planned, one discarded, one arriving, one left alone, a run, a pause.
+
+    A daemon is at work, and was asked for a run.
+    """
     changes = {
         "feeds": {"purchases": {"max_bad_rows": 0.5, "expected": {"by": "03:00"}}},
         "destinations": {"production": {"bandwidth": "1 GB/s"}},
@@ -344,9 +348,11 @@ def place(tmp_path: Path, _fresh_log: None) -> Place:
         ledger.discards.discard(last.id, by="anna")
         ledger.runs.finish(ledger.runs.start("once"), verdict="done", delivered=1, not_delivered=1)
         ledger.pauses.note(make_pause())
+        ledger.requests.ask("production", None, by="anna")
     (staging / "purchases_3.csv").write_text(rows, encoding="utf-8")
     (staging / "other.csv").write_text(rows, encoding="utf-8")
-    return place
+    with WorkspaceLock(workspace.lock):
+        yield place
 
 
 def _deliver(ledger: Ledger, source: Source) -> None:

@@ -15,7 +15,7 @@ from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.config.windows import Opening
 from sftp_orchestrator.deliver.order import Backlog, decide_gate
 from sftp_orchestrator.intake.lock import Holder
-from sftp_orchestrator.ledger.records import Run
+from sftp_orchestrator.ledger.records import PauseKind, Run
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.outlook import (
     NOBODY,
@@ -145,14 +145,16 @@ def test_where_nobody_is_at_work_that_is_what_is_waited_for() -> None:
 
 
 def test_a_gate_that_calls_a_person_comes_before_time() -> None:
-    """Refused profiles are told first; profiles on their way go with the same run, so that the time is told."""
+    """Refused profiles first, and the time beside them; profiles on their way go with the same run: the time alone."""
     events = make_source(number=2)
     gates = {
         state: decide_gate(events, Backlog([make_pending(number=1, state=state)]), BlockedProfiles.HOLD)
         for state in (SourceState.QUARANTINED, SourceState.CLAIMED)
     }
     refused, moving = gates[SourceState.QUARANTINED], gates[SourceState.CLAIMED]
-    assert explain_wait(events, refused, _make_outlook()) == refused.explain()
+    then = SOON.replace("waits for", "; then for")
+    assert explain_wait(events, refused, _make_outlook()) == f"{refused.explain()}{then}"
+    assert explain_wait(events, refused, _make_outlook(due_at=None)) == refused.explain()
     assert explain_wait(events, moving, _make_outlook()) == SOON
     assert explain_wait(events, moving, _make_outlook(due_at=None)) == moving.explain()
     assert explain_wait(events, moving, _make_outlook(holder=None)) == moving.explain()
@@ -190,10 +192,20 @@ def test_a_destination_that_took_files_until_recently_says_so(hours: int, *, is_
     assert told == (f"; it took files until {age}: look at the line and the receiver first" if is_told else "")
 
 
-def test_a_destination_that_does_not_let_us_in_says_nothing_of_the_line() -> None:
-    """It answers: our key or its own is the matter, and a changed host key must not be taken for a bad line."""
+@pytest.mark.parametrize("kind", [kind for kind in PauseKind if kind is not PauseKind.AWAY])
+def test_a_destination_that_is_not_away_says_nothing_of_the_line(kind: PauseKind) -> None:
+    """A changed host key must not be taken for a bad line, nor a full disk of ours."""
     outlook = replace(_make_outlook(), took_until={"production": NOW - HOUR})
-    assert describe_pause(make_pause(refusals=1), outlook).endswith(": connect to production: connection lost")
+    assert "look at the line" not in describe_pause(make_pause(kind=kind), outlook)
+
+
+def test_a_destination_that_only_a_person_can_mend_says_so_though_it_is_tried_again() -> None:
+    """Whoever reads that it is tried again by itself would wait for ever."""
+    outlook = _make_outlook(pauses={"production": make_pause(kind=PauseKind.HOST_KEY), "other": make_pause()})
+    told = describe_pause(outlook.pauses["production"], outlook)
+    assert "; tried again with the next run: connect to production" in told
+    assert told.endswith("; this needs a person: `sftp-orchestrator check --connect` tells whether it is mended")
+    assert [pause.kind for pause in outlook.in_need] == [PauseKind.HOST_KEY]
 
 
 def test_a_source_goes_by_the_schedule_of_its_feed() -> None:

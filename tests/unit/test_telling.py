@@ -57,6 +57,10 @@ def _disk(level: str) -> Condition:
     return Condition(kind=AlertKind.DISK_LOW, subject="workspace", level=level)
 
 
+def _failing(level: str) -> Condition:
+    return Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject="destination production", level=level)
+
+
 def _list_told(groups: Sequence[Group]) -> list[tuple[str, list[str]]]:
     return [
         ("over " * group.is_over + "still " * group.is_repeated + group.kind, [one.subject for one in group.alerts])
@@ -134,6 +138,30 @@ def test_what_lasts_is_told_once_a_day_all_of_a_kind_together() -> None:
     assert len(moments) <= 3
     assert all(later - earlier >= DAY for earlier, later in itertools.pairwise(moments))
     assert {subject for _, subject in told} == set(names)
+
+
+def test_a_failure_that_needs_a_person_is_told_though_another_was() -> None:
+    """A host key that changed while nobody answered; and once only, though the line is cut in between."""
+    day = Day()
+    away, host_key, login = (_failing(level) for level in ("", "host_key", "login"))
+    told = [day.look(one) for one in (away, away, host_key, host_key, away, away, host_key, host_key, login, login)]
+    assert [_list_told(groups) for groups in told if groups] == [
+        [("retries_exhausted", ["destination production"])]
+    ] * 3
+    assert [place for place, groups in enumerate(told) if groups] == [1, 3, 9]
+    assert day.look() == []
+    assert [_list_told(day.look())] == [[("over retries_exhausted", ["destination production"])]]
+
+
+def test_refused_rows_are_told_once_and_never_again() -> None:
+    """They are kept, and nothing stands still: neither each day, nor that somebody fetched them."""
+    day = Day()
+    rows = Condition(kind=AlertKind.REFUSED_ROWS, subject="a")
+    day.look(rows)
+    assert _list_told(day.look(rows)) == [("refused_rows", ["a"])]
+    assert [day.look(rows, after=DAY) for _ in range(6)] == [[]] * 6
+    assert day.look() == day.look() == []
+    assert day.known == {}
 
 
 def test_a_restart_neither_repeats_nor_loses() -> None:

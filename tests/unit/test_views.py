@@ -42,6 +42,8 @@ def test_refused_rows_are_told_with_their_place() -> None:
     assert (gone.word, gone.notes) == ("archived", (("rows", told),))
     assert gone.to_json()["refused_folder"] is None
     assert SourceView(source=source, parts=(), waits_for=None).notes == ()
+    given_up = SourceView(source=source, parts=parts, waits_for=None, are_rows_given_up=True)
+    assert given_up.notes == (("rows", f"{told} and given up"),)
 
 
 def test_programs_are_told_what_to_do_next_too() -> None:

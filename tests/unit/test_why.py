@@ -18,11 +18,12 @@ from tests.support.records import make_source
     [
         ({"rules": {"file.nothing_new": 1}, "refused_rows": None, "hint": "x"}, Why(is_nothing_new=True)),
         ({"rules": {"ts.form": 9}, "refused_rows": 9, "hint": "set a key"}, Why(remedy="set a key")),
-        ({"rules": {"row.ragged": 1}, "refused_rows": None, "hint": "x"}, Why()),
+        ({"rules": {"quote.stray": 1}, "refused_rows": None, "hint": "quote it"}, Why(correction="quote it")),
+        ({"rules": {"row.ragged": 1}, "refused_rows": None, "hint": None}, Why()),
         ([], Why()),
         (None, Why()),
     ],
-    ids=["nothing new", "too many bad rows", "another rule", "no report of ours", "none at all"],
+    ids=["nothing new", "too many bad rows", "a rule with a hint", "another rule", "no report of ours", "none at all"],
 )
 def test_a_report_says_what_can_be_done(tmp_path: Path, report: object, why: Why) -> None:
     """What lies beside a quarantined file is read again; where that cannot be, nothing special is known, and told."""

@@ -6,6 +6,7 @@ They are asked for every few seconds, for ever. ``overview`` has each source by 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class Figures:
     """of everything that was delivered, by feed; 0 for every other feed of the configuration"""
     delivered: tuple[Delivered, ...]
     """in sum, by feed and destination; of every feed of the configuration"""
+    untaken: Mapping[str, int]
+    """complete files that could not be claimed, by feed; 0 for every other feed of the configuration"""
     ledger_bytes: int
     """of the ledger's database"""
     unsent_alerts: int
@@ -54,6 +57,7 @@ def get_figures(configuration: Configuration, ledger: Ledger) -> Figures:
         # A feed without such rows counts 0: what first shows as 20 would look like no rise to a monitor.
         rows_left_out={**dict.fromkeys(configuration.feeds, NONE_LEFT_OUT), **ledger.outcomes.count_rows_left_out()},
         delivered=_list_delivered(configuration, ledger),
+        untaken=dict.fromkeys(configuration.feeds, 0) | Counter(one.feed for one in ledger.untaken.list_all()),
         ledger_bytes=ledger.get_size_bytes(),
         unsent_alerts=ledger.alerts.count_messages(),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sftp_orchestrator.config.alerting import AlertKind
@@ -12,7 +12,7 @@ from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.overview import list_refused
@@ -32,6 +32,10 @@ FAILURES = 3
 """Runs in a row in which the receiver did not take a file of a source."""
 ATTEMPTS = 5
 """Times that a file could not be read or planned, though it was tried again and again."""
+
+
+UNTAKEN_FOR = datetime.timedelta(minutes=5)
+"""A complete file that cannot be claimed for so long: what others hold of the disk is free again in less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,8 @@ class Facts:
     key_ends: Mapping[str, datetime.datetime | None]
     """by destination"""
     room: Room
+    untaken: Mapping[str, Sequence[Untaken]] = field(default_factory=dict)
+    """by feed, complete files in staging that could not be claimed for long"""
     refused_reload: RefusedReload | None = None
     """why the configuration on the disk is not in effect"""
 
@@ -112,8 +118,17 @@ def gather(
         missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),
+        untaken=_list_untaken(ledger, now),
         refused_reload=refused_reload,
     )
+
+
+def _list_untaken(ledger: Ledger, now: datetime.datetime) -> dict[str, list[Untaken]]:
+    found: dict[str, list[Untaken]] = {}
+    for one in ledger.untaken.list_all():
+        if now - one.since >= UNTAKEN_FOR:
+            found.setdefault(one.feed, []).append(one)
+    return found
 
 
 def find_conditions(facts: Facts, kinds: Collection[AlertKind], *, is_low: bool) -> list[Condition]:
@@ -131,6 +146,8 @@ def _find_all(facts: Facts, *, is_low: bool) -> Iterator[Condition]:
         )
     for feed in facts.missing:
         yield Condition(kind=AlertKind.FILE_MISSING, subject=feed)
+    for feed in facts.untaken:
+        yield Condition(kind=AlertKind.NOT_TAKEN, subject=feed)
     for destination, ends_at in facts.key_ends.items():
         level = get_key_level(ends_at, facts.at)
         if level is not None:
@@ -179,6 +196,11 @@ def _find_fate(alert: Alert, facts: Facts, configuration: Configuration) -> Fate
     match alert.kind:
         case AlertKind.FILE_MISSING:
             is_watched = is_expected(alert.subject, configuration)
+        case AlertKind.NOT_TAKEN if facts.room.is_paused:
+            # Nothing is taken at all, and nobody knows what could be.
+            return Fate.SUSPENDED
+        case AlertKind.NOT_TAKEN:
+            is_watched = alert.subject in configuration.feeds
         case AlertKind.KEY_EXPIRING:
             is_watched = alert.subject in facts.key_ends
         case AlertKind.RETRIES_EXHAUSTED if destination is not None:

@@ -97,6 +97,14 @@ KINDS = {
         all_over="feeds have their files again",
         read=Reading(page="how-to/on-call", title="On call", heading="A file is missing"),
     ),
+    AlertKind.NOT_TAKEN: Kind(
+        one="feed has complete files that cannot be taken",
+        many="feeds have complete files that cannot be taken",
+        means="They stay in staging, and are taken by themselves once what stands in the way is out of it.",
+        over="has no such files any more",
+        all_over="feeds have no such files any more",
+        read=Reading(page="how-to/on-call", title="On call", heading="A file is not taken"),
+    ),
     AlertKind.KEY_EXPIRING: Kind(
         one="OpenPGP key expires soon",
         many="OpenPGP keys expire soon",
@@ -131,5 +139,5 @@ IN_NEED = (
 )
 """What it means in place of ``means``, where a destination fails until a person mends something."""
 WITHOUT_SOURCE = frozenset(
-    {AlertKind.FILE_MISSING, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW, AlertKind.CONFIGURATION}
+    {AlertKind.FILE_MISSING, AlertKind.NOT_TAKEN, AlertKind.KEY_EXPIRING, AlertKind.DISK_LOW, AlertKind.CONFIGURATION}
 )

@@ -15,8 +15,9 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, Pause, PauseKind, Source
+from sftp_orchestrator.ledger.records import Alert, Pause, PauseKind, Source, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
+from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.outlook import describe_taken
 from sftp_orchestrator.views import SourceView
 
@@ -192,7 +193,7 @@ def _name(alert: Alert, context: Context) -> str:
     """Return which one it is, for people."""
     view = _find_view(alert, context)
     match AlertKind(alert.kind):
-        case AlertKind.FILE_MISSING | AlertKind.KEY_EXPIRING:
+        case AlertKind.FILE_MISSING | AlertKind.NOT_TAKEN | AlertKind.KEY_EXPIRING:
             return alert.subject
         case AlertKind.DISK_LOW:
             return str(context.facts.room.folder)
@@ -207,24 +208,30 @@ def _name(alert: Alert, context: Context) -> str:
 def _explain(alert: Alert, context: Context) -> str:
     """Return why it is so, of what is no source."""
     facts, now = context.facts, context.facts.at
+    said = "it is not known any more"
     match AlertKind(alert.kind):
         case AlertKind.RETRIES_EXHAUSTED if pause := _find_pause(alert, context):
-            return _explain_pause(pause, context)
+            said = _explain_pause(pause, context)
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
-            return f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
+            said = f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
+        case AlertKind.NOT_TAKEN if untaken := facts.untaken.get(alert.subject):
+            said = _explain_untaken(untaken, now)
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
-            return f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
+            said = f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
         case AlertKind.DISK_LOW:
-            return _explain_room(alert, context.facts.room)
+            said = _explain_room(alert, context.facts.room)
         case AlertKind.CONFIGURATION if refused := facts.refused_reload:
-            causes = "\n".join(_shorten(cause) for cause in refused.list_causes())
-            return (
-                f"it was to be read anew {units.format_age(refused.at, now)}\n{textwrap.indent(causes, '    ')}\n"
-                f"correct the file till the first passes, then have it read:\n"
-                f"    {COMMAND} check\n    systemctl reload {COMMAND}"
-            )
-        case _:
-            return "it is not known any more"
+            said = _explain_refusal(refused, now)
+    return said
+
+
+def _explain_refusal(refused: RefusedReload, now: datetime.datetime) -> str:
+    causes = "\n".join(_shorten(cause) for cause in refused.list_causes())
+    return (
+        f"it was to be read anew {units.format_age(refused.at, now)}\n{textwrap.indent(causes, '    ')}\n"
+        f"correct the file till the first passes, then have it read:\n"
+        f"    {COMMAND} check\n    systemctl reload {COMMAND}"
+    )
 
 
 def _explain_pause(pause: Pause, context: Context) -> str:
@@ -233,6 +240,14 @@ def _explain_pause(pause: Pause, context: Context) -> str:
     said = f"its runs failed {times}, since {units.format_moment(pause.since, now)}: {_shorten(pause.reason)}"
     until = describe_taken(context.facts.took_until.get(pause.destination), now, is_away=pause.kind is PauseKind.AWAY)
     return f"{said}{f'; {until}' if until is not None else ''}\n    {COMMAND} check --connect"
+
+
+def _explain_untaken(untaken: Sequence[Untaken], now: datetime.datetime) -> str:
+    first = untaken[0]
+    more = f"\n    … and {len(untaken) - 1:,} more files" if len(untaken) > 1 else ""
+    return (
+        f"{first.name}, complete since {units.format_moment(first.since, now)} at least: {_shorten(first.reason)}{more}"
+    )
 
 
 def _say_when(left: datetime.timedelta) -> str:

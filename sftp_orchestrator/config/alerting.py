@@ -27,6 +27,7 @@ class AlertKind(enum.StrEnum):
     """a file was delivered without some of its rows"""
     RETRIES_EXHAUSTED = "retries_exhausted"
     FILE_MISSING = "file_missing"
+    NOT_TAKEN = "not_taken"
     KEY_EXPIRING = "key_expiring"
     DISK_LOW = "disk_low"
     CONFIGURATION = "configuration"

@@ -101,7 +101,10 @@ def _list_expected(figures: Figures) -> Iterator[Metric]:
     for one in figures.outlook.expected:
         missed.add_metric([one.feed], one.missed)
         missing.add_metric([one.feed], one.missing_since is not None)
-    yield from (missed, missing)
+    untaken = _gauges("files_not_taken", "Complete files that could not be claimed.", "feed")
+    for feed, count in sorted(figures.untaken.items()):
+        untaken.add_metric([feed], count)
+    yield from (missed, missing, untaken)
 
 
 def _list_room(figures: Figures) -> Iterator[Metric]:

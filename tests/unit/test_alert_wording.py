@@ -16,7 +16,7 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind, Untaken
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.views import SourceView
@@ -28,6 +28,12 @@ HOUR = datetime.timedelta(hours=1)
 ROOM = Room(
     folder=Path("/w"), free_bytes=3 * 10**9, pause_below_bytes=2 * 10**9, is_paused=False, staging_free_bytes=None
 )
+
+
+def _make_untaken(name: str) -> Untaken:
+    return Untaken(relative_path=name.encode(), feed="purchases", reason="no room", since=AT - HOUR)
+
+
 FACTS = Facts(
     at=AT,
     aside={},
@@ -39,6 +45,7 @@ FACTS = Facts(
     missing={"customers": MissingFile(feed="customers", due_at=AT - HOUR, noticed_at=AT)},
     key_ends={"production": AT + 5 * 24 * HOUR},
     room=ROOM,
+    untaken={"purchases": [_make_untaken("a.csv"), _make_untaken("b.csv")]},
 )
 CONTEXT = Context(
     facts=FACTS,
@@ -169,6 +176,12 @@ def test_what_lasts_says_so() -> None:
             "production: its runs failed 2 times in a row, since 11:00 UTC (1 h ago): connect to production:",
         ),
         (AlertKind.FILE_MISSING, "customers", "", "customers: a file was expected by 11:00 UTC (1 h ago)"),
+        (
+            AlertKind.NOT_TAKEN,
+            "purchases",
+            "",
+            "purchases: a.csv, complete since 11:00 UTC (1 h ago) at least: no room",
+        ),
         (AlertKind.KEY_EXPIRING, "production", "7", "production: its key expires in 5 days, on 2026-01-06"),
         (AlertKind.DISK_LOW, "workspace", LOW, "/w: 3.0 GB are free; below 2.0 GB nothing is taken in"),
         (AlertKind.DISK_LOW, "workspace", PAUSED, "/w: the intake is paused: 3.0 GB are free in /w"),

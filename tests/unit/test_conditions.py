@@ -25,7 +25,7 @@ from sftp_orchestrator.alerts.conditions import (
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind, Untaken
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from tests.support.configuration import write_configuration
@@ -58,6 +58,9 @@ def _find(**changes: Any) -> list[tuple[AlertKind, str, str]]:
     return [(one.kind, one.subject, one.level) for one in found]
 
 
+UNTAKEN = Untaken(relative_path=b"purchases.csv", feed="purchases", reason="it does not fit", since=AT)
+
+
 def test_where_all_is_well_nothing_is_told() -> None:
     """No source aside, no destination failing, room enough, keys that last."""
     assert _find() == []
@@ -71,6 +74,7 @@ def test_each_kind_is_found() -> None:
         without_rows=["s3"],
         pauses={"production": make_pause()},
         missing={"customers": missing},
+        untaken={"purchases": [UNTAKEN]},
         key_ends={"production": AT + datetime.timedelta(days=20)},
         room=replace(ROOM, is_paused=True),
         refused_reload=RefusedReload(at=AT, cause="it is wrong"),
@@ -80,6 +84,7 @@ def test_each_kind_is_found() -> None:
         (AlertKind.REFUSED_ROWS, "s3", ""),
         (AlertKind.RETRIES_EXHAUSTED, "destination production", ""),
         (AlertKind.FILE_MISSING, "customers", ""),
+        (AlertKind.NOT_TAKEN, "purchases", ""),
         (AlertKind.KEY_EXPIRING, "production", "30"),
         (AlertKind.DISK_LOW, "workspace", PAUSED),
         (AlertKind.CONFIGURATION, "configuration", ""),

@@ -81,6 +81,11 @@ class Workspace:
         return self.root / "lock"
 
     @property
+    def configuration(self) -> Path:
+        """What was gone by last, without secrets."""
+        return self.root / "configuration.json"
+
+    @property
     def pause(self) -> Path:
         """There for as long as the intake is paused."""
         return self.root / "intake-paused"

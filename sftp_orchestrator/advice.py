@@ -135,6 +135,6 @@ def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime)
     if source.retry_at <= now or not view.is_attended:
         return ("it is tried again by itself, with the next run" if view.is_attended else _NEEDS_RUN,)
     return (
-        f"it is tried again by itself at {units.format_time(source.retry_at)}; or now:",
+        f"it is tried again by itself at {units.format_moment(source.retry_at, now)}; or now:",
         f"{COMMAND} retry {source.id}",
     )

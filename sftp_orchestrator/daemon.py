@@ -22,7 +22,7 @@ from sftp_orchestrator.alerts.pinging import Pinging
 from sftp_orchestrator.asking import get_url
 from sftp_orchestrator.believing import Believing
 from sftp_orchestrator.calling import COMMAND
-from sftp_orchestrator.config import credentials
+from sftp_orchestrator.config import credentials, kept
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.deliver.archive import Archive
 from sftp_orchestrator.deliver.credentials import require_credentials
@@ -86,8 +86,9 @@ def open_daemon(
         lock = WorkspaceLock(workspace.lock, is_pass=once, page=page, configuration=configuration.digest())
         with lock, Ledger.open(configuration.ledger.url, workspace.root) as ledger, ledger.ownership:
             preparation = Preparation.open(configuration, workspace, ledger, board, command=command)
-            kept = configuration.archive
-            archive = Archive(workspace, ledger, configuration.zone, keep=kept.keep, keep_days=kept.keep_days)
+            kept.keep(configuration)
+            keeping = configuration.archive
+            archive = Archive(workspace, ledger, configuration.zone, keep=keeping.keep, keep_days=keeping.keep_days)
             stations = Stations(
                 ledger=ledger,
                 preparation=preparation,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import os
-import secrets
 import stat
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Container, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +24,15 @@ from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credenti
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
-from sftp_orchestrator.errors import ExitCode, Failure, LocalFault, ReceiverRefused, Transient, get_exit_code
+from sftp_orchestrator.errors import Failure, LocalFault, ReceiverRefused, Transient
+from sftp_orchestrator.folders import (
+    Result,
+    attempt,
+    can_look_into,
+    check_file_systems,
+    check_folder,
+    check_workspace,
+)
 from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.database import examine_database
@@ -37,28 +43,14 @@ from sftp_orchestrator.prepare.checks.header_checks import OBJECT_ID_RULE, TIME_
 from sftp_orchestrator.prepare.checks.severities import get_severity
 from sftp_orchestrator.prepare.earlier import types_kept
 from sftp_orchestrator.prepare.parts import planning
-from sftp_orchestrator.workspace import FOLDER_MODE, Workspace
+from sftp_orchestrator.workspace import Workspace
 
 EXPIRY_WARNING_DAYS = max(KEY_DAYS)
 """An OpenPGP key that expires sooner is worth a line, as it is worth an alert."""
 SPACE_WARNING_BYTES = 10_000_000_000
 """Less free space than two of the largest files is worth a line."""
+_READ_ONLY_STAGING = "files are moved out of it: mount its file system writable"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What one look found."""
-
-    subject: str
-    said: str
-    is_warning: bool = False
-    failure: Failure | None = None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What this result ends ``check`` with."""
-        return get_exit_code(self.failure) if self.failure is not None else ExitCode.DONE
 
 
 def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
@@ -67,24 +59,27 @@ def check_machine(configuration: Configuration, path: Path) -> Iterator[Result]:
     yield Result(subject="configuration", said=str(path))
     yield from _check_writers(configuration, path)
     yield from _check_readers(configuration, path)
-    secrets = _attempt("secrets", lambda: _check_secrets(configuration))
+    secrets = attempt("secrets", lambda: _check_secrets(configuration))
     yield secrets
     told = _list_told(secrets.failure)
     yield from _check_as_owner(configuration, path)
     yield from _check_logins(configuration, told)
     yield from _check_alerts(configuration, told)
-    yield _attempt("staging", lambda: _check_folder(configuration.staging))
-    folder = _check_workspace(workspace)
+    yield attempt("staging", lambda: check_folder(configuration.staging, _READ_ONLY_STAGING))
+    folder = check_workspace(workspace)
     yield folder
-    yield from _check_file_systems(configuration)
+    yield from check_file_systems(configuration)
     yield from _check_mappings(configuration)
-    if folder.failure is None:
-        ledger = _attempt("ledger", lambda: _check_ledger(configuration, workspace))
+    # What cannot be written to may be looked into all the same; what cannot be entered has no more to tell.
+    if can_look_into(workspace.root):
+        ledger = attempt("ledger", lambda: _check_ledger(configuration, workspace))
         yield ledger
         if ledger.failure is None:
             yield from _check_types(configuration)
         yield from _check_space(configuration)
-        yield from _check_keys(configuration, workspace, told)
+    with contextlib.ExitStack() as stack:
+        home = workspace if folder.failure is None else stack.enter_context(_make_scratch())
+        yield from _check_keys(configuration, home, told)
 
 
 async def check_receiver(name: str, destination: Destination, *, took_until: datetime.datetime | None = None) -> Result:
@@ -128,13 +123,6 @@ def list_last_deliveries(configuration: Configuration) -> dict[str, datetime.dat
             return ledger.deliveries.list_last()
     except LocalFault:
         return {}
-
-
-def _attempt(subject: str, look: Callable[[], str]) -> Result:
-    try:
-        return Result(subject=subject, said=look())
-    except Failure as failure:
-        return Result(subject=subject, said=str(failure), failure=failure)
 
 
 def _check_secrets(configuration: Configuration) -> str:
@@ -220,7 +208,7 @@ def _check_logins(configuration: Configuration, told: Container[KeyPath]) -> Ite
     for name, destination in configuration.destinations.items():
         needed = ("private_key", "private_key_passphrase")
         if not any(("destinations", name, key) in told for key in needed):
-            yield _attempt(f"SSH key of {name}", partial(_check_login, destination, name))
+            yield attempt(f"SSH key of {name}", partial(_check_login, destination, name))
 
 
 def _check_login(destination: Destination, name: str) -> str:
@@ -233,12 +221,12 @@ def _check_alerts(configuration: Configuration, told: Container[KeyPath]) -> Ite
     if alerts.urls and not any(("alerts", "urls", index) in told for index in range(len(alerts.urls))):
         for channel in list_channels(configuration):
             if channel.same_as is None:
-                yield _attempt("alerts", partial(_check_channel, channel))
+                yield attempt("alerts", partial(_check_channel, channel))
             else:
                 said = f"{channel.name}: the same as {channel.same_as}, and told once"
                 yield Result(subject="alerts", said=said, is_warning=True)
     if alerts.ping is not None and ("alerts", "ping") not in told:
-        yield _attempt("ping", partial(_check_ping, alerts.ping))
+        yield attempt("ping", partial(_check_ping, alerts.ping))
 
 
 def _check_channel(channel: Channel) -> str:
@@ -249,22 +237,6 @@ def _check_channel(channel: Channel) -> str:
 def _check_ping(reference: SecretReference) -> str:
     DeadMan(reference)
     return str(reference)
-
-
-def _check_workspace(workspace: Workspace) -> Result:
-    mode = FOLDER_MODE
-    with contextlib.suppress(OSError):
-        mode = stat.S_IMODE(workspace.root.stat().st_mode)
-
-    def prepare() -> str:
-        workspace.prepare()
-        return _check_folder(workspace.root)
-
-    result = _attempt("workspace", prepare)
-    if result.failure is None and mode & 0o077:
-        said = f"{workspace.root}: others could look into it ({mode:04o}); its permissions are {FOLDER_MODE:04o} now"
-        return Result(subject="workspace", said=said, is_warning=True)
-    return result
 
 
 def _check_ledger(configuration: Configuration, workspace: Workspace) -> str:
@@ -294,44 +266,6 @@ def _check_types(configuration: Configuration) -> Iterator[Result]:
                 " see docs/how-to/change-a-type.md"
             )
             yield Result(subject=f"feed {feed}", said=said, is_warning=True)
-
-
-def _check_folder(folder: Path) -> str:
-    if not folder.is_dir():
-        raise LocalFault("use", str(folder), "it is no folder", hint=f"run: mkdir -p {folder}")
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise LocalFault("use", str(folder), "we may not read and write it", hint="files are moved out of it")
-    return str(folder)
-
-
-def _check_file_systems(configuration: Configuration) -> Iterator[Result]:
-    try:
-        can_rename = _try_rename(configuration.staging, configuration.workspace)
-    except OSError:
-        return  # Folders that are missing or not ours are told of by name.
-    if not can_rename:
-        said = "staging and workspace are on different file systems or mounts: each file is copied, not renamed"
-        yield Result(subject="file systems", said=said, is_warning=True)
-
-
-def _try_rename(source: Path, target: Path) -> bool:
-    """Return whether a file can be renamed from one folder into another; only trying it tells.
-
-    Two mounts of one file system, as Docker's volumes may be, look the same by every number that stat(2) gives.
-    """
-    name = f".{secrets.token_hex(8)}.sftp-orchestrator-probe.tmp"
-    before, after = source / name, target / name
-    try:
-        before.touch(mode=0o600, exist_ok=False)
-        before.rename(after)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return False
-    finally:
-        before.unlink(missing_ok=True)
-        after.unlink(missing_ok=True)
-    return True
 
 
 def _check_mappings(configuration: Configuration) -> Iterator[Result]:
@@ -371,6 +305,15 @@ def _judge_space(room: Room) -> Result:
     if room.pause_below_bytes:
         said += f"; the intake pauses below {units.format_bytes(room.pause_below_bytes)}"
     return Result(subject="space", said=said, is_warning=room.free_bytes < SPACE_WARNING_BYTES)
+
+
+@contextlib.contextmanager
+def _make_scratch() -> Iterator[Workspace]:
+    """Give a workspace for gpg to import keys into, where that of the configuration cannot be written to."""
+    with tempfile.TemporaryDirectory(prefix="sftp-orchestrator-") as folder:
+        scratch = Workspace(root=Path(folder))
+        scratch.prepare()
+        yield scratch
 
 
 def _check_keys(configuration: Configuration, workspace: Workspace, told: Container[KeyPath]) -> Iterator[Result]:

@@ -6,6 +6,7 @@ import datetime
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND
@@ -63,6 +64,8 @@ class ExpectedFile:
     """the deadline since which none came; None where none is missing"""
     missed: int = 0
     """deadlines by which none had come, ever"""
+    zone: ZoneInfo | None = None
+    """of the deadlines"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +242,7 @@ def _list_expected(configuration: Configuration, ledger: Ledger, now: datetime.d
             next_by=one.find_next(now),
             missing_since=since.get(one.feed),
             missed=missed.get(one.feed, 0),
+            zone=one.ticks.zone,
         )
         for one in list_expectations(configuration, ledger)
     )
@@ -274,13 +278,12 @@ def describe_schedule(source: Source, outlook: Outlook) -> str | None:
     if start is None:
         return None
     if prospect is not None and prospect.opens_at == start:
-        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, outlook.at)}"
-    return f"the schedule, {describe_start(start, outlook.at)}"
+        return f"schedule.{prospect.closed_by}, opens at {units.format_moment(start, outlook.at, prospect.timing.zone)}"
+    return f"the schedule, {_describe_start(start, outlook.at, prospect.timing.zone if prospect is not None else None)}"
 
 
-def describe_start(start: datetime.datetime, now: datetime.datetime) -> str:
-    """Return when a run starts, for people. Pure."""
-    said = units.format_moment(start, now)
+def _describe_start(start: datetime.datetime, now: datetime.datetime, zone: ZoneInfo | None) -> str:
+    said = units.format_moment(start, now, zone)
     return f"next at {said}" if start > now else f"due since {said}"
 
 
@@ -293,11 +296,11 @@ def list_schedules(outlook: Outlook) -> list[str]:
             continue
         named = timing.destination if timing.feed is None else f"{timing.destination}, feed {timing.feed}"
         subject = "Schedule" if len(outlook.prospects) == 1 else f"Schedule of {named}"
-        said = describe_start(start, outlook.at)
-        if one.opens_at == start:
-            said = f"closed by schedule.{one.closed_by}, opens at {units.format_moment(start, outlook.at)}"
-        elif one.opens_at is not None:
-            said = f"closed by schedule.{one.closed_by} until {units.format_moment(one.opens_at, outlook.at)}, {said}"
+        said = _describe_start(start, outlook.at, timing.zone)
+        if one.opens_at is not None:
+            opens = units.format_moment(one.opens_at, outlook.at, timing.zone)
+            rest = f", opens at {opens}" if one.opens_at == start else f" until {opens}, {said}"
+            said = f"closed by schedule.{one.closed_by}{rest}"
         told.append(f"{subject}: {said}.")
     return told
 
@@ -305,7 +308,7 @@ def list_schedules(outlook: Outlook) -> list[str]:
 def list_missing(outlook: Outlook) -> list[str]:
     """Return a sentence for each feed of which an expected file is missing. Pure."""
     return [
-        f"Missing: a file of {one.feed}, expected by {units.format_moment(one.missing_since, outlook.at)}."
+        f"Missing: a file of {one.feed}, expected by {units.format_moment(one.missing_since, outlook.at, one.zone)}."
         for one in outlook.expected
         if one.missing_since is not None
     ]
@@ -335,7 +338,7 @@ def describe_taken(last: datetime.datetime | None, now: datetime.datetime, *, is
 
 def _describe_next_try(pause: Pause, outlook: Outlook) -> str:
     if outlook.has_daemon and pause.until > outlook.at:
-        return f"tried again at {units.format_time(pause.until)}"
+        return f"tried again at {units.format_moment(pause.until, outlook.at)}"
     return "tried again with the next run"
 
 

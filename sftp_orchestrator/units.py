@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from zoneinfo import ZoneInfo
 
 TO_THE_SECOND = "%Y-%m-%d %H:%M:%S"
 TO_THE_MINUTE = "%Y-%m-%d %H:%M"
@@ -66,10 +67,16 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def format_moment(moment: datetime.datetime, now: datetime.datetime) -> str:
-    """Return a moment to the minute, with its day where that is not near, and how far off it is; as ``format_time``."""
-    is_near = abs(moment - now) < datetime.timedelta(hours=20)
-    return f"{format_time(moment, '%H:%M' if is_near else TO_THE_MINUTE)} ({format_age(moment, now)})"
+def format_moment(moment: datetime.datetime, now: datetime.datetime, zone: ZoneInfo | None = None) -> str:
+    """Return a moment to the minute, with its day where that is not near, and how far off it is; as ``format_time``.
+
+    By the clock of ``zone`` first, where that shows another time: it is the one that the configuration has.
+    """
+    form = "%H:%M" if abs(moment - now) < datetime.timedelta(hours=20) else TO_THE_MINUTE
+    ours, age = format_time(moment, form), format_age(moment, now)
+    if zone is None or moment.astimezone(zone).utcoffset() == moment.astimezone().utcoffset():
+        return f"{ours} ({age})"
+    return f"{moment.astimezone(zone):{form}} {zone.key} ({ours}, {age})"
 
 
 def format_time(moment: datetime.datetime, form: str = TO_THE_SECOND) -> str:

@@ -11,7 +11,7 @@ from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.errors import LocalFault
 
 FOLDER_MODE = 0o700
-_READ_ONLY = (
+READ_ONLY = (
     "mount its file system writable, or set workspace to a folder of one that is (ReadWritePaths= of a systemd unit,"
     " a volume of a container); after a fault of the disk the system's log says why it is read-only"
 )
@@ -42,7 +42,7 @@ class Workspace:
                 self.root.chmod(FOLDER_MODE)
             files.fsync_directory(self.root)
         except OSError as error:
-            hint = _READ_ONLY if error.errno == errno.EROFS else "it must be a folder of ours"
+            hint = READ_ONLY if error.errno == errno.EROFS else "it must be a folder of ours"
             raise LocalFault("prepare", f"workspace {self.root}", error.strerror or str(error), hint=hint) from error
 
     @property
@@ -79,6 +79,11 @@ class Workspace:
     def lock(self) -> Path:
         """Held by the process that owns the workspace."""
         return self.root / "lock"
+
+    @property
+    def configuration(self) -> Path:
+        """What was gone by last, without secrets."""
+        return self.root / "configuration.json"
 
     @property
     def pause(self) -> Path:

@@ -17,6 +17,7 @@ from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.errors import ExitCode
+from sftp_orchestrator.folders import Result
 
 
 def check(
@@ -39,11 +40,11 @@ def check(
 class Looked:
     """What was looked at, and what was found."""
 
-    machine: Sequence[health.Result]
-    destinations: Mapping[str, health.Result]
+    machine: Sequence[Result]
+    destinations: Mapping[str, Result]
 
     @property
-    def all(self) -> tuple[health.Result, ...]:
+    def all(self) -> tuple[Result, ...]:
         """Of this machine, then of the receivers."""
         return (*self.machine, *self.destinations.values())
 
@@ -66,11 +67,11 @@ def print_results(console: Console, looked: Looked) -> None:
     layout.print_entries(console, entries)
 
 
-def _name(result: health.Result) -> str:
+def _name(result: Result) -> str:
     return "FAILED" if result.failure else "warning" if result.is_warning else "ok"
 
 
-async def _check_receivers(configuration: Configuration) -> dict[str, health.Result]:
+async def _check_receivers(configuration: Configuration) -> dict[str, Result]:
     took_until = await asyncio.to_thread(health.list_last_deliveries, configuration)
     return {
         name: await health.check_receiver(name, one, took_until=took_until.get(name))

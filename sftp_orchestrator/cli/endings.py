@@ -5,6 +5,7 @@ from __future__ import annotations
 from sftp_orchestrator.errors import ExitCode
 
 _USAGE = "wrong usage or configuration"
+_SEEN = "of a wrong one, all is shown by the one that was gone by last"
 _UNFIT = f"a file is missing, or fits no feed or several, or no feed is called so; {_USAGE}"
 _LEDGER = "the ledger cannot be used"
 _INTERRUPTED = "interrupted"
@@ -94,13 +95,13 @@ BY_COMMAND = {
     "status": {
         ExitCode.DONE: "whatever it shows",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,
-        ExitCode.USAGE: _USAGE,
+        ExitCode.USAGE: f"{_USAGE}: {_SEEN}",
         ExitCode.INTERRUPTED: "with --watch, Ctrl-C; q ends it with 0",
     },
     "history": {
         ExitCode.DONE: "whatever it shows",
         ExitCode.NOT_ALL_DELIVERED: _LEDGER,
-        ExitCode.USAGE: f"there is no such id; {_USAGE}",
+        ExitCode.USAGE: f"there is no such id; {_USAGE}: {_SEEN}",
     },
     "retry": _DECISION,
     "release": _DECISION

@@ -40,21 +40,24 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was delivered or discarded, and how the last runs ended; with ID every move of that source."""
-    configuration = options.load_configuration(context, config)
-    workspace = Workspace(root=configuration.workspace)
     console = options.get_console()
-    with options.open_ledger_to_look(configuration) as ledger:
+    with options.open_sight(context, config) as sight, options.open_ledger_to_look(sight.configuration) as ledger:
+        configuration = sight.configuration
+        workspace = Workspace(root=configuration.workspace)
         view = get_complete_view(source_id, configuration, ledger) if source_id is not None else None
         if as_json:
             found = _to_json(ledger, workspace, source_id, limit)
             typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        elif view is not None:
+            return
+        if view is not None:
             layout.print_entries(console, [_make_head(view, options.get_command(context, config))])
             _print_moves(console, ledger.list_history(source_id=source_id, limit=limit))
         else:
             views = [*list_done(ledger, workspace, limit=limit), *list_discarded(ledger, workspace, limit=limit)]
             _print_done(console, sorted(views, key=lambda view: view.source.changed_at, reverse=True)[:limit])
             _print_runs(console, configuration, ledger, min(limit, RUNS))
+        if sight.notice is not None:
+            layout.say(console, sight.notice)
 
 
 def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit: int) -> dict[str, Any]:

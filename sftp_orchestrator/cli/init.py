@@ -83,7 +83,10 @@ def _resume(places: Layout, given: Given, asker: Asker) -> Configuration:
     if given.host is not None:
         given = replace(given, host=asker.get(answers.HOST, given.host))
     again.require_same(places, configuration, given)
+    samples = init_plan.describe_samples(given.samples, configuration.feeds)
     typer.echo(f"{places.config} is there and is kept; --force writes it anew.")
+    for line in samples:
+        layout.say(options.get_console(), line)
     return configuration
 
 

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import asyncssh
 import typer
 
 from sftp_orchestrator import threads
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.cli.questions import Asker, say_on_terminal
+from sftp_orchestrator.config.model import Feed
 from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.deliver.receiver import Receiver
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import ConfigurationError
 from sftp_orchestrator.inference.proposal import Proposal
 from sftp_orchestrator.inference.samples import Sample
+from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
 from sftp_orchestrator.ledger.records import display_path
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.progress import Board
 from sftp_orchestrator.setting_up import answers, feeds, host_keys
 from sftp_orchestrator.setting_up.answers import Given
+from sftp_orchestrator.setting_up.differing import list_differences
 from sftp_orchestrator.setting_up.layout import Layout
 from sftp_orchestrator.setting_up.login_key import provide_key
 from sftp_orchestrator.setting_up.openpgp_key import read_openpgp_key
@@ -64,6 +69,25 @@ def decide(places: Layout, given: Given, asker: Asker) -> Plan:
         feeds=feeds.render_feeds(proposals) if proposals else feeds.render_plain_feed(kind),
         feeds_said=tuple(map(feeds.describe, proposals)),
     )
+
+
+def describe_samples(paths: Sequence[Path], feeds_there: Mapping[str, Feed]) -> list[str]:
+    """Return a line for each sample: whether ``infer`` proposes for it what the one feed has that takes it.
+
+    Raises as reading the files does.
+    """
+    lines: list[str] = []
+    for path in paths:
+        fitting = list_matching_feeds(os.fsencode(path.name), feeds_there)
+        if len(fitting) != 1:
+            lines.append(f"--sample {path}: {explain_mismatch(fitting, feeds_there)}.")
+            continue
+        (proposal,) = _infer([path])
+        found = list_differences(feeds_there[fitting[0]], proposal)
+        command = f"`{COMMAND} infer {shlex.quote(str(path))}`"
+        said = f"is left as it was, though {command} proposes another entry, to be pasted there: {'; '.join(found)}"
+        lines.append(f"--sample {path}: feed {fitting[0]} {said if found else f'maps it as {command} proposes'}.")
+    return lines
 
 
 def _get_port(host: str, given: Given, asker: Asker) -> int:

@@ -7,27 +7,102 @@ import getpass
 import logging
 import os
 import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 import typer
 from rich.console import Console
 
+from sftp_orchestrator.asking import get_url
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.cli import layout
 from sftp_orchestrator.cli.arguments import Call
-from sftp_orchestrator.config import loading
+from sftp_orchestrator.config import kept, loading
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.config.places import VARIABLE
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import ConfigurationError, Failure, LocalFault
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.workspace import Workspace
 
+_WRONG = "the configuration is wrong"
+
 
 def load_configuration(context: typer.Context, option: Path | None) -> Configuration:
-    """Return the configuration that is in effect; raises ConfigurationError."""
-    return loading.load(find_configuration(context, option))
+    """Return the configuration that is in effect.
+
+    Raises ``ConfigurationError``; where a daemon goes on all the same, ``ExceptionGroup`` of that and what still goes.
+    """
+    path = find_configuration(context, option)
+    try:
+        return loading.load(path)
+    except ConfigurationError as error:
+        daemon = find_daemon(context, option)
+        if daemon is None:
+            raise
+        said = f"nothing was done; {_describe_going_on(daemon)}; `{COMMAND} status` shows the files"
+        raise ExceptionGroup(_WRONG, [error, _tell(context, said, _describe_mending(daemon))]) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What a command that only looks goes by."""
+
+    configuration: Configuration
+    notice: str | None = None
+    """that this is the configuration that was gone by last, since the file is wrong; None where it is the file's"""
+
+
+@contextlib.contextmanager
+def open_sight(context: typer.Context, option: Path | None) -> Iterator[Sight]:
+    """Give the configuration to look by: the file's, or, while that is wrong, the one that was gone by last.
+
+    What is wrong is raised at the end of the context, with what the body raises, or at once where nothing was kept.
+    """
+    path = find_configuration(context, option)
+    try:
+        sight, wrong = Sight(configuration=loading.load(path)), list[Failure]()
+    except ConfigurationError as error:
+        daemon = find_daemon(context, option)
+        wrong = [error, *([_tell_of_going_on(context, daemon)] if daemon is not None else [])]
+        found = kept.recall(path)
+        # What was kept may be older than what the daemon has read, where the disk was full.
+        if found is None or (daemon is not None and daemon.configuration not in {None, found.digest()}):
+            raise (ExceptionGroup(_WRONG, wrong) if daemon is not None else error) from error
+        whose = "that the daemon goes on with" if daemon is not None else "that was gone by last"
+        sight = Sight(configuration=found, notice=f"The configuration file is wrong: this is told by the one {whose}.")
+    try:
+        yield sight
+    except Failure as failure:
+        if not wrong:
+            raise
+        wrong.insert(0, failure)
+    if wrong:
+        raise ExceptionGroup(_WRONG, wrong)
+
+
+def _tell_of_going_on(context: typer.Context, daemon: Holder) -> ConfigurationError:
+    return _tell(context, _describe_going_on(daemon), _describe_mending(daemon))
+
+
+def _tell(context: typer.Context, said: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(context.command_path.removeprefix(f"{COMMAND} "), "", said, hint=hint)
+
+
+def _describe_going_on(daemon: Holder) -> str:
+    place = f"its page tells what it does: {get_url(daemon.page)}" if daemon.page else "its log tells what it does"
+    return f"the daemon (process {daemon.pid}) goes on with the configuration that it read before; {place}"
+
+
+def _describe_mending(daemon: Holder) -> str:
+    return f"correct the file till `{COMMAND} check` passes; {name_reload(daemon)}"
+
+
+def name_reload(daemon: Holder) -> str:
+    """Return how to have the daemon read its configuration anew. Pure."""
+    return f"have it read: systemctl reload {COMMAND}, or kill -HUP {daemon.pid}"
 
 
 def find_daemon(context: typer.Context, option: Path | None) -> Holder | None:

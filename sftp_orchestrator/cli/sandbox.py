@@ -82,5 +82,5 @@ def _print_locations(running: Sandbox) -> None:
     }
     for what, path in places.items():
         typer.echo(f"{what + ':':<16}{path}")
-    typer.echo("\nfor your configuration (leave out encryption to send plain files):\n")
+    typer.echo()
     typer.echo(snippet.render(running.access, running.settings.limits))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,7 +16,6 @@ from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption
 from sftp_orchestrator.cli.watching import watch
 from sftp_orchestrator.errors import ConfigurationError
-from sftp_orchestrator.intake.lock import Holder
 from sftp_orchestrator.intake.staging import Candidate
 from sftp_orchestrator.ledger.records import Pause, display_path
 from sftp_orchestrator.ledger.states import SOURCE_DONE
@@ -44,49 +42,32 @@ def status(
     if is_watched and (as_json or has_all):
         other = "--json" if as_json else "--all"
         raise ConfigurationError("show", "status", f"{other} and --watch do not go together", hint="leave one out")
-    try:
-        configuration = options.load_configuration(context, config)
-    except ConfigurationError as error:
-        going_on = _find_going_on(context, config)
-        if going_on is None:
-            raise
-        msg = "the configuration is wrong, and a daemon runs"
-        raise ExceptionGroup(msg, [error, going_on]) from error
-    command, page = options.get_command(context, config), configuration.web.listen
-    with options.open_ledger_to_look(configuration) as ledger:
-        if is_watched:
-            watch(
-                lambda: get_overview(configuration, ledger, most=MOST_SHOWN),
-                lambda: fetch_work(configuration.web),
-                lambda console, overview: _print(console, overview, command, None),
-            )
+    command, most = options.get_command(context, config), None if as_json or has_all else MOST_SHOWN
+    with options.open_sight(context, config) as sight:
+        configuration = sight.configuration
+        with options.open_ledger_to_look(configuration) as ledger:
+            if is_watched:
+                watch(
+                    lambda: get_overview(configuration, ledger, most=MOST_SHOWN),
+                    lambda: fetch_work(configuration.web),
+                    lambda console, overview: _print(console, overview, command, None, sight.notice),
+                )
+                return
+            overview = get_overview(configuration, ledger, most=most)
+        if as_json:
+            typer.echo(json.dumps(_to_json(overview, sight), indent=2, ensure_ascii=False))
             return
-        overview = get_overview(configuration, ledger, most=None if as_json or has_all else MOST_SHOWN)
-    if as_json:
-        typer.echo(json.dumps(overview_json.to_json(overview), indent=2, ensure_ascii=False))
-        return
-    _print(options.get_console(), overview, command, page)
+        _print(options.get_console(), overview, command, configuration.web.listen, sight.notice)
 
 
-def _find_going_on(context: typer.Context, config: Path | None) -> ConfigurationError | None:
-    """Return that a daemon runs all the same, where one does: what it does cannot be told without its configuration."""
-    daemon = options.find_daemon(context, config)
-    if daemon is None:
-        return None
-    place = f"its page tells what it does: {get_url(daemon.page)}" if daemon.page else "its log tells what it does"
-    return ConfigurationError(
-        "show",
-        "status",
-        f"the daemon (process {daemon.pid}) goes on with the configuration that it read before; {place}",
-        hint=f"correct the file till `{COMMAND} check` passes; {_name_reload(daemon)}",
-    )
+def _to_json(overview: Overview, sight: options.Sight) -> dict[str, Any]:
+    """Return the documented fields: a daemon that goes on while the file is wrong goes by another configuration."""
+    found = overview_json.to_json(overview)
+    found["daemon"]["configuration_is_outdated"] |= overview.outlook.has_daemon and sight.notice is not None
+    return found
 
 
-def _name_reload(daemon: Holder) -> str:
-    return f"have it read: systemctl reload {COMMAND}, or kill -HUP {daemon.pid}"
-
-
-def _print(console: Console, overview: Overview, command: str, page: str | None) -> None:
+def _print(console: Console, overview: Overview, command: str, page: str | None, notice: str | None) -> None:
     """Print the least urgent first: what needs a person stands last, right above the prompt."""
     for candidate, feed in overview.staging.matched:
         layout.print_entries(console, [_make_arriving(candidate, feed, overview)])
@@ -99,7 +80,7 @@ def _print(console: Console, overview: Overview, command: str, page: str | None)
     layout.print_entries(
         console, [_make_entry(view, overview.at, command, pauses.get(view.source.destination)) for view in views]
     )
-    for line in summarize(overview, page):
+    for line in [*summarize(overview, page), *([notice] if notice is not None else [])]:
         layout.say(console, spell_out(line, command))
 
 
@@ -180,7 +161,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     lines += list_asked(outlook, {feed for _, feed in overview.staging.matched})
     lines += list_limits(overview)
     if outlook.holder is not None and outlook.is_outdated:
-        reload = _name_reload(outlook.holder)
+        reload = options.name_reload(outlook.holder)
         lines.append(f"The configuration was changed since the daemon read it, which goes on as before: {reload}")
     elif outlook.has_daemon:
         lines += list_schedules(outlook)

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 SQLITE = "sqlite"
 _DRIVERS = frozenset({"postgresql", "postgresql+psycopg"})
-_HIDDEN = "***"
+HIDDEN = "***"
+"""What stands in place of a password."""
 # Greedy up to the last @: a password with an unescaped @ or / is hidden whole.
 _USER_PASSWORD = re.compile(r"(://[^:@/]*):.*@", re.DOTALL)
 _SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
@@ -41,7 +42,7 @@ def require_url(url: str) -> str:
 
 def hide_password(url: str) -> str:
     """Return ``url`` with ``***`` in place of a password, wherever it stands. Pure."""
-    place, mark, query = _USER_PASSWORD.sub(rf"\1:{_HIDDEN}@", url).partition("?")
+    place, mark, query = _USER_PASSWORD.sub(rf"\1:{HIDDEN}@", url).partition("?")
     return place + mark + "&".join(map(_hide_value, query.split("&")))
 
 
@@ -52,7 +53,7 @@ def hide_password_in(text: str, url: str) -> str:
         return text
     found = [parsed.password or "", *(str(value) for name, value in parsed.query.items() if name.lower() in _SECRETS)]
     for secret in sorted(filter(None, found), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
+        text = text.replace(secret, HIDDEN)
     return text
 
 
@@ -65,4 +66,4 @@ def _parse(url: str) -> sa.URL | None:
 
 def _hide_value(pair: str) -> str:
     name, mark, _ = pair.partition("=")
-    return f"{name}{mark}{_HIDDEN}" if urllib.parse.unquote_plus(name).lower() in _SECRETS else pair
+    return f"{name}{mark}{HIDDEN}" if urllib.parse.unquote_plus(name).lower() in _SECRETS else pair

@@ -66,12 +66,27 @@ def load(path: Path) -> Configuration:
 
 
 def find_workspace(path: Path) -> Path | None:
-    """Return the workspace that the file ``path`` names, whatever else is wrong in it; None where it names none."""
+    """Return the workspace that the file ``path`` names, whatever else is wrong in it; None where not just one."""
     try:
-        found = _WORKSPACE.search(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-    return path.absolute().parent / found["path"] if found is not None else None
+    found = {match["path"] for match in _WORKSPACE.finditer(text)}
+    return path.absolute().parent / found.pop() if len(found) == 1 else None
+
+
+def find_ledger_url(path: Path) -> str | None:
+    """Return the ``ledger.url`` of the file ``path``, whatever breaks rules in it; None where it is no YAML, or none.
+
+    It may hold a password.
+    """
+    try:
+        content = _parse(path, _read(path)).value
+    except ConfigurationError:
+        return None
+    ledger = content.get("ledger") if isinstance(content, dict) else None
+    url = ledger.get("url") if isinstance(ledger, dict) else None
+    return url if isinstance(url, str) else None
 
 
 def _read(path: Path) -> str:

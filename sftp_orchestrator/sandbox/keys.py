@@ -29,6 +29,12 @@ def provide_key(path: Path) -> asyncssh.SSHKey:
     return key
 
 
+def find_private(path: Path) -> Path | None:
+    """Return where the private key lies whose public half ``path`` is called after, as ssh-keygen names both."""
+    private = path.absolute().with_suffix("")
+    return private if path.suffix == ".pub" and private.is_file() else None
+
+
 def read_key(path: Path) -> asyncssh.SSHKey:
     """Return the private key at ``path``.
 

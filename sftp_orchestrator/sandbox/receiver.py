@@ -172,11 +172,13 @@ class Sandbox:
         return keys.read_authorized_keys(given or keys.get_public_path(self.paths.client_key))
 
     def _get_access(self, port: int) -> Access:
+        given = self.settings.authorized_keys
         return Access(
             host=HOST,
             port=port,
             username=self.settings.username or DEFAULT_USERNAME,
-            private_key=self.paths.client_key if self.settings.authorized_keys is None else None,
+            private_key=self.paths.client_key if given is None else keys.find_private(given),
+            authorized_keys=given,
             known_hosts=self.paths.known_hosts,
             openpgp_public_key=self.paths.openpgp_public_key,
             key_id=self.settings.key_id or self._provide_key_id(),

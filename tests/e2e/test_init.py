@@ -169,6 +169,28 @@ async def test_what_is_there_is_kept(tmp_path: Path, sandbox: SandboxReceiver, s
     assert {name for name in after if after[name] != before[name]} == {"config.yml"}
 
 
+async def test_a_sample_beside_a_configuration_is_held_against_its_feed(
+    tmp_path: Path, sandbox: SandboxReceiver, sample: Path
+) -> None:
+    """What changed in the file is told by its columns, with the command that prints the entry; nothing is written."""
+    options = [*_get_options(sandbox, sample), "--accept-new-host-key"]
+    await _init(tmp_path, *options)
+    config = tmp_path / "box" / "config.yml"
+    before = config.read_bytes()
+    command = f"`sftp-orchestrator infer {sample}`"
+    same = await _init(tmp_path, *options)
+    assert f"--sample {sample}: feed purchases maps it as {command} proposes.\n" in same.out
+    await asyncio.to_thread(sample.write_text, EVENTS.replace("amount", "colour"), encoding="utf-8")
+    changed = await _init(tmp_path, *options)
+    assert changed.code == 3, changed
+    assert (
+        f"feed purchases is left as it was, though {command} proposes another entry, to be pasted there: "
+        in changed.out
+    )
+    assert "columns that the feed does not map: colour; columns that are gone: amount." in changed.out
+    assert config.read_bytes() == before
+
+
 async def test_nothing_that_is_said_again_is_passed_over(
     tmp_path: Path, sandbox: SandboxReceiver, sample: Path
 ) -> None:

@@ -126,14 +126,25 @@ async def _read(started: dict[str, Any], path: str) -> str:
 
 
 async def _require_told(config: Path, said: str) -> None:
-    """Look that ``status`` says what is wrong, that the daemon goes on, and what to type; one line each."""
+    """Look that ``status`` says what is wrong, that the daemon goes on, and what to type; one line each.
+
+    What waits is shown all the same, by the configuration that the daemon goes on with; to decide is refused.
+    """
     answer = await call(config, "status")
     wrong, going_on = answer.errors.splitlines()
-    assert (answer.code, answer.out) == (2, "")
+    assert answer.code == 2
+    assert "delivered so far" in answer.out
+    assert answer.out.endswith("wrong: this is told by the one that the daemon goes on with.\n")
     assert said in wrong
     assert " goes on with the configuration that it read before" in going_on
     assert f"`sftp-orchestrator --config {config} check` passes; have it read: " in going_on
     assert "systemctl reload sftp-orchestrator" in going_on
+    as_json = await call(config, "status", "--json")
+    assert (as_json.code, as_json.json["daemon"]["configuration_is_outdated"]) == (2, True)
+    refused = await call(config, "retry", "nosuchid00")
+    assert (refused.code, refused.out) == (2, "")
+    assert "retry: nothing was done; the daemon (process " in refused.errors.splitlines()[-1]
+    assert f"`sftp-orchestrator --config {config} status` shows the files" in refused.errors
 
 
 async def test_a_configuration_no_daemon_can_start_with_is_given_back(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from sftp_orchestrator.config import loading
 from sftp_orchestrator.deliver.credentials import get_fingerprint
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from tests.support.configuration import generate_host_key, write_configuration
+from tests.support.disks import Disk
 from tests.support.openssh import make_key
 from tests.support.paramiko_server import DropBox, run_paramiko
 from tests.support.sandboxes import make_sandbox
@@ -114,6 +115,33 @@ async def test_a_workspace_that_cannot_be_made_is_1(tmp_path: Path) -> None:
         answer = await call(config, "check")
     assert answer.code == 1, answer
     assert [str(tmp_path / "workspace") in line for line in _get_failures(answer)] == [True]
+
+
+async def test_a_workspace_that_is_read_only_hides_nothing_else(
+    tmp_path: Path, disk: Disk, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ledger, space, OpenPGP key and receiver are looked at all the same, and every fault is told at once."""
+    async with make_sandbox(tmp_path / "receiver") as sandbox:
+        public_key = await asyncio.to_thread(sandbox.paths.openpgp_public_key.read_bytes)
+    workspace = disk.root / "workspace"
+    overrides = {"workspace": str(workspace), "destinations": {"production": {"port": closed_port}}}
+    written = await asyncio.to_thread(write_configuration, tmp_path, overrides, public_key=public_key)
+    scratch = tmp_path / "scratch"
+    await asyncio.to_thread(scratch.mkdir)
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    assert (await call(written.path, "check")).code == 0
+    await asyncio.to_thread((tmp_path / "staging").rmdir)
+    with disk.turned_read_only():
+        answer = await call(written.path, "check", "--connect")
+    assert answer.code == 3, answer
+    failed = [line.split(":")[0].removeprefix("FAILED").strip() for line in _get_failures(answer)]
+    assert failed == ["staging", "workspace", "destination production"]
+    (line,) = _get_lines(answer, "workspace")
+    assert f"{workspace}: Read-only file system; mount its file system writable, or set workspace" in line
+    for subject in ("SSH key of production", "OpenPGP key of production", "ledger"):
+        assert [line.startswith("ok") for line in _get_lines(answer, subject)] == [True], subject
+    assert _get_lines(answer, "space")
+    assert await asyncio.to_thread(os.listdir, scratch) == []
 
 
 async def test_a_key_that_others_may_read_is_2_with_the_command_that_mends_it(tmp_path: Path) -> None:

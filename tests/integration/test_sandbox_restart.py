@@ -16,9 +16,11 @@ import paramiko
 import pytest
 import yaml
 
+from sftp_orchestrator.config import loading
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import Paths, Traits
+from tests.support.configuration import get_values, write_values
 from tests.support.openssh import make_key, read_public_key
 from tests.support.paramiko_client import open_client, put
 from tests.support.sandboxes import EVENTS, encrypt, list_decisions, make_manifest, make_sandbox, send, use
@@ -232,7 +234,7 @@ def test_the_command(tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_the_command_with_limits_and_keys(tmp_path: Path) -> None:
-    """Limits and keys may be given; the snippet has the limits, and leaves the private key's place to the reader."""
+    """Limits and keys may be given; the snippet has the limits, and says which private key the reader has to name."""
     key = make_key(tmp_path / "mine")
     authorized = tmp_path / "authorized_keys"
     authorized.write_text(read_public_key(key))
@@ -242,5 +244,24 @@ def test_the_command_with_limits_and_keys(tmp_path: Path) -> None:
         destination = yaml.safe_load(snippet)["destinations"]["sandbox"]
         assert destination["limits"] == {"plain_bytes": 5000, "encrypted_bytes": 6000}
         assert (destination["username"], destination["private_key"]) == ("me", {"file": "/path/to/your/private_key"})
+        asked = f"    # put in the path of the private key whose public half is in {authorized}:\n    private_key:\n"
+        assert asked in snippet
         process.send_signal(signal.SIGTERM)
         assert process.wait(START_SECONDS) == 0
+
+
+def test_what_the_command_prints_is_pasted_as_it_stands(tmp_path: Path) -> None:
+    """In place of the destinations of a configuration it loads, with the private key beside the public one given."""
+    key = make_key(tmp_path / "mine")
+    with running(tmp_path / "s", "--authorized-keys", f"{key}.pub") as (process, said):
+        pasted = said[said.index("# For your configuration.") : said.index("sandbox is ready")]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(START_SECONDS) == 0
+    values = {name: value for name, value in get_values().items() if name != "destinations"}
+    path = write_values(tmp_path, values)
+    path.write_text(f"{path.read_text(encoding='utf-8')}{pasted}", encoding="utf-8")
+    configuration = loading.load(path)
+    assert {configuration.get_destination_name(feed) for feed in configuration.feeds} == {"sandbox"}
+    assert configuration.destinations["sandbox"].private_key.file == key
+    for words in ("take `destination` out of the feeds", "`destination: sandbox` in each feed"):
+        assert words in pasted

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from sftp_orchestrator.cli import execute
+from sftp_orchestrator.config import kept
 from sftp_orchestrator.config.places import VARIABLE
 from tests.support.configuration import Written, write_configuration
 
@@ -127,3 +128,35 @@ def test_a_wrong_configuration_is_told_whatever_the_workspace_is(
     assert execute(["--config", str(path), "status"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "nonsense" in line
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["history"], ["history", "--json"]])
+def test_files_are_shown_though_the_configuration_is_wrong(
+    written: Written, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the configuration that was gone by last, which is said to people; the code and the errors stay as they are."""
+    kept.keep(written.configuration)
+    spoil(written.path)
+    assert execute(["--config", str(written.path), *arguments]) == 2
+    out, errors = capsys.readouterr()
+    assert "nonsense" in errors
+    assert "delivered" in out
+    notice = "The configuration file is wrong: this is told by the one that was gone by last.\n"
+    assert out.endswith(notice) is ("--json" not in arguments)
+
+
+def test_an_unknown_id_is_told_beside_what_is_wrong_with_the_configuration(
+    written: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither hides the other."""
+    kept.keep(written.configuration)
+    spoil(written.path)
+    assert execute(["--config", str(written.path), "history", "nosuchid00"]) == 2
+    unknown, wrong = capsys.readouterr().err.splitlines()
+    assert "nosuchid00" in unknown
+    assert "nonsense" in wrong
+
+
+def spoil(path: Path) -> None:
+    """Have the configuration break a rule."""
+    path.write_text(path.read_text(encoding="utf-8") + "nonsense: 1\n", encoding="utf-8")

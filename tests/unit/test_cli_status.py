@@ -190,7 +190,7 @@ def test_several_are_given_up_for_one_reason(written: Written, capsys: pytest.Ca
 def test_status_tells_what_waits_for_the_schedule_and_until_when(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The next tick in UTC, and what sends it now; behind refused profiles, these come first."""
+    """The next tick by its zone's clock and ours, and what sends it now; behind refused profiles, these come first."""
     # Half a year off, whatever today is: what is near is told without its day.
     month = (datetime.datetime.now(datetime.UTC).month + 5) % 12 + 1
     schedule = {"schedule": {"deliver": f"30 12 15 {month} *"}, "timezone": "Asia/Kolkata"}
@@ -205,7 +205,7 @@ def test_status_tells_what_waits_for_the_schedule_and_until_when(
         lines = _call(written, capsys, "status").splitlines()
         at = json.loads(_call(written, capsys, "status", "--json"))["next_delivery_at"]
     assert re.fullmatch(rf"\d{{4}}-{month:02}-15T07:00:00\+00:00", at)
-    told = f"next at {at[:10]} 07:00 UTC (in "
+    told = f"next at {at[:10]} 12:30 Asia/Kolkata ({at[:10]} 07:00 UTC, in "
     assert any(line.startswith(f"profiles00  why: waits for the schedule, {told}") for line in lines)
     assert f"profiles00  next: {command} retry profiles00" in lines
     assert "events0000  next: to send it now, its profiles first:" in lines

@@ -468,6 +468,8 @@ def test_find_prefers_option_then_environment_then_defaults(tmp_path: Path, monk
         ("workspace: [work]", None),
         ("  workspace: work", None),
         ("#workspace: work", None),
+        ("workspace: work\nworkspace: work", "work"),
+        ("workspace: work\nworkspace: another", None),
     ],
 )
 def test_a_configuration_that_is_wrong_still_names_its_workspace(tmp_path: Path, line: str, found: str | None) -> None:

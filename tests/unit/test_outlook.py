@@ -87,6 +87,28 @@ def test_what_is_not_on_its_way_waits_for_no_schedule(state: SourceState) -> Non
     assert explain_wait(make_source(state=state), None, _make_outlook(holder=None)) is None
 
 
+def test_a_schedule_is_told_by_the_clock_of_its_zone() -> None:
+    """And by the reader's, where that shows another time; on this day the two may differ in the date, too."""
+    far = Opening(zone=ZoneInfo("Asia/Kolkata"))
+    timing = Timing(destination="production", opening=far)
+    one = replace(_make_prospect(next_at=TICK - 5 * HOUR - HOUR / 2 + HOUR), timing=timing)
+    said = "03:00 Asia/Kolkata (21:30 UTC, 1 h ago)"
+    assert list_schedules(_make_outlook(prospects=(one,))) == [f"Schedule: due since {said}."]
+    later = replace(_make_prospect(next_at=TICK + 72 * HOUR), timing=timing)
+    assert explain_wait(make_source(), None, _make_outlook(prospects=(later,))) == (
+        "waits for the schedule, next at 2026-01-06 07:30 Asia/Kolkata (2026-01-06 02:00 UTC, in 3 d)"
+    )
+    opens = NOW + 2 * HOUR
+    closed = replace(_make_prospect(next_at=opens, opens_at=opens, closed_by="only"), timing=timing)
+    said = "schedule.only, opens at 06:00 Asia/Kolkata (00:30 UTC, in 2 h)"
+    assert explain_wait(make_source(), None, _make_outlook(prospects=(closed,))) == f"waits for {said}"
+    assert list_schedules(_make_outlook(prospects=(closed,))) == [f"Schedule: closed by {said}."]
+    missing = ExpectedFile(feed="purchases", next_by=TICK, missing_since=NOW - HOUR, zone=far.zone)
+    assert list_missing(_make_outlook(expected=(missing,))) == [
+        "Missing: a file of purchases, expected by 03:00 Asia/Kolkata (21:30 UTC, 1 h ago)."
+    ]
+
+
 def test_what_is_tried_again_by_itself_waits_for_no_tick() -> None:
     """A time of its own comes before the schedule, as it does in the daemon; so does delivery on arrival."""
     assert explain_wait(make_source(retry_at=NOW), None, _make_outlook()) is None
@@ -164,7 +186,7 @@ def test_what_arrives_at_a_destination_that_fails_waits_for_its_next_try() -> No
     """It is told when that is, and why; what has a reason of its own keeps it, and a person's turn comes first."""
     pause = make_pause(until=NOW + HOUR)
     paused = _make_outlook(due_at=None, pauses={"production": pause})
-    said = "waits for production, tried again at 2026-01-02 23:30:00 UTC: connect to production: connection lost"
+    said = "waits for production, tried again at 23:30 UTC (in 1 h): connect to production: connection lost"
     assert explain_wait(make_source(), None, paused) == said
     assert explain_wait(make_source(destination="other"), None, paused) is None
     assert explain_wait(make_source(reason="its own"), None, paused) is None
@@ -179,7 +201,7 @@ def test_a_destination_that_fails_says_since_when_and_when_it_is_tried_next() ->
     why = "connect to production: connection lost"
     since = "production failed 2 times in a row, since 21:30 UTC (1 h ago)"
     attended, alone = _make_outlook(), _make_outlook(holder=None)
-    assert describe_pause(pause, attended) == f"{since}; tried again at 2026-01-02 23:30:00 UTC: {why}"
+    assert describe_pause(pause, attended) == f"{since}; tried again at 23:30 UTC (in 1 h): {why}"
     assert describe_pause(pause, alone) == f"{since}; tried again with the next run: {why}"
 
 

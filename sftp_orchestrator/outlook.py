@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration
-from sftp_orchestrator.config.timing import Timing
+from sftp_orchestrator.config.timing import Timing, list_timings
 from sftp_orchestrator.deliver.order import Gate, Replacements, find_replacements, list_profiles
 from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.expecting import list_expectations
@@ -125,8 +125,11 @@ class Outlook:
 
     def find_prospect(self, source: Source) -> Prospect | None:
         """Return what the schedule promises that ``source`` goes by; None where its destination has none any more."""
-        found = self._by_feed
-        return found.get((source.destination, source.feed)) or found.get((source.destination, None))
+        return self.get_prospect(source.destination, source.feed)
+
+    def get_prospect(self, destination: str, feed: str) -> Prospect | None:
+        """Return what the schedule promises to files of ``feed``; None where there is no such destination."""
+        return self._by_feed.get((destination, feed)) or self._by_feed.get((destination, None))
 
     @functools.cached_property
     def _by_feed(self) -> dict[tuple[str, str | None], Prospect]:
@@ -220,6 +223,17 @@ def _look_at_asked(request: RunRequest, configuration: Configuration) -> AskedRu
     )
 
 
+def foresee(configuration: Configuration, now: datetime.datetime) -> Outlook:
+    """Return what the schedules alone promise, whatever became due before; raises as ``Timing.make``."""
+    prospects = []
+    for name in configuration.destinations:
+        for timing in list_timings(configuration, name):
+            plan = Plan(timing=timing)
+            found = _look_at(plan, now)
+            prospects.append(replace(found, next_at=found.following_at or found.next_at))
+    return Outlook(at=now, prospects=tuple(prospects))
+
+
 def _look_at(plan: Plan, now: datetime.datetime) -> Prospect:
     opening = plan.timing.opening
     return Prospect(
@@ -285,6 +299,16 @@ def describe_schedule(source: Source, outlook: Outlook) -> str | None:
 def _describe_start(start: datetime.datetime, now: datetime.datetime, zone: ZoneInfo | None) -> str:
     said = units.format_moment(start, now, zone)
     return f"next at {said}" if start > now else f"due since {said}"
+
+
+def describe_departure(prospect: Prospect, outlook: Outlook) -> str:
+    """Return when a file would go that is complete now, for people. Pure."""
+    start, zone = outlook.get_next(prospect), prospect.timing.zone
+    if start is None:
+        return "on arrival, as soon as it is complete"
+    if prospect.opens_at == start:
+        return f"when schedule.{prospect.closed_by} opens, at {units.format_moment(start, outlook.at, zone)}"
+    return f"with the schedule, {_describe_start(start, outlook.at, zone)}"
 
 
 def list_schedules(outlook: Outlook) -> list[str]:

@@ -16,13 +16,10 @@ import structlog
 
 from sftp_orchestrator.config.model import Configuration, Encoding, Feed
 from sftp_orchestrator.destination import names
-from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.declared import Declared, read_declared
-from sftp_orchestrator.errors import ConfigurationError, InputRefused, LocalFault
+from sftp_orchestrator.errors import ConfigurationError, InputRefused
 from sftp_orchestrator.intake.matching import explain_mismatch, list_matching_feeds
-from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import PlannedPart, display_path
-from sftp_orchestrator.prepare.earlier import copies, fingerprints, types_kept
 from sftp_orchestrator.prepare.given import require_file
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.prepare.parts import planning
@@ -30,7 +27,6 @@ from sftp_orchestrator.prepare.refusals.rejecting import DESCRIPTION
 from sftp_orchestrator.prepare.report import Finding, NothingNew, RowsRefused, Tally, get_tallies, list_findings
 from sftp_orchestrator.prepare.stopping import Watch
 from sftp_orchestrator.prepare.unpack.formats import Compression, Content, get_format
-from sftp_orchestrator.workspace import Workspace
 
 _LOG = structlog.get_logger()
 
@@ -68,6 +64,10 @@ class Plan:
     """of the whole file; None where it would be quarantined"""
     misfit: str | None = None
     """why it would be left alone in staging, where its feed was named"""
+    goes: str | None = None
+    """when it would go, were it complete in staging now, for people; None where that is not looked up"""
+    goes_at: datetime.datetime | None = None
+    """None where nothing keeps it"""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -108,7 +108,7 @@ class Plan:
         """Return the documented fields, with or without what becomes of the good rows."""
         found = self._to_json()
         if not parts:
-            for name in ("destination", "encrypted", "parts", "types_compared", "held_for"):
+            for name in ("destination", "encrypted", "parts", "types_compared", "held_for", "goes", "goes_at"):
                 del found[name]
         return found
 
@@ -143,6 +143,8 @@ class Plan:
             ],
             "types_compared": self.are_types_compared,
             "held_for": self.held_for,
+            "goes": self.goes,
+            "goes_at": self.goes_at.isoformat() if self.goes_at is not None else None,
         }
 
 
@@ -320,71 +322,6 @@ def open_scratch(configuration: Configuration) -> Iterator[Path]:
     parent = workspace if workspace.is_dir() and os.access(workspace, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=parent) as scratch:
         yield Path(scratch)
-
-
-def list_sent_rows(configuration: Configuration) -> dict[str, list[Path]]:
-    """Return the fingerprints of rows sent before, by feed, where a feed asks for them; nothing is written. Blocking.
-
-    Where there is no ledger yet, or it cannot be read, none are known; ``compare_with_ledger`` logs the latter.
-    """
-    now, workspace = datetime.datetime.now(datetime.UTC), Workspace(root=configuration.workspace)
-    asking = {name: feed for name, feed in configuration.feeds.items() if fingerprints.get_since(feed, now=now)}
-    if not asking:
-        return {}
-    try:
-        # Closed before files are looked at, which may take long: a ledger read by nobody else may be written to then.
-        ledger = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
-        if ledger is None:
-            return {}
-        with ledger:
-            return {
-                name: fingerprints.find_earlier(
-                    workspace,
-                    ledger,
-                    name=name,
-                    destination=configuration.get_destination_name(name),
-                    feed=feed,
-                    now=now,
-                )
-                for name, feed in asking.items()
-            }
-    except LocalFault:
-        return {}
-
-
-def compare_with_ledger(configuration: Configuration, plans: Sequence[Plan]) -> list[Plan]:
-    """Return the plans with what the ledger says of their content and the types they bring; nothing is written.
-
-    Blocking.
-
-    Where there is no ledger yet, or it cannot be read, they come back as they were; the latter is logged.
-    """
-    try:
-        ledger = Ledger.open_for_reading(configuration.ledger.url, configuration.workspace)
-        if ledger is None:
-            return list(plans)
-        with ledger:
-            return [_compare(plan, configuration.feeds[plan.feed], ledger) for plan in plans]
-    except LocalFault as error:
-        _LOG.warning("types_not_compared", error=str(error))
-        return list(plans)
-
-
-def _compare(plan: Plan, feed: Feed, ledger: Ledger) -> Plan:
-    """Return the plan as the ledger completes it: what ``run`` looks at first is told first."""
-    if plan.refusal is not None:
-        types_kept.recall(ledger.properties, plan.destination, FeedType(plan.type), plan.refusal)
-    found = types_kept.list_contradictions(ledger.properties, plan.brings, plan.destination, FeedType(plan.type))
-    held_for = types_kept.explain_change(found, plan.feed) if found else None
-    if isinstance(plan.refusal, NothingNew):
-        same = ledger.sources.find_same(plan.feed, plan.destination, plan.refusal.sha256)
-        if same is not None:
-            held_for = f"{plan.refusal.cause}: {copies.explain(same)}"
-            return replace(plan, are_types_compared=True, held_for=held_for, refusal=None)
-    if plan.sha256 is not None and feed.holds_same_file:
-        same = ledger.sources.find_same(plan.feed, plan.destination, plan.sha256)
-        held_for = copies.explain(same) if same is not None else held_for
-    return replace(plan, are_types_compared=True, held_for=held_for)
 
 
 def get_relative_path(configuration: Configuration, path: Path) -> bytes:

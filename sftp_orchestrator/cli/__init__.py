@@ -29,9 +29,11 @@ def execute(arguments: list[str]) -> int:
         result = app.app(arguments, prog_name="sftp-orchestrator", standalone_mode=False, obj=call)
     except typer.TyperException as error:
         # Needed for a mistake alone, and slow to read.
-        from sftp_orchestrator.cli import usage  # noqa: PLC0415
+        from sftp_orchestrator.cli import layout, usage  # noqa: PLC0415
 
-        typer.echo(usage.describe(error), err=True)
+        said = usage.describe(error)
+        # A help is laid out already.
+        typer.echo(said, err=True) if "\n" in said else layout.complain(said)
         return ExitCode.USAGE
     except (typer.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
@@ -57,8 +59,10 @@ def _show_traceback(arguments: list[str]) -> None:
 
 
 def _show(error: Failure, call: Call) -> ExitCode:
+    from sftp_orchestrator.cli import layout  # noqa: PLC0415 - needed where something is wrong alone, and slow to read
+
     for line in spell_out(str(error), call.command).splitlines():
-        typer.echo(f"sftp-orchestrator: {line}", err=True)
+        layout.complain(f"sftp-orchestrator: {line}")
     return get_exit_code(error)
 
 

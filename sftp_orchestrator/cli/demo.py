@@ -78,7 +78,7 @@ def demo(
             stack.pop_all()
     except KeyboardInterrupt:
         left = f"{folder} is removed again" if root is None else f"what was made lies in {folder}"
-        typer.echo(f"sftp-orchestrator: interrupted; {left}", err=True)
+        layout.complain(f"sftp-orchestrator: interrupted; {left}")
         raise
     console = options.get_console()
     layout.say(console, f"Look around: {folder}/receiver/activity.jsonl, {folder / _WORKSPACE}")

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -24,9 +24,9 @@ from sftp_orchestrator.progress import Board, Phase, Work
 REFRESHES_PER_SECOND = 5
 RATE_SECONDS = 5.0
 """A rate is that of the last seconds: long enough to be calm, short enough to show a line that stalls."""
-BAR_CELLS = 10
-FIXED_CELLS = 54
-"""What all columns but the name take, gaps included."""
+LEAST_BAR_CELLS = 10
+FIXED_CELLS = 44
+"""What all columns but the name and the bar take, gaps included."""
 _LABEL_TAIL_CELLS = 12
 
 
@@ -99,7 +99,7 @@ class Picture:
         shown = work[: max(1, room.max_height - 3)]
         table = Table.grid(padding=(0, 1))
         for one in shown:
-            table.add_row(*self._draw(one, now, max(room.max_width - FIXED_CELLS, _LABEL_TAIL_CELLS + 2)))
+            table.add_row(*self._draw(one, now, *divide(room.max_width, [one.label for one in shown])))
         yield table
         if len(shown) < len(work):
             yield Text(f"and {len(work) - len(shown)} more")
@@ -113,7 +113,7 @@ class Picture:
         keys = {(one.label, one.phase, one.started) for one in work}
         self._meters = {key: self._meters.get(key) or Meter() for key in keys}
 
-    def _draw(self, work: Work, now: float, label_cells: int) -> list[RenderableType]:
+    def _draw(self, work: Work, now: float, label_cells: int, bar_cells: int) -> list[RenderableType]:
         rate = self._meters[work.label, work.phase, work.started].look(now, work.done_bytes)
         name: list[RenderableType] = [Text(f"{work.phase.value:7}"), Text(shorten(work.label, label_cells))]
         # A manifest is too short to be counted.
@@ -122,11 +122,19 @@ class Picture:
         done, left = work.done_bytes, max(work.total_bytes - work.done_bytes, 0)
         return [
             *name,
-            ProgressBar(total=work.total_bytes, completed=done, width=BAR_CELLS),
+            ProgressBar(total=work.total_bytes, completed=done, width=bar_cells),
             Text(f"{units.format_share(done, work.total_bytes):>14}"),
             Text(f"{units.format_bytes(rate) + '/s' if rate else '':>10}"),
             Text(f"{units.format_seconds(left / rate) if rate else '-:--':>7}"),
         ]
+
+
+def divide(width: int, labels: Sequence[str]) -> tuple[int, int]:
+    """Return how wide names and bars are on a terminal of ``width``: the bars have what the names leave. Pure."""
+    left = width - FIXED_CELLS
+    wanted = max(map(cell_len, labels), default=0)
+    names = min(wanted, max(left - LEAST_BAR_CELLS, _LABEL_TAIL_CELLS + 2))
+    return names, max(left - names, LEAST_BAR_CELLS)
 
 
 def shorten(label: str, cells: int) -> str:

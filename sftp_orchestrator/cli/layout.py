@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
 GAP = "  "
+_WORDS = re.compile(r"(?:`[^`]*`|\S)+\s*")
+"""A command in backticks counts as one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,29 @@ def say(console: Console, text: str) -> None:
         return
     words = text.lstrip(" ")
     _print_hanging(console, Text(text[: len(text) - len(words)]), words)
+
+
+def complain(text: str) -> None:
+    """Print what went wrong on stderr: folded between words on a terminal, else whole.
+
+    No path, id or command in backticks is ever broken, so that it can be copied; the terminal folds what is too wide.
+    """
+    if not sys.stderr.isatty():
+        typer.echo(text, err=True)
+        return
+    width = make_console(is_error=True).width
+    for number, line in enumerate(_fold(text, width - len(GAP))):
+        typer.echo((GAP if number else "") + line, err=True)
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """Return ``text`` in lines of at most ``width`` cells, but for a word that is wider. Pure."""
+    lines = [""]
+    for word in _WORDS.findall(text):
+        if lines[-1] and cell_len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
 
 
 def print_entries(console: Console, entries: Sequence[Entry]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sftp_orchestrator import rehearsal, units
+from sftp_orchestrator import comparing, rehearsal, units
 from sftp_orchestrator.cli import findings, layout, options, rehearsing
 from sftp_orchestrator.cli.arguments import ConfigOption, JsonOption, NamedFeedOption
 from sftp_orchestrator.errors import ExitCode
@@ -25,9 +25,9 @@ def plan(
 ) -> int:
     """Show what would happen: feed, rows, refused rows, parts, names and sizes. Nothing is written or sent."""
     configuration = options.load_configuration(context, config)
-    earlier = rehearsal.list_sent_rows(configuration)
+    earlier = comparing.list_sent_rows(configuration)
     found = rehearsing.rehearse_all(configuration, files, operation="plan", named=feed, earlier=earlier)
-    plans = rehearsal.compare_with_ledger(configuration, found.plans)
+    plans = comparing.compare_with_ledger(configuration, found.plans)
     if as_json and plans:
         typer.echo(json.dumps([plan.to_json() for plan in plans], indent=2, ensure_ascii=False))
     elif not as_json:
@@ -58,5 +58,7 @@ def _print(console: Console, found: rehearsal.Plan) -> None:
     if entries:
         layout.print_entries(console, entries)
         layout.say(console, "  each followed by its manifest; a delivery's own names carry another time and id")
+    if found.goes is not None:
+        layout.say(console, f"  goes {found.goes}")
     if found.held_for is not None:
         findings.print_summary(console, found)

@@ -10,7 +10,7 @@ import typer
 
 from sftp_orchestrator import logs, service, threads, units
 from sftp_orchestrator.calling import COMMAND, spell_out
-from sftp_orchestrator.cli import options
+from sftp_orchestrator.cli import layout, options
 from sftp_orchestrator.cli.arguments import ConfigOption
 from sftp_orchestrator.cli.display import show_progress
 from sftp_orchestrator.config import loading
@@ -56,7 +56,7 @@ def run(
 def conclude(verdict: Verdict, *, command: str = COMMAND) -> None:
     """Say on stderr what stood in the way, and on stdout what came of the pass; cron mails nothing about nothing."""
     for failure in verdict.failures:
-        typer.echo(f"sftp-orchestrator: {spell_out(str(failure), command)}", err=True)
+        layout.complain(f"sftp-orchestrator: {spell_out(str(failure), command)}")
     said = summarize(verdict)
     if said is not None or sys.stdout.isatty():
         typer.echo(spell_out(said, command) if said is not None else "nothing to deliver")

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from sftp_orchestrator.sandbox.receiver import Sandbox
 from sftp_orchestrator.sandbox.settings import CURVE_25519, Settings
+from tests.support.configuration import write_configuration
 from tests.support.service import call, configure
 from tests.support.terminals import run_at_terminal
 
@@ -79,7 +80,7 @@ def _show(config: Path, arguments: tuple[str, ...], environment: dict[str, str])
 
 
 def test_every_line_fits(shown: dict[tuple[str, ...], tuple[str, str]]) -> None:
-    """No line is wider than the terminal, but for a path that is to be copied, and errors, which stay whole."""
+    """No line is wider than the terminal, but for a path that is to be copied, or a long name in an error."""
     for arguments, (raw, _) in shown.items():
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw)
         wide = [line for line in text.splitlines() if cell_len(line) > COLUMNS]
@@ -100,6 +101,21 @@ def test_no_color_means_none(shown: dict[tuple[str, ...], tuple[str, str]]) -> N
     """With NO_COLOR neither colour nor bold nor dim; without it there is some."""
     assert [arguments for arguments, (_, plain) in shown.items() if COLOUR.search(plain)] == []
     assert COLOUR.search(shown["status",][0])
+
+
+def test_an_error_is_folded_between_words_and_what_is_to_be_copied_stays_whole(tmp_path: Path) -> None:
+    """No path, id or command is cut at the edge of the terminal; elsewhere the line is one."""
+    folder = tmp_path / "a_folder_with_a_name_that_is_long_enough_to_reach_beyond_the_edge_of_a_terminal"
+    folder.mkdir()
+    config = write_configuration(folder).path
+    with run_at_terminal("--config", str(config), "history", "nosuchid00", columns=COLUMNS) as terminal:
+        assert terminal.end() == 2
+    first, *others = terminal.text.splitlines()
+    assert first.startswith("sftp-orchestrator: ")
+    assert all(line.startswith("  ") for line in others)
+    commands = [f"`sftp-orchestrator --config {config} {name}`" for name in ("status", "history")]
+    assert [line.strip() for line in others if str(config) in line] == commands
+    assert all(cell_len(line) <= COLUMNS for line in (first, *others) if str(config) not in line)
 
 
 async def test_a_receiver_that_is_away_is_told_once(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import os
 import re
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from sftp_orchestrator import rehearsal
+from sftp_orchestrator import comparing, rehearsal
 from sftp_orchestrator.config import loading
 from sftp_orchestrator.prepare.inspect import Inspection, inspect
 from sftp_orchestrator.sandbox.activity import Event, read_activity
 from sftp_orchestrator.sandbox.receiver import Sandbox
+from tests.support.configuration import write_configuration
 from tests.support.sandboxes import make_sandbox
 from tests.support.service import call, configure
 
@@ -147,7 +149,7 @@ async def test_a_plan_knows_the_rows_before_though_a_daemon_forgets_them_meanwhi
     configuration = loading.load(config)
     file = tmp_path / "purchases_more.csv"
     file.write_text(EVENTS + "Sold,1700000000,new\n")
-    earlier = rehearsal.list_sent_rows(configuration)
+    earlier = comparing.list_sent_rows(configuration)
     (kept,) = earlier["purchases"]
 
     def inspect_late(*arguments: Any, **named: Any) -> Inspection:
@@ -208,7 +210,30 @@ async def test_people_read_feed_rows_parts_and_names(tmp_path: Path) -> None:
     assert lines[0] == f"{file}  {len(EVENTS) / 1000:.1f} kB"
     assert lines[1:3] == ["  feed purchases (event) to production, plain", f"  {ROWS} rows, none refused"]
     parts = [line for line in lines if re.search(r"\d/\d  purchases_\d{8}T\d{6}Z_[0-9a-z]{10}_\dof\d\.csv  \(", line)]
-    assert len(parts) == len(lines) - 4
+    assert len(parts) == len(lines) - 5
+    assert lines[-1] == "  goes on arrival, as soon as it is complete"
+
+
+async def test_when_a_file_would_go_is_told_in_the_words_of_status(tmp_path: Path) -> None:
+    """By the schedule of its feed, with a ledger and without one; of what would be held or quarantined it is not."""
+    month = (datetime.datetime.now(datetime.UTC).month + 5) % 12 + 1
+    feed = {"purchases": {"schedule": {"deliver": f"0 2 15 {month} *", "timezone": "Asia/Kolkata"}}}
+    written = await asyncio.to_thread(write_configuration, tmp_path, {"feeds": feed})
+    file, bad = tmp_path / "purchases.csv", tmp_path / "purchases_bad.csv"
+    file.write_text(EVENTS)
+    bad.write_text(BROKEN)
+    for has_ledger in (False, True):
+        if has_ledger:
+            await call(written.path, "status")
+        assert (written.configuration.workspace / "ledger.db").exists() is has_ledger
+        shown = await call(written.path, "plan", str(file))
+        found, refused = json.loads((await call(written.path, "plan", "--json", str(file), str(bad))).out)
+        day = found["goes_at"][:10]
+        assert re.fullmatch(rf"\d{{4}}-{month:02}-14T20:30:00\+00:00", found["goes_at"])
+        said = f"with the schedule, next at {day[:8]}15 02:00 Asia/Kolkata ({day} 20:30 UTC, in "
+        assert found["goes"].startswith(said)
+        assert shown.out.splitlines()[-1].startswith(f"  goes {said}")
+        assert (refused["goes"], refused["goes_at"]) == (None, None)
 
 
 async def test_a_file_that_breaks_a_rule_is_1_with_line_and_rule(tmp_path: Path) -> None:

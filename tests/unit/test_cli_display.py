@@ -12,7 +12,7 @@ import structlog
 from rich.cells import cell_len
 from rich.console import Console
 
-from sftp_orchestrator.cli.display import Meter, Picture, shorten, show_progress
+from sftp_orchestrator.cli.display import Meter, Picture, divide, shorten, show_progress
 from sftp_orchestrator.progress import Board, Phase
 
 LONG = "region/purchases_2026-01-02T03-04-05_export_of_the_western_region_0001.csv"
@@ -53,6 +53,30 @@ def test_each_part_shows_bytes_rate_and_time_left_within_eighty_columns() -> Non
     assert re.match(r"upload  region/.*….*csv 12/34 ", part)
     assert re.search(r"1\.0/4\.0 GB +100\.0 MB/s +0:30$", part)
     assert total == "sent    1.0 GB so far, 100.0 MB/s"
+
+
+@pytest.mark.parametrize(
+    ("width", "labels", "names", "bars"),
+    [
+        (80, ["a.csv 1/1"], 9, 27),
+        (80, [LONG], 26, 10),
+        (160, ["a.csv 1/1"], 9, 107),
+        (160, [LONG, "a.csv 1/1"], cell_len(LONG), 160 - 44 - cell_len(LONG)),
+        (40, [LONG], 14, 10),
+    ],
+)
+def test_bars_have_what_the_names_leave(width: int, labels: list[str], names: int, bars: int) -> None:
+    """Names come first, and a bar is never so short that nothing is seen."""
+    assert divide(width, labels) == (names, bars)
+
+
+@pytest.mark.parametrize("width", [80, 132])
+def test_a_bar_fills_the_line(width: int) -> None:
+    """And the line fits."""
+    board = Board()
+    board.begin("a.csv 1/1", Phase.UPLOAD, 4_000_000_000)
+    (part,) = _draw(Picture(board), width=width)
+    assert width - 2 <= cell_len(part) <= width
 
 
 def test_what_the_receiver_imports_has_a_share_and_no_rate_of_sending_beside_it() -> None:

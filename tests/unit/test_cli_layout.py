@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from sftp_orchestrator.cli.layout import Entry, make_console, print_entries, say
+from sftp_orchestrator.cli.layout import Entry, complain, make_console, print_entries, say
 
 LONG = "region/purchases_2026-01-02T03-04-05_export_from_the_warehouse_of_the_western_region_number_0001.csv"
 ENTRIES = [
@@ -77,6 +77,13 @@ def test_further_lines_hang_below_the_first() -> None:
     say(Console(file=file, force_terminal=True, width=40, color_system=None), "    line 2: " + "word " * 12)
     assert {line[:4] for line in file.getvalue().splitlines()} == {"    "}
     assert not any(line[4:].startswith(" ") for line in file.getvalue().splitlines())
+
+
+def test_an_error_elsewhere_than_on_a_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long it is, with every blank that is in it."""
+    text = f"sftp-orchestrator: read {LONG}:  {LONG}: it is `a command` and no file"
+    complain(text)
+    assert capsys.readouterr().err == f"{text}\n"
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])

@@ -22,6 +22,7 @@ from sftp_orchestrator.outlook import (
     ExpectedFile,
     Outlook,
     Prospect,
+    describe_departure,
     describe_pause,
     describe_run,
     explain_wait,
@@ -283,6 +284,38 @@ def test_each_schedule_is_told_with_its_next_run_and_until_when_it_is_closed() -
             " next at 02:00 UTC (in 4 h)."
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "said"),
+    [
+        ((), {}, "on arrival, as soon as it is complete"),
+        (
+            (),
+            {"next_at": NOW + HOUR, "opens_at": NOW + HOUR, "closed_by": "only"},
+            "when schedule.only opens, at 23:30 UTC (in 1 h)",
+        ),
+        (("0 2 * * *",), {"next_at": TICK}, "with the schedule, next at 02:00 UTC (in 4 h)"),
+        (("0 2 * * *",), {"next_at": NOW - HOUR}, "with the schedule, due since 21:30 UTC (1 h ago)"),
+        (
+            ("0 2 * * *",),
+            {"next_at": TICK, "opens_at": NOW + HOUR, "closed_by": "only"},
+            "with the schedule, next at 02:00 UTC (in 4 h)",
+        ),
+        (
+            ("0 2 * * *",),
+            {"next_at": TICK, "opens_at": TICK, "closed_by": "except_dates"},
+            "when schedule.except_dates opens, at 02:00 UTC (in 4 h)",
+        ),
+    ],
+)
+def test_when_a_file_would_go_is_told_as_of_one_that_waits(
+    lines: tuple[str, ...], changes: dict[str, Any], said: str
+) -> None:
+    """The same words as for what is claimed already."""
+    prospect = _make_prospect(**changes)
+    prospect = replace(prospect, timing=replace(prospect.timing, lines=lines))
+    assert describe_departure(prospect, _make_outlook(prospects=(prospect,))) == said
 
 
 def test_a_file_that_is_missing_is_told_with_its_deadline() -> None:

@@ -79,6 +79,7 @@ STEPS: tuple[Step, ...] = (
     Step("claim.rename_copied", Fault.SPACE, "`source.copied` becomes `source.removing`"),
     Step("claim.rename_copying", Fault.SPACE, "`source.copying` becomes `source.copied`"),
     Step("claim.rename_removing", Fault.SPACE, "`source.removing` becomes `source.csv`"),
+    Step("configuration.keep", Fault.SPACE, "the configuration that is gone by is kept in the workspace"),
     Step("encrypt.gpg", Fault.SPACE, "gpg writes an encrypted piece"),
     Step("encrypt.rename", Fault.SPACE, "an encrypted piece gets its name"),
     Step("files.flush", Fault.DEVICE, "a claimed file, or rows taken from one, are brought to the disk"),

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import pydantic
+import structlog
 
-from sftp_orchestrator import files
+from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config import effective, loading
 from sftp_orchestrator.config.ledger_url import HIDDEN, hide_password
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.workspace import Workspace
 
+_LOG = structlog.get_logger()
+
 
 def keep(configuration: Configuration) -> None:
     """Note in the workspace, which is there, that this is gone by from now on; no secret is written. May be repeated.
 
-    Where that cannot be written nothing is raised, and a power cut may lose it: nobody but a person who looks later
-    needs it, and what is not whole is not recalled.
+    Where that cannot be written it is told, and nothing is raised, and a power cut may lose it: nobody but a person who
+    looks later needs it, and what is not whole is not recalled.
     """
     path, content = Workspace(root=configuration.workspace).configuration, effective.render_json(configuration).encode()
     unfinished = files.get_unfinished(path)
-    with contextlib.suppress(OSError):
+    try:
         # A pass every minute need not write it every minute.
         if path.exists() and path.read_bytes() == content:
             return
         try:
-            unfinished.touch(mode=files.WORK_MODE)
-            unfinished.write_bytes(content)
-            unfinished.rename(path)
+            with failpoints.around("configuration.keep"):
+                unfinished.touch(mode=files.WORK_MODE)
+                unfinished.write_bytes(content)
+                unfinished.rename(path)
         finally:
             unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        _LOG.warning("configuration_not_kept", file=str(path), error=error.strerror or str(error))
 
 
 def recall(path: Path) -> Configuration | None:

@@ -49,6 +49,8 @@ _ONLY_IN = {
     "taken again by the receiver": ("ledger.forget_pause",),
     "start with another address": ("ledger.cut_pause_short",),
     "start with another destination": ("ledger.reassign",),
+    "start with its feed again": ("ledger.resume",),
+    "too large to fit": ("ledger.note_untaken",),
     "written on after the claim": ("ledger.note_change",),
     "dropped twice": ("ledger.note_content",),
     "a year later": ("ledger.expire", "ledger.forget_runs", "ledger.forget_sources"),

@@ -69,6 +69,10 @@ class _Held:
             reservation.held_bytes = needed_bytes
             holders.add(reservation)
 
+    def require(self, folder: Path, needed_bytes: int) -> None:
+        with self._lock:
+            _require(folder, needed_bytes, others=sum(one.held_bytes for one in self._by_device[folder.stat().st_dev]))
+
     def give(self, reservation: Reservation, count: int) -> None:
         with self._lock:
             reservation.held_bytes = max(0, reservation.held_bytes - count)
@@ -98,6 +102,12 @@ def reserve(folder: Path, needed_bytes: int) -> Iterator[Reservation]:
         yield reservation
     finally:
         _HELD.drop(reservation)
+
+
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Raise as ``reserve`` where ``needed_bytes`` are not to be had, and hold nothing: for whoever asks beforehand."""
+    with files.as_local_fault("reserve space in", str(folder), hint="it must be a folder of ours"):
+        _HELD.require(folder, needed_bytes)
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:

@@ -53,11 +53,16 @@ class ClaimFiles:
             os.rmdir(name, dir_fd=staged)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
-    def require_room(self, candidate: Candidate) -> None:
-        """Raise ``NoSpace`` where the file has to be copied and does not fit, ``OSError`` where nobody can tell."""
-        if candidate.device != self._workspace.work.stat().st_dev:
+    def find_device(self) -> int:
+        """Return the file system of the workspace; raises ``LocalFault``."""
+        with files.as_local_fault("look into", str(self._workspace.work), hint=HINT):
+            return self._workspace.work.stat().st_dev
+
+    def require_room(self, candidate: Candidate, device: int) -> None:
+        """Raise ``NoSpace`` where the file does not lie on the workspace's ``device``, and does not fit there."""
+        if candidate.device != device:
             with self._fitting(candidate.relative_path, candidate.size):
-                space.require_space(self._workspace.work, candidate.size)
+                space.require_room(self._workspace.work, candidate.size)
 
     @contextlib.contextmanager
     def _fitting(self, relative_path: bytes, size: int) -> Iterator[None]:
@@ -69,7 +74,8 @@ class ClaimFiles:
             raise NoSpace(
                 "claim",
                 display_path(relative_path),
-                f"it does not fit: {needed}, and {spare} to spare, are not free in {self._workspace.root}",
+                f"it does not fit: {needed}, and {spare} to spare, are not free in {self._workspace.root}, or held for"
+                " other files",
                 hint="make room there, and it is taken by itself",
             ) from error
 

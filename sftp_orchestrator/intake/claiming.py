@@ -10,6 +10,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 
@@ -59,24 +60,26 @@ class Claimer:
         self,
         matched: Sequence[tuple[Candidate, str]],
         *,
+        staged: AbstractSet[bytes],
         may_go_on: Callable[[], bool] = lambda: True,
         note: Callable[[Source], None] = lambda _: None,
     ) -> int:
         """Claim complete files with the feed each belongs to, in this order; return how many became ours.
 
-        ``note`` is told of each; none is kept here, for there may be 100,000 of them, and the ledger has all.
+        ``staged`` are the paths of all files in staging that fit a feed, complete or not. ``note`` is told of each that
+        became ours; none is kept here, for there may be 100,000 of them, and the ledger has all.
 
         A file that changed or vanished since it was looked at stays where it is, without an error; one that cannot be
-        claimed, with a warning. What an earlier call could not conclude is concluded first. ``may_go_on`` is asked
-        between batches, none of which has more than one long copy; those that are left stay in staging.
+        claimed, with a warning; and so do events behind profiles for which there is no space. What an earlier call
+        could not conclude is concluded first. ``may_go_on`` is asked between batches, none of which has more than one
+        long copy; those that are left stay in staging.
 
         Raises:
             LocalFault: this machine stands in the way of any file; what was begun and not acted on is forgotten.
         """
+        self._hindrances.begin(staged | {claim.relative_path for claim in self._begun.values()})
         claimed = _tell_all(note, self._conclude_begun())
         busy = {claim.relative_path for claim in self._begun.values()}
-        paths = {candidate.relative_path for candidate, _ in matched} | busy
-        self._hindrances.begin(paths)
         coming = self._make_claims(match for match in matched if match[0].relative_path not in busy)
         left: deque[Claim] = deque()
         try:
@@ -118,15 +121,18 @@ class Claimer:
 
     def _make_claims(self, matched: Iterable[tuple[Candidate, str]]) -> Iterator[Claim]:
         """Yield the claims of those that we may take out of their folders, until a stop."""
+        device: int | None = None
         for candidate, feed in matched:
             if self._stop.is_set():
                 return
             self._beat()
             if self._hindrances.keeps_back(candidate.relative_path, feed):
                 continue
+            self._hindrances.note_try(candidate.relative_path)
+            device = device if device is not None else self._files.find_device()
             try:
                 self._files.require_removable(candidate.relative_path)
-                self._files.require_room(candidate)
+                self._files.require_room(candidate, device)
                 marker = self._files.identify_marker(candidate.relative_path)
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -164,6 +170,8 @@ class Claimer:
                 self._files.take(claim)
             except (OSError, LocalFault) as error:
                 failures[claim.source_id] = error
+                if isinstance(error, NoSpace):
+                    self._hindrances.note_lack(claim.relative_path, claim.feed)
                 if is_of_this_machine(error):
                     break
         sources = self._conclude(taken)

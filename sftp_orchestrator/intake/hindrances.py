@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import errno
+import itertools
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 import structlog
@@ -42,16 +44,31 @@ class Hindrances:
         self._configuration = configuration
         self._ledger = ledger
         self._reasons: dict[bytes, tuple[str, str]] = {}
-        """by path: feed and reason, in the order of the claims"""
+        """by path: feed and reason, in the order in which they were tried last"""
+        self._kept_back: dict[bytes, tuple[str, str]] = {}
+        """the same of events that stay for the sake of others"""
+        self._told: dict[bytes, str] = {}
+        """by path: the reason that the log has"""
         self._noted: list[Untaken] | None = None
         """what the ledger has; None as long as nobody looked"""
         self._lacking: dict[str, str] = {}
         """by destination: the profiles, by name, for which there is no space, and which events must not overtake"""
 
-    def begin(self, paths: AbstractSet[bytes]) -> None:
-        """Forget what was said of others than ``paths``, which are tried anew."""
-        self._reasons = {path: said for path, said in self._reasons.items() if path in paths}
-        self._lacking = {}
+    def begin(self, staged: AbstractSet[bytes]) -> None:
+        """Forget what was said of others than those in staging, where a scan begins; of these, until they are tried.
+
+        What the process before us noted counts as well. Raises ``LocalFault``.
+        """
+        if self._noted is None:
+            self._noted = self._ledger.untaken.list_all()
+            self._reasons = {one.relative_path: (one.feed, one.reason) for one in self._noted} | self._reasons
+        self._reasons = {path: said for path, said in self._reasons.items() if path in staged}
+        self._told = {path: reason for path, reason in self._told.items() if path in staged}
+        self._kept_back, self._lacking = {}, {}
+
+    def note_try(self, relative_path: bytes) -> None:
+        """Forget what was said of a file that is tried now."""
+        self._reasons.pop(relative_path, None)
 
     def tell(self, relative_path: bytes, feed: str, failure: OSError | LocalFault) -> None:
         """Warn of what is one file's, once for each reason.
@@ -60,20 +77,21 @@ class Hindrances:
             LocalFault: it is this machine's, and stands in the way of any file.
         """
         reason = _explain(failure)
-        was_told = self._reasons.get(relative_path) == (feed, reason)
         self._reasons[relative_path] = (feed, reason)
         if is_of_this_machine(failure):
             if isinstance(failure, LocalFault):
                 raise failure
             raise LocalFault("claim", display_path(relative_path), reason, hint=HINT) from failure
         if isinstance(failure, NoSpace):
-            self._note_lacking(relative_path, feed)
-        if not was_told:
+            self.note_lack(relative_path, feed)
+        if self._told.get(relative_path) != reason:
+            self._told[relative_path] = reason
             _LOG.warning("claim_failed", file=display_path(relative_path), reason=reason)
 
     def note_claimed(self, relative_path: bytes) -> None:
-        """Forget what was said of a file that is ours now."""
+        """Forget all of a file that is ours now: a later one may have its name."""
         self._reasons.pop(relative_path, None)
+        self._told.pop(relative_path, None)
 
     def keeps_back(self, relative_path: bytes, feed: str) -> bool:
         """Return whether a file of events stays, so that it does not overtake profiles for which there is no space."""
@@ -81,10 +99,12 @@ class Hindrances:
         if self._configuration.feeds[feed].type is FeedType.PROFILE or destination not in self._lacking:
             return False
         reason = f"waits for the profiles of {self._lacking[destination]}, which cannot be taken yet"
-        self._reasons[relative_path] = (feed, reason)
+        self._reasons.pop(relative_path, None)
+        self._kept_back[relative_path] = (feed, reason)
         return True
 
-    def _note_lacking(self, relative_path: bytes, feed: str) -> None:
+    def note_lack(self, relative_path: bytes, feed: str) -> None:
+        """Note that there is no space for a file: from now on no events are claimed that must not overtake it."""
         destination = self._configuration.get_destination_name(feed)
         policy = self._configuration.destinations[destination].blocked_profiles
         if self._configuration.feeds[feed].type is FeedType.PROFILE and policy is BlockedProfiles.HOLD:
@@ -92,24 +112,27 @@ class Hindrances:
 
     def note_all(self) -> None:
         """Have the ledger know what is so now, for people to see; raises ``LocalFault``."""
-        if self._noted is None:
-            self._noted = self._ledger.untaken.list_all()
-        since = {(one.relative_path, one.feed, one.reason): one.since for one in self._noted}
+        noted = self._noted or []
+        since = {(one.relative_path, one.feed, one.reason): one.since for one in noted}
         now = datetime.datetime.now(datetime.UTC)
         found = [
             Untaken(relative_path=path, feed=feed, reason=reason, since=since.get((path, feed, reason), now))
-            for path, (feed, reason) in list(self._reasons.items())[:MOST_NOTED]
+            for path, (feed, reason) in itertools.islice(self._list_all(), MOST_NOTED)
         ]
-        if found != self._noted:
+        if found != noted:
             self._ledger.untaken.replace(found)
             self._noted = found
 
     def find_failure(self) -> LocalFault | None:
         """Return what kept the first of them from being claimed, as a failure of the pass; None where nothing did."""
-        for path, (_, reason) in self._reasons.items():
-            more = f"; {len(self._reasons) - 1:,} more files cannot be taken" if len(self._reasons) > 1 else ""
+        for path, (_, reason) in self._list_all():
+            others = len(self._reasons) + len(self._kept_back) - 1
+            more = f"; {others:,} more files cannot be taken" if others else ""
             return LocalFault("take in", display_path(path), f"{reason}{more}")
         return None
+
+    def _list_all(self) -> Iterator[tuple[bytes, tuple[str, str]]]:
+        return itertools.chain(self._reasons.items(), self._kept_back.items())
 
 
 def is_of_this_machine(failure: OSError | LocalFault) -> bool:

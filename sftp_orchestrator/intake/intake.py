@@ -107,8 +107,8 @@ class Intake:
     def scan(self, note: Callable[[Source], None] = lambda _: None) -> Scan:
         """Look at staging once and claim what is complete, profiles first, then by name; nothing while paused.
 
-        ``note`` is told of each that became ours. A file that cannot be claimed is warned of once and stays; it hinders
-        no other and is tried at every scan.
+        ``note`` is told of each that became ours. A file that cannot be claimed is warned of once and stays; it is
+        tried at every scan, and hinders no other, but for events behind profiles for which there is no space.
 
         Raises:
             LocalFault: staging or workspace cannot be read or written.
@@ -133,7 +133,7 @@ class Intake:
             note(source)
 
         claimed = self._claimer.claim_all(
-            [] if room.is_paused else complete, may_go_on=self._may_go_on, note=note_claim
+            [] if room.is_paused else complete, staged=feed_of.keys(), may_go_on=self._may_go_on, note=note_claim
         )
         room = self._pausing.look()
         return Scan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser  # noqa: F401 - alembic reads it late, when we may be somebody who may not read our Python
 import contextlib
 import errno
 import os
@@ -17,8 +18,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from sftp_orchestrator import files, space
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import LocalFault, NoSpace
 from sftp_orchestrator.intake.intake import Intake
+from sftp_orchestrator.intake.settling import Settled
 from sftp_orchestrator.intake.supervision import Supervision
 from tests.support import intakes
 from tests.support.configuration import write_configuration
@@ -277,6 +279,60 @@ def test_a_copy_that_finds_no_space_is_not_begun(far_place: Place, monkeypatch: 
             assert ledger.untaken.list_all() == []
     assert _list_warned(logs) == [("purchases.csv", untaken.reason)]
     far_place.check(CONTENT)
+
+
+def test_events_do_not_overtake_profiles_that_found_no_space_at_the_last(
+    far_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fits alone, but not both: what comes behind the second stays in the very scan that finds it out."""
+    for name in ("customers_a.csv", "customers_b.csv", "purchases.csv"):
+        far_place.drop(name, b"x" * 1000 if name.startswith("customers") else CONTENT)
+    real, asked = space.reserve, []
+
+    def reserve(folder: Path, needed: int) -> contextlib.AbstractContextManager[space.Reservation]:
+        asked.append(needed)
+        if len(asked) == 2:
+            raise NoSpace("reserve space in", str(folder), "it is held for others")
+        return real(folder, needed)
+
+    with far_place.start() as intake:
+        with monkeypatch.context() as patch:
+            patch.setattr(space, "reserve", reserve)
+            assert [source.name for source in intakes.scan(intake)] == ["customers_a.csv"]
+        with far_place.open_ledger() as ledger:
+            assert [one.name for one in ledger.untaken.list_all()] == ["customers_b.csv", "purchases.csv"]
+        assert [source.name for source in intakes.scan(intake)] == ["customers_b.csv", "purchases.csv"]
+
+
+def test_what_cannot_be_taken_stays_known_over_a_restart_and_a_pause(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since when is not forgotten while nothing is tried; it is over once it is tried with success."""
+    place.drop("purchases.csv")
+    with place.open_ledger() as ledger, monkeypatch.context() as patch:
+        fail(patch, "rename", "purchases.csv", errno.EPERM)
+        with place.start() as intake:
+            intake.scan()
+            (first,) = ledger.untaken.list_all()
+        with place.start() as intake:
+            patch.setattr(intake._settler, "observe", lambda found, **_: Settled(complete=(), waiting=tuple(found)))
+            intake.scan()
+            assert ledger.untaken.list_all() == [first]
+        with place.start() as intake:
+            intake.scan()
+            assert ledger.untaken.list_all() == [first]
+    with place.start() as intake, place.open_ledger() as ledger:
+        assert len(intakes.scan(intake)) == 1
+        assert ledger.untaken.list_all() == []
+
+
+def test_a_workspace_whose_folder_is_gone_fails_the_scan(place: Place) -> None:
+    """Nothing could ever be claimed: it is told as this machine's fault, and not taken for a file that vanished."""
+    place.drop("purchases.csv")
+    with place.start() as intake:
+        place.workspace.work.rmdir()
+        with pytest.raises(LocalFault, match="No such file or directory"):
+            intake.scan()
 
 
 def test_a_stop_drops_the_copy_under_way(far_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

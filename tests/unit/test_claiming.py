@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser  # noqa: F401 - alembic reads it late, when we may be somebody who may not read our Python
 import contextlib
 import errno
 import os
@@ -38,7 +37,9 @@ def _as_nobody() -> Iterator[Place]:
     """Yield a place that belongs to an unprivileged user, and be that user."""
     if os.geteuid() != 0:
         pytest.skip("files of several users need root")
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(dir="/tmp") as first, tempfile.TemporaryDirectory(dir="/tmp") as name:
+        # Some modules are read with the first ledger that is made, and nobody may not read root's Python.
+        Place(write_configuration(Path(first), FEEDS).configuration)
         root = Path(name)
         configuration = write_configuration(root, FEEDS).configuration
         for path in (root, configuration.staging, configuration.workspace):

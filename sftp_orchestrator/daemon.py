@@ -149,12 +149,11 @@ class Daemon:
         await threads.call(self._intake.recover, self._stop)
         await asyncio.to_thread(self._runner.pauses.heed_changes)
         unfinished = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_OPEN)
-        standing = self._stations.preparation.standing
-        held = [source for source in unfinished if await asyncio.to_thread(standing.align, source)]
+        held = await asyncio.to_thread(self._stations.preparation.standing.align_all, unfinished)
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)
-        return [await asyncio.to_thread(self._ledger.sources.get, source.id) for source in held]
+        return held
 
     async def run_once(self) -> Verdict:
         """One pass over what is complete now, whatever the schedule says.

@@ -118,10 +118,27 @@ def _discard(configuration: Configuration, ledger: Ledger, source_id: str, *, by
     if source.state in SOURCE_DONE:
         return _discard_rows(configuration, ledger, source, by=by, reason=why)
     delivered = ledger.discards.discard(source_id, by=by, reason=why)
-    source = ledger.sources.get(source_id)
-    folder = get_archive_folder(workspace, source, configuration.zone)
+    discarded = ledger.sources.get(source_id)
+    folder = get_archive_folder(workspace, discarded, configuration.zone)
     told = f"{source.id} ({source.name}) is discarded; {delivered}."
-    return [told, _say_where("its file", folder, configuration)]
+    return [told, _say_where("its file", folder, configuration), *_tell_of_rows_left_out(source, configuration, ledger)]
+
+
+def _tell_of_rows_left_out(source: Source, configuration: Configuration, ledger: Ledger) -> list[str]:
+    """Return that others were sent without rows that may have been those of ``source``, as it was; else nothing."""
+    feed = configuration.feeds.get(source.feed)
+    asks = feed is not None and feed.deduplicate is not None and feed.deduplicate.days
+    if not asks or source.state is SourceState.QUARANTINED or ledger.sources.has_left(source.id):
+        return []
+    sent = ledger.sources.list_sent(source.feed, source.destination, since=source.claimed_at, besides=source.id)
+    # Of what is on its way nothing has left, or it is read again.
+    lacking = [one for one in sent if one.duplicate_rows and one.state not in SOURCE_ON_ITS_WAY]
+    if not lacking:
+        return []
+    named = ", ".join(f"{one.id} ({one.name})" for one in lacking[:3])
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    told = f"Rows that were there before were left out of {named}{more}, sent since: where they were rows of this file,"
+    return [f"{told} they are in none now. To send them, drop its file again: of its rows none is sent twice."]
 
 
 def _discard_rows(

@@ -118,6 +118,8 @@ class Moment:
     """a run over ``due`` would change something"""
     must_wait: Callable[[Sequence[Source]], bool]
     """whether these should wait for profiles that are not complete yet"""
+    has_leftovers: bool = False
+    """data of what was discarded lies at the receiver, which may be gone to, and was not since"""
 
 
 def choose(moment: Moment) -> Start | None:
@@ -128,6 +130,8 @@ def choose(moment: Moment) -> Start | None:
         return Start(trigger="schedule", sources=moment.scheduled, ticks=moment.ticks)
     if moment.due and moment.has_news and not moment.must_wait(moment.due):
         return Start(trigger="arrival" if moment.is_arrival else "retry", sources=moment.due)
+    if moment.has_leftovers:
+        return Start(trigger="discard", sources=())
     return None
 
 
@@ -167,6 +171,8 @@ class Dispatcher:
         self._trouble = Repeating()
         self._discards = self._rows_discarded = 0
         """how many there were at the last look"""
+        self._must_clear = False
+        """data of what was discarded may lie at the receiver, and no run has been there since"""
         self._scans = scans
         self._rescan = rescan
         self._pulse = pulse
@@ -235,6 +241,7 @@ class Dispatcher:
         rows = await asyncio.to_thread(self._ledger.discards.count_rows)
         if discards != self._discards:
             self._seen = Seen()
+            self._must_clear = bool(await asyncio.to_thread(self._ledger.leftovers.list_of, self._destination))
         if (discards, rows) != (self._discards, self._rows_discarded):
             self._discards, self._rows_discarded = discards, rows
             await self._tidy()
@@ -257,8 +264,15 @@ class Dispatcher:
         for request in start.asked:
             _LOG.info("run_wanted", destination=self._destination, feed=request.feed, by=request.by)
         async with self._ahead.leaving(start.sources, mark=read, beat=self._beat) as sources:
-            run = self._runner.run(start.trigger, sources, may_begin=may_begin, is_insisted=bool(start.asked))
+            run = self._runner.run(
+                start.trigger,
+                sources,
+                may_begin=may_begin,
+                is_insisted=bool(start.asked),
+                clearing=() if start.sources else (self._destination,),
+            )
             await beat_while(run, self._board, self._beat)
+        self._must_clear = False
         if start.asked:
             await asyncio.to_thread(self._ledger.requests.answer, self._destination, start.asked[-1].number)
         left = admission.refused
@@ -305,6 +319,7 @@ class Dispatcher:
             is_arrival=any(not self._plans.get(source).timing.is_scheduled for source in due),
             has_news=self._seen.has_news(due),
             must_wait=lambda sources: self._gathering.must_wait(sources, now=_get_seconds()),
+            has_leftovers=self._must_clear and self._may_clear(now),
         )
 
     def _may_serve(self, tick: datetime.datetime, now: datetime.datetime) -> bool:
@@ -332,6 +347,10 @@ class Dispatcher:
     def _list_due(self, waiting: Sequence[Source], now: datetime.datetime) -> list[Source]:
         opened = {plan.timing.feed for plan in self._plans.list_all() if plan.timing.opening.is_open(now)}
         return [source for source in waiting if self._runner.is_due(source) and self._may_go(source, opened)]
+
+    def _may_clear(self, now: datetime.datetime) -> bool:
+        is_open = any(plan.timing.feed is None and plan.timing.opening.is_open(now) for plan in self._plans.list_all())
+        return is_open and self._runner.is_open(self._destination, now)
 
     def _may_go(self, source: Source, opened: AbstractSet[str | None]) -> bool:
         """Whether its schedule, one of those that are ``opened`` now, lets it go without a tick."""

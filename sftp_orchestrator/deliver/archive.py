@@ -77,7 +77,7 @@ class Archive:
         for start in range(0, len(delivered), AT_ONCE):
             self.put_away(delivered[start : start + AT_ONCE])
         for source in self._ledger.sources.list_discarded_of(
-            self._list_lying(self._workspace.work, self._workspace.quarantine)
+            self._list_lying(self._workspace.work, self._workspace.quarantine, self._workspace.rejected)
         ):
             with self._putting_away:
                 self._put_away_discarded(source)
@@ -124,18 +124,19 @@ class Archive:
             move_in(self._workspace.get_spool(source.id, part.number), folder, part.data_name)
 
     def _put_away_discarded(self, source: Source) -> None:
-        """Archive the original of a discarded source with its report, and remove what was made of it.
+        """Archive the original of a discarded source with its report and refused rows; remove what was made of it.
 
         Whatever the policy says it is not removed at once: a slip of the hand must not lose a file.
         """
         folder = get_archive_folder(self._workspace, source, self._zone)
-        quarantined = self._workspace.get_quarantine(source.id)
+        aside = (self._workspace.get_rejected(source.id), self._workspace.get_quarantine(source.id))
         try:
             with files.as_local_fault("archive", source.name, hint="the workspace must be writable, with space"):
-                for path in sorted(quarantined.iterdir()) if quarantined.exists() else ():
+                for path in [path for kept in aside if kept.exists() for path in sorted(kept.iterdir())]:
                     move_in(path, folder, path.name)
                 move_in(self._workspace.get_source(source.id), folder, source.file_name)
-                remove_tree(quarantined)
+                for kept in aside:
+                    remove_tree(kept)
                 remove_tree(self._workspace.get_folder(source.id))
         except LocalFault as error:
             self._tell_of_failure(error, source=source.id)

@@ -7,7 +7,7 @@ import contextlib
 import datetime
 import functools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -84,8 +84,12 @@ class Runner:
         *,
         may_begin: MayBegin = begin_all,
         is_insisted: bool = False,
+        clearing: Collection[str] = (),
     ) -> Verdict:
         """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for.
+
+        To destinations in ``clearing`` it goes even where nothing is due there: data that belongs to no source any more
+        is to be removed. Without ``due`` these are all that have such data, and are not left alone for a while.
 
         ``may_begin`` is asked just before each is begun, and what it refuses waits. ``is_insisted`` says that a person
         wants it now: a destination that is left alone for a while is tried all the same.
@@ -93,12 +97,13 @@ class Runner:
         ledger = self.stations.ledger
         if due is None:
             due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-        if not due:
+            clearing = await asyncio.to_thread(self._list_to_clear)
+        if not due and not clearing:
             return Verdict(delivered=0, not_delivered=(), failures=())
         await asyncio.to_thread(ledger.ownership.require)
         number = await asyncio.to_thread(ledger.runs.start, trigger)
         _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
-        destinations = sorted({source.destination for source in due})
+        destinations = sorted({source.destination for source in due} | set(clearing))
         async with asyncio.TaskGroup() as group:
             # What fails is a value: one destination never ends another's share.
             shares = [
@@ -130,6 +135,14 @@ class Runner:
             refused_rows=verdict.refused_rows,
         )
         return verdict
+
+    def _list_to_clear(self) -> list[str]:
+        leftovers, now = self.stations.ledger.leftovers, _now()
+        return [name for name in self.configuration.destinations if leftovers.list_of(name) and self.is_open(name, now)]
+
+    def is_open(self, destination: str, now: datetime.datetime) -> bool:
+        """Return whether a destination is not left alone for a while, after runs that failed."""
+        return self.pauses.is_over(destination, now)
 
     def is_due(self, source: Source) -> bool:
         """Return whether ``source`` waits neither for a time nor for its destination to be tried again.

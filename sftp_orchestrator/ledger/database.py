@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sftp_orchestrator import failpoints, files
 from sftp_orchestrator.config.ledger_url import SQLITE, hide_password, hide_password_in
 from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.ledger.transactions import Deadlock
 from sftp_orchestrator.workspace import Workspace, give_to_owner
 
 LEDGER_FILE = "ledger.db"
@@ -29,6 +30,8 @@ EXAMINE_SECONDS = 10
 """How long a database elsewhere may take to let us in when it is only looked at."""
 _MIGRATING = 7_330_214_159_073_601
 """The advisory lock of PostgreSQL that a migration holds; a number of our own."""
+_DEADLOCK = "40P01"
+"""The SQLSTATE of it in PostgreSQL; SQLite has one writer."""
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p"})
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _REVISION_DIGITS = 4
@@ -164,6 +167,8 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     # psycopg hands on how Python counts the errors of the network.
     cause = hide_password_in(re.sub(r"\[Errno -?[0-9]+\] ", "", first_line), _write_url(context.engine))
+    if getattr(error, "sqlstate", None) == _DEADLOCK:
+        raise Deadlock("use", f"ledger {_name(context.engine)}", cause, hint="the same can be done again") from error
     raise LocalFault("use", f"ledger {_name(context.engine)}", cause, hint=hint) from error
 
 

@@ -47,9 +47,14 @@ def go_on(
 
 
 def resume(connection: sa.Connection, source_id: str, *, now: datetime.datetime, reason: str) -> None:
-    """Let a held source go on from where it safely can, by nobody's word and when its turn comes; as ``go_on`` else."""
+    """Let a held source go on from where it safely can, by nobody's word and when its turn comes.
+
+    Raises:
+        IllegalMove: it is not held.
+    """
     parts = lock_parts(connection, source_id)
-    _require_decided(source_id, parts, "resume")
+    if (state := moves.lock_source(connection, source_id)) is not SourceState.HELD:
+        raise moves.IllegalMove("resume", f"source {source_id}", f"it is {state}, and not held")
     after = _go_back(connection, source_id, parts)
     moves.move_source(connection, source_id, after, now=now, reason=reason, attempts=0, retry_at=None, wanted_at=None)
 
@@ -87,8 +92,17 @@ def lock_parts(connection: sa.Connection, source_id: str) -> frozenset[str]:
     They are locked before their source, as by every move of a part: no manifest can leave between a look and a move,
     and no two of us wait for each other.
     """
-    parts = sa.select(PART.c.state).where(PART.c.source_id == source_id).with_for_update()
-    return frozenset(connection.scalars(parts))
+    return frozenset(connection.scalars(_select_parts(source_id).with_for_update()))
+
+
+def list_parts(connection: sa.Connection, source_id: str) -> frozenset[str]:
+    """Return the states of a source's parts, which may change at once."""
+    return frozenset(connection.scalars(_select_parts(source_id)))
+
+
+def _select_parts(source_id: str) -> sa.Select[Any]:
+    # In one order, whoever locks them.
+    return sa.select(PART.c.state).where(PART.c.source_id == source_id).order_by(PART.c.number)
 
 
 def _require_open(source_id: str, state: SourceState, wanted: str) -> None:

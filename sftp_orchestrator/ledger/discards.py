@@ -14,7 +14,7 @@ from sftp_orchestrator.errors import ConfigurationError, DecisionNeeded
 from sftp_orchestrator.ledger import decisions, history, leftovers, moves, properties
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SOURCE_OPEN, PartState, SourceState
 from sftp_orchestrator.ledger.tables import PART, ROWS_GIVEN_UP, SOURCE
-from sftp_orchestrator.ledger.transactions import Transactions, split_ids
+from sftp_orchestrator.ledger.transactions import Transactions, carry_through, split_ids
 
 
 class Discards:
@@ -36,14 +36,23 @@ class Discards:
                 delivered, and the rest is on its way.
             ConfigurationError: it is done, or there is none of this id.
         """
+        said = ": ".join(["given up by a person", *([reason] if reason else [])])
+        while (delivered := carry_through(lambda: self._discard(source_id, by=by, reason=said))) is None:
+            pass  # Its parts were made in this very moment, and are there now.
+        return delivered
+
+    def _discard(self, source_id: str, *, by: str, reason: str) -> str | None:
+        """Return as ``discard``; None, with nothing changed, where its parts changed before its state was known."""
         with failpoints.around("ledger.discard"), self._database.write() as connection:
             parts = decisions.lock_parts(connection, source_id)
-            if _lock_open(connection, source_id) in SOURCE_ON_ITS_WAY:
+            state = _lock_open(connection, source_id)
+            if decisions.list_parts(connection, source_id) != parts:
+                return None
+            if state in SOURCE_ON_ITS_WAY:
                 _require_known(source_id, parts)
                 _require_nothing_left(source_id, parts)
                 leftovers.forget_parts(connection, source_id)
-            said = ": ".join(["given up by a person", *([reason] if reason else [])])
-            return _give_up(connection, source_id, now=self._clock(), reason=said, by=by)
+            return _give_up(connection, source_id, now=self._clock(), reason=reason, by=by)
 
     def discard_rows(self, source_id: str, *, by: str, reason: str | None = None) -> datetime.datetime:
         """Note that nobody wants the refused rows of an archived source, which stays so; return when. Once for each.

@@ -31,7 +31,7 @@ from sftp_orchestrator.ledger.requests import RunRequests
 from sftp_orchestrator.ledger.runs import Runs
 from sftp_orchestrator.ledger.sources import Sources
 from sftp_orchestrator.ledger.tables import HISTORY, PAUSE, SOURCE
-from sftp_orchestrator.ledger.transactions import Transactions
+from sftp_orchestrator.ledger.transactions import Transactions, carry_through
 from sftp_orchestrator.ledger.untaken import UntakenFiles
 
 T = TypeVar("T")
@@ -115,6 +115,9 @@ class Ledger:
         """
         if not writes:
             return []
+        return carry_through(lambda: self._write_together(writes, begin))
+
+    def _write_together(self, writes: Sequence[Callable[[], T]], begin: Callable[[], None]) -> list[T | Exception]:
         begin()
         if len(writes) == 1:
             with failpoints.around("ledger.write_together"):

@@ -141,7 +141,6 @@ class Sources(KnownSources):
         """Held → claimed, or planned where manifests of it have left: it goes on as if it had not been held.
 
         Raises:
-            DecisionNeeded: a part of it is uncertain.
             IllegalMove: it is in another state.
         """
         with failpoints.around("ledger.resume"), self._database.write() as connection:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from typing import TypeVar
 
 import sqlalchemy as sa
 
+from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.ledger import history
 
+T = TypeVar("T")
+_TRIES = 5
 _IDS_AT_ONCE = 500
 """Named in one question; databases take some thousands."""
 
@@ -19,6 +23,18 @@ def split_ids(ids: Collection[str]) -> Iterator[list[str]]:
     left = list(ids)
     for start in range(0, len(left), _IDS_AT_ONCE):
         yield left[start : start + _IDS_AT_ONCE]
+
+
+class Deadlock(LocalFault):
+    """The database undid this transaction for the sake of another that waited for it: the same may be done again."""
+
+
+def carry_through(function: Callable[[], T]) -> T:
+    """Return what ``function`` returns, which writes in one transaction; once more where that came into a deadlock."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(Deadlock):
+            return function()
+    return function()
 
 
 class Transactions:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
 from sftp_orchestrator.config.model import Configuration
+from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import DecisionNeeded, Failure, LocalFault, NotConfigured, SourceChanged
 from sftp_orchestrator.ledger.ledger import Ledger
+from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, PartState, SourceState
 from sftp_orchestrator.prepare.parts import planning
@@ -62,6 +65,18 @@ class Standing:
         since = max(claims, default=source.claimed_at)
         return self._ledger.discards.has_any(source.feed, source.destination, since=since)
 
+    def align_all(self, sources: Sequence[Source]) -> list[Source]:
+        """Bring sources in line with the configuration, as ``align`` does each; return those that are held now.
+
+        One about which a person decides at this very moment is left to what was decided.
+        """
+        held = []
+        for source in sources:
+            with _left_to_others(source):
+                if self.align(source):
+                    held.append(source)
+        return self._ledger.sources.list_of([source.id for source in held])
+
     def align(self, source: Source) -> bool:
         """Bring a source that is not done in line with the configuration; may be repeated, part of every start.
 
@@ -87,12 +102,19 @@ class Standing:
             is_outdated = is_planned and not left and not self._planner.is_judged_alike(source)
             if is_outdated and self._may_judge_again(source):
                 self._ledger.sources.reclaim(source.id, "its rows were judged by other settings")
+        if source.lacks_configuration and (not left or source.destination in self._configuration.destinations):
+            self._resume(source)
+        # After that: data of it that was left behind lies where it went before.
         if not left and (source.type, source.destination) != (feed.type, destination):
             self._ledger.sources.reassign(source.id, type_=feed.type, destination=destination)
-        if source.lacks_configuration and (not left or source.destination in self._configuration.destinations):
-            self._ledger.sources.resume(source.id, "the configuration has its feed again")
-            _LOG.info("source_resumed", source=source.id, feed=source.feed, file=source.name)
         return False
+
+    def _resume(self, source: Source) -> None:
+        parts = self._ledger.parts.list_of(source.id)
+        if source.type is FeedType.EVENT and any(part.state is PartState.UNCERTAIN for part in parts):
+            return  # A person has to say first what became of it.
+        self._ledger.sources.resume(source.id, "the configuration has its feed again")
+        _LOG.info("source_resumed", source=source.id, feed=source.feed, file=source.name)
 
     def _hold_unconfigured(self, source: Source) -> bool:
         parts = self._ledger.parts.list_of(source.id)
@@ -103,20 +125,24 @@ class Standing:
             planning.require_feed(self._configuration, source)
         except NotConfigured as gone:
             hold(self._ledger, source, gone)
-        return True
+            return True
+        return False
 
     def renew(self, sources: Sequence[Source], now: datetime.datetime) -> list[Source]:
         """Take back what was planned long before ``now``, and by now might be judged otherwise; return all as they are.
 
-        That is what had rows refused, or goes where rows grow too old, as long as nothing of it was sent. Blocking.
+        That is what had rows refused, or goes where rows grow too old, as long as nothing of it was sent. What a person
+        gave up meanwhile is not among them. Blocking.
         """
         old = [source for source in sources if self._may_be_outdated(source, now)]
         parts = self._ledger.parts.list_of_all([source.id for source in old])
-        unsent = [source for source in old if all(part.state is PartState.PLANNED for part in parts[source.id])]
-        for source in unsent:
-            self._ledger.sources.reclaim(source.id, "planned long before its run: judged by the time of that")
-        again = {source.id: source for source in self._ledger.sources.list_of([source.id for source in unsent])}
-        return [again.get(source.id, source) for source in sources]
+        for source in old:
+            if all(part.state is PartState.PLANNED for part in parts[source.id]):
+                with _left_to_others(source):
+                    self._ledger.sources.reclaim(source.id, "planned long before its run: judged by the time of that")
+        again = {source.id: source for source in self._ledger.sources.list_of([source.id for source in old])}
+        renewed = [again.get(source.id, source) for source in sources]
+        return [source for source in renewed if source.state in SOURCE_ON_ITS_WAY]
 
     def _may_be_outdated(self, source: Source, now: datetime.datetime) -> bool:
         if source.state is not SourceState.PLANNED or now - source.changed_at < JUDGED_FOR:
@@ -133,6 +159,15 @@ class Standing:
             # It can be sent as it was planned, and is no matter of the others.
             _LOG.warning("not_judged_again", source=source.id, feed=source.feed, file=source.name, error=str(error))
             return False
+
+
+@contextlib.contextmanager
+def _left_to_others(source: Source) -> Iterator[None]:
+    """Let a move pass that somebody else was ahead of: the row says what is so now."""
+    try:
+        yield
+    except (IllegalMove, DecisionNeeded) as moved:
+        _LOG.warning("source_moved_meanwhile", source=source.id, feed=source.feed, file=source.name, reason=str(moved))
 
 
 def hold(ledger: Ledger, source: Source, error: Failure) -> None:

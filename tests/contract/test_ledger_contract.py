@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 import functools
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.moves import IllegalMove
 from sftp_orchestrator.ledger.records import Claim, InspectedFile, Part, PlannedPart, Source
 from sftp_orchestrator.ledger.states import PART_MOVES, SOURCE_MOVES, PartState, SourceState
+from tests.support.ledgers import make_postgresql
 from tests.support.records import make_pause
 
 EARLIER = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -730,3 +733,47 @@ def test_a_file_that_cannot_be_read_is_no_fault_of_the_ledger(ledger: Ledger) ->
     outcomes = ledger.write_together([lambda: ledger.sources.hold("a", "why"), fail])
     assert [type(outcome) for outcome in outcomes] == [type(None), SourceFault]
     assert ledger.sources.get("a").state is SourceState.HELD
+
+
+def test_a_person_and_a_run_that_wait_for_each_other_both_go_on(postgresql_url: str, tmp_path: Path) -> None:
+    """The database undoes one of them for the sake of the other, and that is done again: nobody is told of a fault."""
+    with Ledger.open(make_postgresql(postgresql_url, "deadlock"), tmp_path) as ledger:
+        _claim(ledger, "s1")
+        _plan(ledger, "s1", parts=2)
+        for number in (1, 2):
+            _take_to(ledger, "s1", number, PartState.READY)
+        second, first = (ledger.parts.get("s1", number) for number in (2, 1))
+        has_begun, tries = threading.Event(), []
+
+        def wait_for_the_other() -> None:
+            tries.append(1)
+            has_begun.set()
+            engine = sa.create_engine(ledger._engine.url)
+            try:
+                while len(tries) == 1 and not _has_waiting(engine):
+                    pass
+            finally:
+                engine.dispose()
+
+        # The run has the second part, and wants the first; the person has the first, and wants the second.
+        writes = [
+            lambda: ledger.parts.finish_upload(second),
+            wait_for_the_other,
+            lambda: ledger.parts.finish_upload(first),
+        ]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            run = pool.submit(ledger.write_together, writes)
+            assert has_begun.wait(30)
+            person = pool.submit(ledger.discards.discard, "s1", by="anna")
+            assert person.result(30) == "nothing of it was delivered"
+            outcomes = run.result(30)
+        assert ledger.sources.get("s1").state is SourceState.DISCARDED
+        assert all(outcome is None or isinstance(outcome, Part | IllegalMove) for outcome in outcomes), outcomes
+        assert len(ledger.leftovers.list_of("production")) == 2
+
+
+def _has_waiting(engine: sa.Engine) -> bool:
+    """Return whether somebody waits for a lock of somebody else."""
+    with engine.connect() as connection:
+        query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(connection.scalar(query))

@@ -377,6 +377,29 @@ async def test_a_file_is_given_up_while_it_goes_up(tmp_path: Path) -> None:
     assert _list_archived(tmp_path) == ["purchases.csv", "purchases_next.csv"]
 
 
+async def test_data_of_a_file_that_was_given_up_is_removed_though_nothing_else_goes(tmp_path: Path) -> None:
+    """Killed after the upload, and given up while nobody ran: the next start goes there for that alone."""
+    async with _make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=30_000) as relay:
+        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+        config = await _configure(tmp_path, sandbox, {"destinations": {"production": line}})
+        async with run_service(config) as service:
+            _drop(tmp_path, purchases=OLD_EVENTS + "".join(f"Sold,1700000001,b{row}\n" for row in range(2_000)))
+            await asyncio.wait_for(relay.struck.wait(), DEADLINE_SECONDS)
+            service.process.kill()
+            await service.wait()
+        await sandbox.wait_until_idle()
+        (data,) = [path.name for path in sandbox.paths.inbox.iterdir()]
+        (going,) = (await get_status(config)).values()
+        await _call(config, "discard", going["id"])
+        relay.released.set()
+        answer = await _call(config, "run", "--once")
+        assert answer.errors.count('"leftover_removed"') == 1
+        await sandbox.wait_until_idle()
+        assert list(sandbox.paths.inbox.iterdir()) == []
+        assert data.startswith("purchases_")
+        assert "run_started" not in (await _call(config, "run", "--once")).errors
+
+
 async def test_rows_left_out_for_those_of_a_file_that_was_given_up_go_after_all(tmp_path: Path) -> None:
     """A file that was planned without the rows of an earlier one is read again once nobody sends that."""
     both = OLD_EVENTS + NEW_EVENTS.partition("\n")[2]

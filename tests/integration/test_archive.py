@@ -180,6 +180,25 @@ def test_a_file_given_up_of_which_a_half_was_put_away_is_put_away_whole(workspac
     assert [list(left.iterdir()) for left in (workspace.work, workspace.quarantine)] == [[], []]
 
 
+@pytest.mark.parametrize("keep", Keep)
+def test_refused_rows_of_a_file_given_up_follow_it(workspace: Workspace, keep: Keep) -> None:
+    """They are plaintext that nobody would find again: they lie with their file, and go when the policy says."""
+    with Ledger.open("sqlite", workspace.root) as ledger:
+        source = _give_up(ledger, workspace)
+        archive = Archive(workspace, ledger, ZoneInfo("UTC"), keep=keep, keep_days=30)
+        archive.put_away_all()
+        # Whoever was reading it may have kept them only after it was given up.
+        rejected = workspace.get_rejected("s2")
+        rejected.mkdir()
+        (rejected / "failed_rows.csv").write_bytes(b"rows")
+        archive.put_away_all()
+        assert not rejected.exists()
+        folder = get_archive_folder(workspace, source, ZoneInfo("UTC"))
+        assert (folder / "failed_rows.csv").read_bytes() == b"rows"
+        archive.remove_expired(source.changed_at.date() + datetime.timedelta(days=1))
+        assert folder.exists() is (keep is Keep.ORIGINAL)
+
+
 def _give_rows_up(ledger: Ledger, workspace: Workspace) -> Path:
     """Deliver and archive a source, and give up the refused rows that are kept of it; return where they are to go."""
     _deliver(ledger, workspace)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sftp_orchestrator.deciding import Choice, explain, is_untried, list_choices, require_unchanged
+from sftp_orchestrator.deciding import Choice, decide, explain, is_untried, list_choices, require_unchanged
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.errors import DecisionNeeded
 from sftp_orchestrator.ledger.ledger import Ledger
@@ -18,6 +18,7 @@ from sftp_orchestrator.ledger.states import PartState, SourceState
 from sftp_orchestrator.outlook import NOBODY
 from sftp_orchestrator.prepare.why import Why
 from sftp_orchestrator.views import SourceView
+from tests.support.configuration import write_configuration
 from tests.support.records import make_part, make_source
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -101,6 +102,32 @@ def test_a_file_that_failed_while_it_was_read_was_tried(tmp_path: Path, *, is_re
             ledger.sources.retry("s1", by="anna")
         assert ledger.sources.get("s1").attempts == 0
         assert not is_untried(ledger.sources.get("s1"))
+
+
+def test_who_gives_a_file_up_is_told_of_rows_that_others_left_out_for_it(tmp_path: Path) -> None:
+    """Where another was sent meanwhile without rows that were there before, and the feed asks for that."""
+    deduplicate = {"feeds": {"purchases": {"deduplicate": {"columns": ["user_id"], "days": 3}}}}
+    asking = write_configuration(tmp_path, deduplicate).configuration
+    (tmp_path / "other").mkdir()
+    other = write_configuration(tmp_path / "other").configuration
+    with Ledger.open("sqlite", tmp_path) as ledger:
+        for source_id in ("s1", "s2", "s3"):
+            claim = dataclasses.replace(CLAIM, source_id=source_id)
+            ledger.sources.begin_claims([claim])
+            ledger.sources.finish_claims([claim])
+        ledger.sources.finish_inspection("s3", dataclasses.replace(FOUND, duplicate_rows=2))
+        ledger.sources.finish_planning("s3", [PART], plan_key="k")
+        for step in (
+            lambda part: ledger.parts.finish_preparation(part, size=3),
+            ledger.parts.finish_upload,
+            ledger.parts.begin_publishing,
+            ledger.parts.finish_publishing,
+        ):
+            step(ledger.parts.get("s3", 1))
+        ledger.sources.finish_deliveries(["s3"])
+        told = decide(DISCARD, asking, ledger, "s1", by="anna")
+        assert told[2].startswith("Rows that were there before were left out of s3 (a.csv), sent since: ")
+        assert len(decide(DISCARD, other, ledger, "s2", by="anna")) == 2
 
 
 def test_who_looked_before_it_moved_decides_nothing(tmp_path: Path) -> None:

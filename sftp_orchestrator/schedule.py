@@ -195,8 +195,10 @@ class Seen:
     def note(self, tried: Sequence[Source], left: Sequence[Source], *, started: datetime.datetime) -> None:
         """Take in what a run that ``started`` then with the sources ``tried`` has ``left`` due.
 
-        What came or was decided meanwhile is news: the run may have passed it by.
+        What came or was decided meanwhile is news: the run may have passed it by. One that tried nothing tells nothing.
         """
+        if not tried:
+            return
         ids = {source.id for source in tried}
         self._seen = {
             source.id: _get_signature(source)

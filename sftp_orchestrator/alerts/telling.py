@@ -86,10 +86,16 @@ def _go_on(condition: Condition, before: Alert | None, now: datetime.datetime) -
     fresh = Alert(kind=condition.kind.value, subject=condition.subject, level=condition.level, since=now)
     if before is None:
         return fresh
-    if is_worse(condition.level, before.level):
+    if is_worse(condition.level, before.level) or _is_due(condition, before, now):
         return replace(fresh, told_at=before.told_at)
     # What needed a person and only fails for now is not told again once it needs one for the same thing.
     return replace(before, level=condition.level or before.level, over_at=None)
+
+
+def _is_due(condition: Condition, before: Alert, now: datetime.datetime) -> bool:
+    """Return whether more rows were refused of a feed than it was told of, and that was a day ago. Pure."""
+    is_of_rows = condition.kind is AlertKind.REFUSED_ROWS and before.first_told_at is not None
+    return is_of_rows and before.told_at is not None and _is_past(before.told_at, REPEAT, now)
 
 
 def _is_worth_an_end(alert: Alert, kinds: Collection[AlertKind]) -> bool:

@@ -38,7 +38,7 @@ FACTS = Facts(
     at=AT,
     aside={},
     uncertain=(),
-    without_rows=(),
+    without_rows={},
     stubborn={},
     pauses={"production": make_pause(since=AT - HOUR)},
     took_until={"production": AT - 2 * HOUR},
@@ -121,6 +121,23 @@ def test_many_are_one_message_that_names_the_first() -> None:
     assert text.body.count("(feed purchases, id ") == MOST_NAMED
     assert "… and 995 more." in text.body
     assert len(text.body) < 2000
+
+
+def test_files_without_all_of_their_rows_are_told_by_feed() -> None:
+    """How many, with how many rows, and the first of them with what to type."""
+    files = {
+        feed: [make_source(number=number, feed=feed, refused_rows=number) for number in numbers]
+        for feed, numbers in {"purchases": (1, 2, 3), "customers": (4,)}.items()
+    }
+    views = {f"source{number}": _make_view(number, SourceState.ARCHIVED) for number in (1, 4)}
+    facts = replace(FACTS, without_rows=files)
+    alerts = _make_alerts(AlertKind.REFUSED_ROWS, *files)
+    group = Group(kind=AlertKind.REFUSED_ROWS, alerts=alerts, standing=5)
+    text = write(group, replace(CONTEXT, facts=facts, views=views))
+    assert text.title == "SFTP orchestrator on etl-1: 4 files were delivered without all of their rows"
+    first = "purchases-1.csv (feed purchases, id source1): archived\n    look, then:\n    sftp-orchestrator"
+    assert f"\n\n3 files of feed purchases, 6 rows were refused; the first of them:\n{first}" in text.body
+    assert "\n\npurchases-4.csv (feed purchases, id source4): " in text.body
 
 
 def test_a_destination_that_took_files_until_recently_says_so() -> None:

@@ -153,14 +153,19 @@ def test_a_failure_that_needs_a_person_is_told_though_another_was() -> None:
     assert [_list_told(day.look())] == [[("over retries_exhausted", ["destination production"])]]
 
 
-def test_refused_rows_are_told_once_and_never_again() -> None:
-    """They are kept, and nothing stands still: neither each day, nor that somebody fetched them."""
+def test_that_more_rows_were_refused_is_told_a_day_after_the_last_telling() -> None:
+    """Of each feed by itself, as news and not as what lasts; that nothing more is refused is not told."""
     day = Day()
-    rows = Condition(kind=AlertKind.REFUSED_ROWS, subject="a")
-    day.look(rows)
-    assert _list_told(day.look(rows)) == [("refused_rows", ["a"])]
-    assert [day.look(rows, after=DAY) for _ in range(6)] == [[]] * 6
-    assert day.look() == day.look() == []
+    one, two = (Condition(kind=AlertKind.REFUSED_ROWS, subject=feed) for feed in ("one", "two"))
+    day.look(one)
+    assert _list_told(day.look(one)) == [("refused_rows", ["one"])]
+    assert day.look(one, two) == []
+    assert _list_told(day.look(one, two)) == [("refused_rows", ["two"])]
+    assert [day.look(one, two, after=HOUR) for _ in range(23)] == [[]] * 23
+    assert day.look(one, two, after=HOUR - 2 * MINUTE) == []
+    assert _list_told(day.look(one, two)) == [("refused_rows", ["one"])]
+    assert [_list_told(day.look(one, two)) for _ in range(3)] == [[], [("refused_rows", ["two"])], []]
+    assert day.look() == []
     assert day.known == {}
 
 

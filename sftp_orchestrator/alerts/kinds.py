@@ -134,8 +134,8 @@ KINDS = {
 
 
 IN_NEED = (
-    "Nothing is lost, and it is tried again by itself; but where the receiver does not let us in, somebody has to mend"
-    " that first."
+    "Nothing is lost, and it is tried again by itself; but where the receiver does not let us in, or not use its"
+    " folder, somebody has to mend that first."
 )
 """What it means in place of ``means``, where a destination fails until a person mends something."""
 WITHOUT_SOURCE = frozenset(

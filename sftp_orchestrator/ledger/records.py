@@ -232,8 +232,10 @@ class PauseKind(enum.StrEnum):
     """it shows another host key than the pinned ones"""
     SESSION = "session"
     """it does not let us in for another reason"""
+    FOLDER = "folder"
+    """it lets us in, and its folder is not there, or not ours to use"""
     REFUSED = "refused"
-    """it lets us in, and says no"""
+    """it lets us in, and says no to something else, or that it failed"""
     SETTINGS = "settings"
     """a key of ours cannot be used, or something else that the configuration names"""
     MACHINE = "machine"
@@ -247,7 +249,9 @@ class PauseKind(enum.StrEnum):
         return self in _PERSONS_KINDS
 
 
-_PERSONS_KINDS = frozenset({PauseKind.LOGIN, PauseKind.HOST_KEY, PauseKind.SESSION, PauseKind.SETTINGS})
+_PERSONS_KINDS = frozenset(
+    {PauseKind.LOGIN, PauseKind.HOST_KEY, PauseKind.SESSION, PauseKind.FOLDER, PauseKind.SETTINGS}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,7 @@ PAUSE_WORDS = {
     PauseKind.LOGIN: "login refused",
     PauseKind.HOST_KEY: "host key changed",
     PauseKind.SESSION: "not let in",
+    PauseKind.FOLDER: "folder refused",
     PauseKind.REFUSED: "receiver says no",
     PauseKind.SETTINGS: "settings",
     PauseKind.MACHINE: "this machine",

@@ -249,6 +249,11 @@ def find_destination(subject: str) -> str | None:
     return name if mark else None
 
 
+def is_in_need(level: str) -> bool:
+    """Return whether a level is that of a failure that needs a person. Pure."""
+    return level in _IN_NEED
+
+
 def is_worse(level: str, before: str) -> bool:
     """Return whether a condition got worse, or needs a person for another thing than before. Pure."""
     if level in _IN_NEED:

@@ -144,13 +144,36 @@ def test_a_failure_that_needs_a_person_is_told_though_another_was() -> None:
     """A host key that changed while nobody answered; and once only, though the line is cut in between."""
     day = Day()
     away, host_key, login = (_failing(level) for level in ("", "host_key", "login"))
-    told = [day.look(one) for one in (away, away, host_key, host_key, away, away, host_key, host_key, login, login)]
+    told = [day.look(one) for one in (away, away, host_key, host_key, away, away, host_key, host_key)]
+    told += [day.look(login, after=HOUR), day.look(login)]
     assert [_list_told(groups) for groups in told if groups] == [
         [("retries_exhausted", ["destination production"])]
     ] * 3
     assert [place for place, groups in enumerate(told) if groups] == [1, 3, 9]
     assert day.look() == []
     assert [_list_told(day.look())] == [[("over retries_exhausted", ["destination production"])]]
+
+
+def test_hosts_behind_one_name_that_fail_by_turns_are_told_once_an_hour() -> None:
+    """One refuses our key, the other shows another host key: each turn is worse, and none is a message by itself."""
+    day = Day()
+    turns = itertools.cycle([_failing("login"), _failing("host_key")])
+    told = [day.now for _ in range(5 * 60) if day.look(next(turns))]
+    assert 4 <= len(told) <= 5
+    assert all(later - earlier >= HOUR for earlier, later in itertools.pairwise(told))
+    turned = [place for place in range(70) if day.look(_failing("login"))]
+    assert len(turned) <= 1
+    assert not any(day.look(_failing("login"), after=HOUR) for _ in range(20))
+
+
+@pytest.mark.parametrize("levels", [("login", "host_key"), ("", "login"), ("60", "30")])
+def test_turns_within_the_time_of_a_group_keep_nothing_from_being_told(levels: tuple[str, str]) -> None:
+    """It is told when the first of them waited long enough, however often it turned since."""
+    day = Day(group_seconds=3600)
+    make = _key if levels == ("60", "30") else _failing
+    turns = itertools.cycle([make(level) for level in levels])
+    told = [number for number in range(90) if day.look(next(turns))]
+    assert told[:1] == [60]
 
 
 def test_that_more_rows_were_refused_is_told_a_day_after_the_last_telling() -> None:

@@ -362,6 +362,8 @@ class Run:
     verdict: str | None
     delivered: int | None
     not_delivered: int | None
+    destination: str | None = None
+    """where all of it goes; None where that is several, or an earlier version noted it"""
 
 
 @dataclass(frozen=True, kw_only=True)

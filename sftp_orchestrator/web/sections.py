@@ -91,7 +91,7 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         },
         "pause_words": PAUSE_WORDS,
         "missing": list_missing(overview.outlook),
-        "asked": list_asked(overview.outlook, {feed for _, feed in overview.staging.matched}),
+        "asked": list_asked(overview.outlook, overview.arriving_feeds),
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
         "sending": describe_sending(work, now),

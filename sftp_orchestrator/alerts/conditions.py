@@ -10,6 +10,7 @@ from enum import Enum
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake import pausing
+from sftp_orchestrator.intake.hindrances import MOST_NOTED
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind, Source, Untaken
@@ -91,6 +92,8 @@ class Facts:
     room: Room
     untaken: Mapping[str, Sequence[Untaken]] = field(default_factory=dict)
     """by feed, complete files in staging that could not be claimed for long"""
+    are_more_untaken: bool = False
+    """there may be more of these: the intake notes only so many, of all feeds"""
     refused_reload: RefusedReload | None = None
     """why the configuration on the disk is not in effect"""
 
@@ -110,6 +113,7 @@ def gather(
     for one in ledger.missing.list_open():
         missing.setdefault(one.feed, one)
     now, workspace = datetime.datetime.now(datetime.UTC), Workspace(root=configuration.workspace)
+    noted = ledger.untaken.list_all()
     has_rows = AlertKind.REFUSED_ROWS in configuration.alerts.wanted_kinds
     return Facts(
         at=now,
@@ -122,7 +126,8 @@ def gather(
         missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),
-        untaken=_list_untaken(ledger, now),
+        untaken=_list_untaken(noted, now),
+        are_more_untaken=len(noted) >= MOST_NOTED,
         refused_reload=refused_reload,
     )
 
@@ -141,9 +146,9 @@ def find_untold(
     return found
 
 
-def _list_untaken(ledger: Ledger, now: datetime.datetime) -> dict[str, list[Untaken]]:
+def _list_untaken(noted: Sequence[Untaken], now: datetime.datetime) -> dict[str, list[Untaken]]:
     found: dict[str, list[Untaken]] = {}
-    for one in ledger.untaken.list_all():
+    for one in noted:
         if now - one.since >= UNTAKEN_FOR:
             found.setdefault(one.feed, []).append(one)
     return found

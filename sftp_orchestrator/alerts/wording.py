@@ -235,7 +235,7 @@ def _explain(alert: Alert, context: Context) -> str:
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             said = f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.NOT_TAKEN if untaken := facts.untaken.get(alert.subject):
-            said = _explain_untaken(untaken, now)
+            said = _explain_untaken(untaken, now, are_more=facts.are_more_untaken)
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
             said = f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
         case AlertKind.DISK_LOW:
@@ -262,9 +262,10 @@ def _explain_pause(pause: Pause, context: Context) -> str:
     return f"{said}{f'; {until}' if until is not None else ''}\n    {COMMAND} check --connect"
 
 
-def _explain_untaken(untaken: Sequence[Untaken], now: datetime.datetime) -> str:
-    first = untaken[0]
-    more = f"\n    … and {len(untaken) - 1:,} more files" if len(untaken) > 1 else ""
+def _explain_untaken(untaken: Sequence[Untaken], now: datetime.datetime, *, are_more: bool) -> str:
+    first, count = untaken[0], len(untaken) - 1
+    least = "at least " if are_more else ""
+    more = f"\n    … and {least}{count:,} more file{'s' * (count != 1)}" if count else ""
     return (
         f"{first.name}, complete since {units.format_moment(first.since, now)} at least: {_shorten(first.reason)}{more}"
     )

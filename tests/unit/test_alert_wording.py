@@ -211,6 +211,29 @@ def test_what_is_no_file_is_told_with_its_reason(kind: AlertKind, subject: str, 
 
 
 @pytest.mark.parametrize(
+    ("count", "are_more", "said"),
+    [
+        (1, False, ""),
+        (2, False, "\n    … and 1 more file"),
+        (200, False, "\n    … and 199 more files"),
+        (200, True, "\n    … and at least 199 more files"),
+        (1, True, ""),
+    ],
+)
+def test_files_that_cannot_be_taken_are_counted_as_far_as_they_are_known(
+    count: int,
+    are_more: bool,  # noqa: FBT001 - a parameter
+    said: str,
+) -> None:
+    """The ledger notes only so many of them."""
+    untaken = {"purchases": [_make_untaken(f"{number}.csv") for number in range(count)]}
+    facts = replace(FACTS, untaken=untaken, are_more_untaken=are_more)
+    group = Group(kind=AlertKind.NOT_TAKEN, alerts=_make_alerts(AlertKind.NOT_TAKEN, "purchases"), standing=1)
+    text = write(group, replace(CONTEXT, facts=facts))
+    assert f"purchases: 0.csv, complete since 11:00 UTC (1 h ago) at least: no room{said}\n\n" in text.body
+
+
+@pytest.mark.parametrize(
     ("left", "said"),
     [
         (30 * HOUR, "expires in 1 day, on"),

@@ -13,7 +13,8 @@ from sftp_orchestrator.intake import pausing
 from sftp_orchestrator.intake.hindrances import MOST_NOTED
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind, Source, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, Source, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.overview import REFUSED_ROWS_SHOWN, list_refused

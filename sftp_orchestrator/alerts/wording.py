@@ -15,7 +15,8 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, Pause, PauseKind, Source, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, Pause, Source, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.outlook import describe_taken

@@ -23,7 +23,8 @@ from sftp_orchestrator.errors import (
     Unreachable,
 )
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause, PauseKind
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Pause
 
 _LOG = structlog.get_logger()
 

@@ -12,7 +12,8 @@ from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untr
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.ledger.records import PauseKind, Source
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
 from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits

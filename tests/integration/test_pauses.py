@@ -33,7 +33,8 @@ from sftp_orchestrator.errors import (
     Unreachable,
 )
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import PauseKind, Source
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import describe_pause
 from sftp_orchestrator.overview import Overview, get_overview

@@ -16,7 +16,8 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Untaken
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.views import SourceView

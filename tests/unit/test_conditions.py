@@ -27,7 +27,8 @@ from sftp_orchestrator.alerts.telling import decide
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind, Source, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Source, Untaken
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from tests.support.configuration import write_configuration

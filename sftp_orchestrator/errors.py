@@ -12,7 +12,8 @@
         ├── DecisionNeeded      a person must decide: the source is held
         │   └── NotConfigured       … about its feed or destination: held until the configuration has it again
         ├── ReceiverRefused     the receiver answered and said no
-        │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
+        │   ├── FolderRefused   … to what we do in its folder: it is not there, or not ours to use
+    │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
         │       └── LoginRefused    … to our key, or we to its host key
         │           ├── KeyRefused      … to our key: it is to be registered there
         │           └── HostKeyRefused  … we do, as it shows a host key that is not pinned
@@ -94,6 +95,10 @@ class NotConfigured(DecisionNeeded):
 
 class ReceiverRefused(Permanent):
     """The receiver answered, and said no."""
+
+
+class FolderRefused(ReceiverRefused):
+    """The receiver lets us in, and not do in its folder what we are to: it is not there, or we have no right to."""
 
 
 class SessionRefused(ReceiverRefused):

@@ -24,7 +24,7 @@ from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credenti
 from sftp_orchestrator.destination import clevertap
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.destination.rules import RULES, Severity
-from sftp_orchestrator.errors import Failure, LocalFault, ReceiverRefused, Transient
+from sftp_orchestrator.errors import Failure, LocalFault, ReceiverRefused, Unreachable
 from sftp_orchestrator.folders import (
     Result,
     attempt,
@@ -96,7 +96,7 @@ async def check_receiver(name: str, destination: Destination, *, took_until: dat
             await remote.close()
     except Failure as failure:
         now = datetime.datetime.now(datetime.UTC)
-        taken = describe_taken(took_until, now, is_away=isinstance(failure, Transient))
+        taken = describe_taken(took_until, now, is_away=isinstance(failure, Unreachable))
         said = str(failure) if taken is None else f"{failure}; {taken}"
         return Result(subject=subject, said=said, failure=failure)
     if destination.verify is Verify.REQUIRED and not facts.shows_uploads:

@@ -17,7 +17,8 @@ from sftp_orchestrator.errors import ExitCode
 from sftp_orchestrator.expecting import list_expectations
 from sftp_orchestrator.intake.lock import Holder, find_holder
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause, PauseKind, Run, RunRequest, Source
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Pause, Run, RunRequest, Source
 from sftp_orchestrator.ledger.requests import STALE_REQUEST
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.schedule import Plan, Plans

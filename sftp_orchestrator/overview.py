@@ -78,6 +78,11 @@ class Overview:
     limits: Mapping[str, float | None] = field(default_factory=dict)
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
+    @property
+    def arriving_feeds(self) -> frozenset[str]:
+        """The feeds of which files lie in staging that time alone may make complete."""
+        return frozenset(feed for one, feed in self.staging.matched if one.relative_path not in self.untaken)
+
 
 def get_overview(configuration: Configuration, ledger: Ledger, *, most: int | None = None) -> Overview:
     """Return what waits, runs, is quarantined, held or uncertain now; of each group ``most``. Raises ``LocalFault``."""

@@ -83,31 +83,42 @@ def ask_for_run(
         destinations=destinations,
         feed=feed,
         waiting=len(waiting),
-        arriving=_count_arriving(configuration, destinations, feed),
+        arriving=_count_arriving(configuration, ledger, destinations, feed),
         settle_seconds=configuration.intake.settle_seconds,
     )
 
 
-def _count_arriving(configuration: Configuration, destinations: Collection[str], feed: str | None) -> int:
+def _count_arriving(
+    configuration: Configuration, ledger: Ledger, destinations: Collection[str], feed: str | None
+) -> int:
     """Return how many files in staging the run may wait for; 0 where that cannot be looked at, which others tell."""
     if configuration.intake.ready_marker is not None:
         # Nobody knows how long a file waits for its marker: none is waited for.
         return 0
     try:
         found = survey(open_staging(configuration).look(), configuration)
+        # These are complete already: no time makes them more so, and no run waits for them.
+        not_taken = {one.relative_path for one in ledger.untaken.list_all()}
     except LocalFault:
         return 0
     return sum(
-        configuration.get_destination_name(name) in destinations and feed in {None, name} for _, name in found.matched
+        configuration.get_destination_name(name) in destinations and feed in {None, name}
+        for candidate, name in found.matched
+        if candidate.relative_path not in not_taken
     )
 
 
 def list_asked(outlook: Outlook, arriving: Collection[str]) -> list[str]:
     """Return a sentence for each run that was asked for and has not begun; ``arriving`` are feeds of files. Pure."""
-    begun = sum(run.trigger == "now" for run in outlook.under_way)
-    if begun and begun >= len({one.request.destination for one in outlook.asked}):
-        return []
-    return [_describe_asked(one, outlook, arriving) for one in outlook.asked]
+    return [_describe_asked(one, outlook, arriving) for one in outlook.asked if not _has_begun(one.request, outlook)]
+
+
+def _has_begun(request: RunRequest, outlook: Outlook) -> bool:
+    """Return whether the run under way to its destination is the one that was asked for, and not one before it."""
+    return any(
+        run.trigger == "now" and run.destination == request.destination and run.started_at >= request.asked_at
+        for run in outlook.under_way
+    )
 
 
 def _describe_asked(asked: AskedRun, outlook: Outlook, arriving: Collection[str]) -> str:
@@ -119,7 +130,7 @@ def _describe_asked(asked: AskedRun, outlook: Outlook, arriving: Collection[str]
         is_settling = asked.settled_at is not None and asked.settled_at > outlook.at
         till = f", till {units.format_time(asked.settled_at)}" if is_settling and asked.settled_at is not None else ""
         return f"{said}: it waits for what is arriving in staging to be complete{till}."
-    if outlook.under_way:
+    if any(run.destination in {None, request.destination} for run in outlook.under_way):
         return f"{said}: it begins once the run under way has ended."
     return f"{said}: it begins within seconds."
 

@@ -144,7 +144,8 @@ class Alerting:
         """Note what is worth an alert, and put on its way what is told now; blocking."""
         known = self._ledger.alerts.list_all()
         kinds = self._settings.wanted_kinds
-        facts = conditions.gather(self._configuration, self._ledger, self._key_ends(), self._find_refused_reload())
+        ends, refused_reload = self._key_ends(), self._find_refused_reload()
+        facts = conditions.gather(self._configuration, self._ledger, ends, refused_reload, known)
         is_low = any(one.kind == AlertKind.DISK_LOW and one.over_at is None for one in known)
         found = conditions.find_conditions(facts, kinds, is_low=is_low)
         fates = conditions.find_fates(known, found, facts, self._configuration)
@@ -176,8 +177,9 @@ class Alerting:
 
     def _make_context(self, groups: Sequence[Group], facts: conditions.Facts) -> Context:
         named = [alert for group in groups for alert in group.alerts[: wording.MOST_NAMED]]
-        ids = [alert.subject for alert in named if wording.is_of_source(alert)]
-        views = list_advised(self._ledger.sources.list_of(ids), self._configuration, self._ledger)
+        ids = [id_ for alert in named if (id_ := wording.find_source(alert, facts)) is not None]
+        sources = self._ledger.sources.list_of(ids)
+        views = list_advised(sources, self._configuration, self._ledger)
         ended = [alert for alert in named if alert.kind == AlertKind.FILE_MISSING and alert.over_at is not None]
         arrivals = {alert.subject: self._ledger.missing.find_arrival(alert.subject) for alert in ended}
         arrived = {source.id: source for source in self._ledger.sources.list_of([*filter(None, arrivals.values())])}

@@ -10,12 +10,14 @@ from enum import Enum
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake import pausing
+from sftp_orchestrator.intake.hindrances import MOST_NOTED
 from sftp_orchestrator.intake.pausing import Room
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, PauseKind, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Pause, Source, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_ASIDE, PartState, SourceState
 from sftp_orchestrator.measuring import RefusedReload
-from sftp_orchestrator.overview import list_refused
+from sftp_orchestrator.overview import REFUSED_ROWS_SHOWN, list_refused
 from sftp_orchestrator.workspace import Workspace
 
 KEY_DAYS = (60, 30, 7)
@@ -50,7 +52,7 @@ class Condition:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it is told again each day: a key that is good for weeks to come is not, nor rows that are kept."""
+        """Whether it is told again each day: a key that is good for weeks to come is not, nor rows once refused."""
         if self.kind is AlertKind.REFUSED_ROWS:
             return False
         return self.kind is not AlertKind.KEY_EXPIRING or self.level in {EXPIRED, str(min(KEY_DAYS))}
@@ -76,8 +78,8 @@ class Facts:
     """ids of quarantined and held sources"""
     uncertain: Collection[str]
     """ids of sources with a part of which nobody knows whether it was taken"""
-    without_rows: Collection[str]
-    """ids of delivered sources of which refused rows are kept"""
+    without_rows: Mapping[str, Sequence[Source]]
+    """by feed, delivered sources of which refused rows are kept, and nobody was told so far"""
     stubborn: Mapping[str, str]
     """destinations of sources that fail again and again, by id"""
     pauses: Mapping[str, Pause]
@@ -91,6 +93,8 @@ class Facts:
     room: Room
     untaken: Mapping[str, Sequence[Untaken]] = field(default_factory=dict)
     """by feed, complete files in staging that could not be claimed for long"""
+    are_more_untaken: bool = False
+    """there may be more of these: the intake notes only so many, of all feeds"""
     refused_reload: RefusedReload | None = None
     """why the configuration on the disk is not in effect"""
 
@@ -100,32 +104,52 @@ def gather(
     ledger: Ledger,
     key_ends: Mapping[str, datetime.datetime | None],
     refused_reload: RefusedReload | None,
+    known: Collection[Alert] = (),
 ) -> Facts:
-    """Return what is so now; blocking, raises ``LocalFault``. Costs what needs a person, not what ever was."""
+    """Return what is so now; blocking, raises ``LocalFault``. Costs what needs a person, not what ever was.
+
+    ``known`` are the alerts so far: of refused rows it is by these that they were told of.
+    """
     missing: dict[str, MissingFile] = {}
     for one in ledger.missing.list_open():
         missing.setdefault(one.feed, one)
     now, workspace = datetime.datetime.now(datetime.UTC), Workspace(root=configuration.workspace)
+    noted = ledger.untaken.list_all()
     has_rows = AlertKind.REFUSED_ROWS in configuration.alerts.wanted_kinds
     return Facts(
         at=now,
         aside=ledger.sources.list_states(SOURCE_ASIDE),
         uncertain=ledger.parts.list_sources_in(PartState.UNCERTAIN),
-        without_rows=[source.id for source in list_refused(ledger, workspace, now)] if has_rows else (),
+        without_rows=find_untold(list_refused(ledger, workspace, now), known, now) if has_rows else {},
         stubborn=ledger.sources.list_stubborn(failures=FAILURES, attempts=ATTEMPTS),
         pauses={pause.destination: pause for pause in ledger.pauses.list_all()},
         took_until=ledger.deliveries.list_last(),
         missing={feed: one for feed, one in missing.items() if is_expected(feed, configuration)},
         key_ends=key_ends,
         room=pausing.look(configuration),
-        untaken=_list_untaken(ledger, now),
+        untaken=_list_untaken(noted, now),
+        are_more_untaken=len(noted) >= MOST_NOTED,
         refused_reload=refused_reload,
     )
 
 
-def _list_untaken(ledger: Ledger, now: datetime.datetime) -> dict[str, list[Untaken]]:
+def find_untold(
+    sources: Collection[Source], known: Collection[Alert], now: datetime.datetime
+) -> dict[str, list[Source]]:
+    """Return by feed the ``sources`` with refused rows that were put away since their feed's last telling. Pure."""
+    # By a clock that was ahead nothing counts as told.
+    told = {one.subject: one.told_at for one in known if one.kind == AlertKind.REFUSED_ROWS and one.told_at}
+    told = {feed: at for feed, at in told.items() if at <= now}
+    found: dict[str, list[Source]] = {}
+    for source in sources:
+        if source.feed not in told or source.changed_at > told[source.feed]:
+            found.setdefault(source.feed, []).append(source)
+    return found
+
+
+def _list_untaken(noted: Sequence[Untaken], now: datetime.datetime) -> dict[str, list[Untaken]]:
     found: dict[str, list[Untaken]] = {}
-    for one in ledger.untaken.list_all():
+    for one in noted:
         if now - one.since >= UNTAKEN_FOR:
             found.setdefault(one.feed, []).append(one)
     return found
@@ -167,8 +191,8 @@ def _find_of_sources(facts: Facts) -> Iterator[Condition]:
         if source not in facts.uncertain:
             kind = AlertKind.QUARANTINED if state is SourceState.QUARANTINED else AlertKind.HELD
             yield Condition(kind=kind, subject=source)
-    for source in facts.without_rows:
-        yield Condition(kind=AlertKind.REFUSED_ROWS, subject=source)
+    for feed in facts.without_rows:
+        yield Condition(kind=AlertKind.REFUSED_ROWS, subject=feed)
     for source in facts.stubborn:
         if not _is_covered(source, facts):
             yield Condition(kind=AlertKind.RETRIES_EXHAUSTED, subject=source)
@@ -196,6 +220,9 @@ def _find_fate(alert: Alert, facts: Facts, configuration: Configuration) -> Fate
     match alert.kind:
         case AlertKind.FILE_MISSING:
             is_watched = is_expected(alert.subject, configuration)
+        case AlertKind.REFUSED_ROWS if alert.told_at and abs(facts.at - alert.told_at) < REFUSED_ROWS_SHOWN:
+            # By when it was told last it is known what was, as long as any of that is looked at.
+            return Fate.SUSPENDED
         case AlertKind.NOT_TAKEN if facts.room.is_paused:
             # Nothing is taken at all, and nobody knows what could be.
             return Fate.SUSPENDED
@@ -226,6 +253,11 @@ def find_destination(subject: str) -> str | None:
     """Return the destination that a subject names; None where it is a source's id. Pure."""
     _, mark, name = subject.partition(" ")
     return name if mark else None
+
+
+def is_in_need(level: str) -> bool:
+    """Return whether a level is that of a failure that needs a person. Pure."""
+    return level in _IN_NEED
 
 
 def is_worse(level: str, before: str) -> bool:

@@ -75,8 +75,8 @@ KINDS = {
     AlertKind.REFUSED_ROWS: Kind(
         one="file was delivered without all of its rows",
         many="files were delivered without all of their rows",
-        means="The good rows were sent. Those that break a rule are kept, to be corrected or given up. This is told"
-        " once for each file.",
+        means="The good rows were sent. Those that break a rule are kept, to be corrected or given up. Of each feed"
+        " this is told once a day at most.",
         over="has no refused rows any more",
         all_over="files have no refused rows any more",
         read=Reading(page="how-to/on-call", title="On call", heading="Rows refused"),
@@ -134,8 +134,8 @@ KINDS = {
 
 
 IN_NEED = (
-    "Nothing is lost, and it is tried again by itself; but where the receiver does not let us in, somebody has to mend"
-    " that first."
+    "Nothing is lost, and it is tried again by itself; but where the receiver does not let us in, or not use its"
+    " folder, somebody has to mend that first."
 )
 """What it means in place of ``means``, where a destination fails until a person mends something."""
 WITHOUT_SOURCE = frozenset(

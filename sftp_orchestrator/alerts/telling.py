@@ -7,12 +7,14 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sftp_orchestrator.alerts.conditions import Condition, is_worse
+from sftp_orchestrator.alerts.conditions import Condition, is_in_need, is_worse
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.ledger.records import Alert
 
 REPEAT = datetime.timedelta(days=1)
 """After which what lasts is told again."""
+TURN = datetime.timedelta(hours=1)
+"""… and what needs a person for another thing than was told: hosts behind one name may fail by turns, each its way."""
 
 
 Choose = Callable[[Sequence[Alert]], Sequence[Alert]]
@@ -86,10 +88,26 @@ def _go_on(condition: Condition, before: Alert | None, now: datetime.datetime) -
     fresh = Alert(kind=condition.kind.value, subject=condition.subject, level=condition.level, since=now)
     if before is None:
         return fresh
-    if is_worse(condition.level, before.level):
+    # What is not told so far waits no longer for getting worse.
+    is_told = before.first_told_at is not None and before.told_at is not None
+    if is_told and _is_turn(condition, before, now):
+        return replace(before, over_at=None)
+    if is_told and (is_worse(condition.level, before.level) or _is_due(condition, before, now)):
         return replace(fresh, told_at=before.told_at)
     # What needed a person and only fails for now is not told again once it needs one for the same thing.
     return replace(before, level=condition.level or before.level, over_at=None)
+
+
+def _is_turn(condition: Condition, before: Alert, now: datetime.datetime) -> bool:
+    """Return whether a person is needed for another thing than was told, and that was of late. Pure."""
+    is_other = is_in_need(before.level) and is_worse(condition.level, before.level)
+    return is_other and before.told_at is not None and not _is_past(before.told_at, TURN, now)
+
+
+def _is_due(condition: Condition, before: Alert, now: datetime.datetime) -> bool:
+    """Return whether more rows were refused of a feed than it was told of, and that was a day ago. Pure."""
+    is_of_rows = condition.kind is AlertKind.REFUSED_ROWS
+    return is_of_rows and before.told_at is not None and _is_past(before.told_at, REPEAT, now)
 
 
 def _is_worth_an_end(alert: Alert, kinds: Collection[AlertKind]) -> bool:

@@ -15,7 +15,8 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, Pause, PauseKind, Source, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, Pause, Source, Untaken
 from sftp_orchestrator.ledger.states import SOURCE_DONE, SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.outlook import describe_taken
@@ -102,20 +103,28 @@ def write_test(host: str, command: str, page_url: str | None) -> Text:
 
 
 def _write_trouble(group: Group, context: Context) -> Text:
-    kind, count = KINDS[group.kind], len(group.alerts)
+    kind, count = KINDS[group.kind], _count_things(group, context)
     said = f"{count} {kind.one if count == 1 else kind.many}"
     if group.is_repeated:
         said += ", still"
-    if group.standing > count:
+    # Feeds of which this is told later stand as well.
+    if group.standing > count and group.kind is not AlertKind.REFUSED_ROWS:
         said += f" ({group.standing} in all)"
     needing = sum(_needs_person(one, context) for one in group.alerts)
     if needing:
         said += f": {'a person is needed' if needing == count else f'a person is needed for {needing}'}"
     pieces = [f"{said}. {IN_NEED if needing else kind.means}"]
     pieces += [_describe(one, context) for one in group.alerts[:MOST_NAMED]]
-    pieces += _count_others(count)
+    pieces += _count_others(len(group.alerts))
     pieces.append("\n".join(_list_ways(kind, context)))
     return _finish(said, pieces, context, is_good=False)
+
+
+def _count_things(group: Group, context: Context) -> int:
+    """Return how many there are of what the kind's words name: files, where refused rows are told of by feed."""
+    if group.kind is not AlertKind.REFUSED_ROWS:
+        return len(group.alerts)
+    return sum(len(context.facts.without_rows.get(one.subject, ())) for one in group.alerts)
 
 
 def _write_end(group: Group, context: Context) -> Text:
@@ -157,9 +166,18 @@ def _describe(alert: Alert, context: Context) -> str:
     view = _find_view(alert, context)
     if view is not None:
         steps = "\n".join(view.next_steps)
-        said = f"{_name(alert, context)}: {_shorten(_find_reason(alert, view))}"
+        said = f"{_sum_up(alert, context)}{_name(alert, context)}: {_shorten(_find_reason(alert, view))}"
         return f"{said}\n{textwrap.indent(steps, '    ')}" if steps else said
     return f"{_name(alert, context)}: {_explain(alert, context)}"
+
+
+def _sum_up(alert: Alert, context: Context) -> str:
+    """Return a line for all files of a feed without their rows, of which the first is named after it, if any."""
+    files = context.facts.without_rows.get(alert.subject, ()) if alert.kind == AlertKind.REFUSED_ROWS else ()
+    if len(files) <= 1:
+        return ""
+    refused = sum(source.refused_rows for source in files)
+    return f"{len(files):,} files of feed {alert.subject}, {refused:,} rows were refused; the first of them:\n"
 
 
 def _find_reason(alert: Alert, view: SourceView) -> str:
@@ -180,27 +198,30 @@ def _find_pause(alert: Alert, context: Context) -> Pause | None:
 
 
 def _find_view(alert: Alert, context: Context) -> SourceView | None:
+    return context.views.get(find_source(alert, context.facts) or "")
+
+
+def find_source(alert: Alert, facts: Facts) -> str | None:
+    """Return the id of the source that it tells of; None where of none. Pure."""
+    if alert.kind == AlertKind.REFUSED_ROWS:
+        return next((source.id for source in facts.without_rows.get(alert.subject, ())), None)
     # A feed may be called as a source's id is.
-    return context.views.get(alert.subject) if is_of_source(alert) else None
-
-
-def is_of_source(alert: Alert) -> bool:
-    """Return whether its subject is a source's id. Pure."""
-    return alert.kind not in WITHOUT_SOURCE and find_destination(alert.subject) is None
+    is_of_source = alert.kind not in WITHOUT_SOURCE and find_destination(alert.subject) is None
+    return alert.subject if is_of_source else None
 
 
 def _name(alert: Alert, context: Context) -> str:
     """Return which one it is, for people."""
     view = _find_view(alert, context)
     match AlertKind(alert.kind):
-        case AlertKind.FILE_MISSING | AlertKind.NOT_TAKEN | AlertKind.KEY_EXPIRING:
+        case _ if view is not None:
+            return f"{view.source.name} (feed {view.source.feed}, id {view.source.id})"
+        case AlertKind.FILE_MISSING | AlertKind.NOT_TAKEN | AlertKind.KEY_EXPIRING | AlertKind.REFUSED_ROWS:
             return alert.subject
         case AlertKind.DISK_LOW:
             return str(context.facts.room.folder)
         case AlertKind.CONFIGURATION:
             return "the configuration"
-        case _ if view is not None:
-            return f"{view.source.name} (feed {view.source.feed}, id {view.source.id})"
         case _:
             return find_destination(alert.subject) or f"id {alert.subject}"
 
@@ -215,7 +236,7 @@ def _explain(alert: Alert, context: Context) -> str:
         case AlertKind.FILE_MISSING if alert.subject in facts.missing:
             said = f"a file was expected by {units.format_moment(facts.missing[alert.subject].due_at, now)}"
         case AlertKind.NOT_TAKEN if untaken := facts.untaken.get(alert.subject):
-            said = _explain_untaken(untaken, now)
+            said = _explain_untaken(untaken, now, are_more=facts.are_more_untaken)
         case AlertKind.KEY_EXPIRING if ends_at := facts.key_ends.get(alert.subject):
             said = f"its key {_say_when(ends_at - now)} on {ends_at:%Y-%m-%d}\n    {COMMAND} check"
         case AlertKind.DISK_LOW:
@@ -242,9 +263,10 @@ def _explain_pause(pause: Pause, context: Context) -> str:
     return f"{said}{f'; {until}' if until is not None else ''}\n    {COMMAND} check --connect"
 
 
-def _explain_untaken(untaken: Sequence[Untaken], now: datetime.datetime) -> str:
-    first = untaken[0]
-    more = f"\n    … and {len(untaken) - 1:,} more files" if len(untaken) > 1 else ""
+def _explain_untaken(untaken: Sequence[Untaken], now: datetime.datetime, *, are_more: bool) -> str:
+    first, count = untaken[0], len(untaken) - 1
+    least = "at least " if are_more else ""
+    more = f"\n    … and {least}{count:,} more file{'s' * (count != 1)}" if count else ""
     return (
         f"{first.name}, complete since {units.format_moment(first.since, now)} at least: {_shorten(first.reason)}{more}"
     )

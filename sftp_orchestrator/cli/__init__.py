@@ -9,10 +9,10 @@ import traceback
 import typer
 
 from sftp_orchestrator import threads
-from sftp_orchestrator.calling import spell_out
 from sftp_orchestrator.cli import app
 from sftp_orchestrator.cli.arguments import Call
-from sftp_orchestrator.errors import ExitCode, Failure, get_exit_code
+from sftp_orchestrator.cli.complaints import complain_of
+from sftp_orchestrator.errors import ExitCode, Failure
 
 
 def main() -> None:
@@ -42,10 +42,10 @@ def execute(arguments: list[str]) -> int:
         if failures is None:
             raise
         _show_traceback(arguments)
-        return max(_show(error, call) for error in _flatten(failures))
+        return complain_of(failures, call.command)
     except Failure as error:
         _show_traceback(arguments)
-        return _show(error, call)
+        return complain_of(error, call.command)
     except BrokenPipeError:
         # Whoever read our answer has seen enough (`… | head`); a second complaint at exit helps nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,18 +56,3 @@ def execute(arguments: list[str]) -> int:
 def _show_traceback(arguments: list[str]) -> None:
     if "--debug" in arguments:
         traceback.print_exc()
-
-
-def _show(error: Failure, call: Call) -> ExitCode:
-    from sftp_orchestrator.cli import layout  # noqa: PLC0415 - needed where something is wrong alone, and slow to read
-
-    for line in spell_out(str(error), call.command).splitlines():
-        layout.complain(f"sftp-orchestrator: {line}")
-    return get_exit_code(error)
-
-
-def _flatten(group: BaseExceptionGroup[Failure]) -> list[Failure]:
-    found: list[Failure] = []
-    for error in group.exceptions:
-        found += _flatten(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -71,7 +71,7 @@ def _decide(
     reason: str | None = None,
 ) -> None:
     """Decide about each by itself, whatever is wrong with another; what is wrong is raised once all are through."""
-    configuration = options.load_configuration(context, config)
+    configuration = options.load_to_decide(context, config)
     failures: list[Failure] = []
     with options.open_ledger(configuration) as ledger:
         for subject in dict.fromkeys(subjects):

@@ -31,13 +31,17 @@ _WRONG = "the configuration is wrong"
 
 
 def load_configuration(context: typer.Context, option: Path | None) -> Configuration:
-    """Return the configuration that is in effect.
+    """Return the configuration that the file has; raises ``ConfigurationError``."""
+    return loading.load(find_configuration(context, option))
+
+
+def load_to_decide(context: typer.Context, option: Path | None) -> Configuration:
+    """Return the configuration that the file has, for a command that decides something.
 
     Raises ``ConfigurationError``; where a daemon goes on all the same, ``ExceptionGroup`` of that and what still goes.
     """
-    path = find_configuration(context, option)
     try:
-        return loading.load(path)
+        return load_configuration(context, option)
     except ConfigurationError as error:
         daemon = find_daemon(context, option)
         if daemon is None:

@@ -32,7 +32,7 @@ def run_now(
     ] = None,
 ) -> None:
     """Ask the running daemon to deliver now, whatever schedule, window or dates say."""
-    configuration = options.load_configuration(context, config)
+    configuration = options.load_to_decide(context, config)
     with options.open_ledger(configuration) as ledger:
         asked = ask_for_run(configuration, ledger, by=options.get_person(), destination=destination, feed=feed)
     typer.echo(spell_out(asked.describe(), options.get_command(context, config)))

@@ -63,7 +63,7 @@ def show(
 @app.command(name="accept", cls=Command, epilog=endings.render(endings.BY_COMMAND["schema accept"]))
 def accept(context: typer.Context, source_id: SourceId, config: ConfigOption = None) -> None:
     """Take the types that a held source brings as those of its destination from now on, and let it go on."""
-    configuration = options.load_configuration(context, config)
+    configuration = options.load_to_decide(context, config)
     with options.open_ledger(configuration) as ledger:
         told = decide(Choice.ACCEPT, configuration, ledger, source_id, by=options.get_person())
     for line in told:

@@ -158,7 +158,7 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     lines += [units.end_sentence(describe_pause(pause, outlook)) for pause in outlook.pauses.values()]
     if outlook.has_daemon and outlook.under_way and page is not None and not page.endswith(":0"):
         lines.append(f"A run is under way; how far it is: {COMMAND} status --watch, or {get_url(page)}")
-    lines += list_asked(outlook, {feed for _, feed in overview.staging.matched})
+    lines += list_asked(outlook, overview.arriving_feeds)
     lines += list_limits(overview)
     if outlook.holder is not None and outlook.is_outdated:
         reload = options.name_reload(outlook.holder)

@@ -35,13 +35,13 @@ class _Rule:
 _STATUS_RULES = (
     _Rule(
         types=(asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect, asyncssh.SFTPCannotDelete),
-        failure=errors.ReceiverRefused,
+        failure=errors.FolderRefused,
         cause="permission denied",
         hint="check that user {username} may do this in folder {remote_dir!r} (destinations.{name}.remote_dir)",
     ),
     _Rule(
         types=(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory),
-        failure=errors.ReceiverRefused,
+        failure=errors.FolderRefused,
         cause="no such file or folder",
         hint="check that folder {remote_dir!r} exists there (destinations.{name}.remote_dir)",
     ),

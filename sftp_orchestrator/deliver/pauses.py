@@ -14,14 +14,17 @@ from sftp_orchestrator.deliver.retry import get_pause_seconds, is_over
 from sftp_orchestrator.errors import (
     ConfigurationError,
     Failure,
+    FolderRefused,
     HostKeyRefused,
     LoginRefused,
     ReceiverRefused,
     SessionRefused,
     Transient,
+    Unreachable,
 )
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Pause, PauseKind
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Pause
 
 _LOG = structlog.get_logger()
 
@@ -31,9 +34,12 @@ _KINDS: Mapping[type[Failure], PauseKind] = {
     HostKeyRefused: PauseKind.HOST_KEY,
     LoginRefused: PauseKind.LOGIN,
     SessionRefused: PauseKind.SESSION,
+    FolderRefused: PauseKind.FOLDER,
     ReceiverRefused: PauseKind.REFUSED,
     ConfigurationError: PauseKind.SETTINGS,
-    Transient: PauseKind.AWAY,
+    Unreachable: PauseKind.AWAY,
+    # It answered: this is how OpenSSH says that its disk is full.
+    Transient: PauseKind.REFUSED,
 }
 """The first that a failure is one of."""
 

@@ -101,9 +101,10 @@ class Runner:
         if not due and not clearing:
             return Verdict(delivered=0, not_delivered=(), failures=())
         await asyncio.to_thread(ledger.ownership.require)
-        number = await asyncio.to_thread(ledger.runs.start, trigger)
-        _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
         destinations = sorted({source.destination for source in due} | set(clearing))
+        only = destinations[0] if len(destinations) == 1 else None
+        number = await asyncio.to_thread(ledger.runs.start, trigger, destination=only)
+        _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
         async with asyncio.TaskGroup() as group:
             # What fails is a value: one destination never ends another's share.
             shares = [

@@ -107,7 +107,8 @@ class SftpRemote:
         Raises:
             Transient: the content's length is not ``content.size``, or the server reports a failure.
             Unreachable: the line was cut, or nothing was acknowledged for ``timeout_seconds``.
-            ReceiverRefused: permission denied, no such folder, no space.
+            FolderRefused: permission denied, no such folder.
+            ReceiverRefused: no space, or another thing that it does not take.
             LocalFault: the content cannot be read.
         """
         write_bytes = self.write_bytes
@@ -166,7 +167,7 @@ class SftpRemote:
         except errors.ReceiverRefused as error:
             # Whatever code it has for this: "permission denied" and "no such file" are as common as "unsupported".
             hint = f"if it does not let us rename, set destinations.{self.receiver.name}.rename: false"
-            raise errors.ReceiverRefused(error.operation, error.subject, error.cause, hint=hint) from error
+            raise type(error)(error.operation, error.subject, error.cause, hint=hint) from error
         except errors.Unreachable:
             raise
         except errors.Transient as error:

@@ -54,7 +54,7 @@ async def get_shown_size(remote: Remote, name: str, *, verify: Verify) -> int | 
     except ReceiverRefused as error:
         if verify is not Verify.REQUIRED:
             return None
-        raise ReceiverRefused(
+        raise type(error)(
             error.operation,
             error.subject,
             error.cause,

@@ -7,7 +7,8 @@ import datetime
 import sqlalchemy as sa
 
 from sftp_orchestrator import failpoints
-from sftp_orchestrator.ledger.records import Pause, PauseKind
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Pause
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.ledger.tables import PAUSE, SOURCE
 from sftp_orchestrator.ledger.transactions import Transactions

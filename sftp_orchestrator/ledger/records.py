@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import enum
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import DataType, FeedType
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 
@@ -221,35 +221,6 @@ class Leftover:
     source_id: str
 
 
-class PauseKind(enum.StrEnum):
-    """What kind of failure has a destination left alone."""
-
-    AWAY = "away"
-    """it does not answer, or the line was cut"""
-    LOGIN = "login"
-    """it does not take our key, or not this user"""
-    HOST_KEY = "host_key"
-    """it shows another host key than the pinned ones"""
-    SESSION = "session"
-    """it does not let us in for another reason"""
-    REFUSED = "refused"
-    """it lets us in, and says no"""
-    SETTINGS = "settings"
-    """a key of ours cannot be used, or something else that the configuration names"""
-    MACHINE = "machine"
-    """this machine stood in the way"""
-    OTHER = "other"
-    """an earlier version noted it, without its kind"""
-
-    @property
-    def needs_person(self) -> bool:
-        """Whether it stays so until somebody mends it, here or at the receiver, however often it is tried again."""
-        return self in _PERSONS_KINDS
-
-
-_PERSONS_KINDS = frozenset({PauseKind.LOGIN, PauseKind.HOST_KEY, PauseKind.SESSION, PauseKind.SETTINGS})
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pause:
     """A destination whose last runs failed as a whole."""
@@ -358,6 +329,8 @@ class Run:
     verdict: str | None
     delivered: int | None
     not_delivered: int | None
+    destination: str | None = None
+    """where all of it goes; None where that is several, or an earlier version noted it"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,11 +20,13 @@ class Runs:
         self._database = database
         self._clock = clock
 
-    def start(self, trigger: str) -> int:
-        """Note that a run starts; return its number."""
+    def start(self, trigger: str, *, destination: str | None = None) -> int:
+        """Note that a run starts, to ``destination`` where it is one; return its number."""
         with failpoints.around("ledger.start_run"), self._database.write() as connection:
             added = connection.execute(
-                sa.insert(RUN).values(trigger=trigger, started_at=self._clock()).returning(RUN.c.number)
+                sa.insert(RUN)
+                .values(trigger=trigger, started_at=self._clock(), destination=destination)
+                .returning(RUN.c.number)
             )
             return int(added.scalar_one())
 

@@ -218,6 +218,7 @@ RUN = sa.Table(
     sa.Column("verdict", sa.String(20)),
     sa.Column("delivered", sa.Integer),
     sa.Column("not_delivered", sa.Integer),
+    sa.Column("destination", sa.String(40)),
     sa.Index("ix_run_unfinished", "started_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
     sqlite_autoincrement=True,
 )

@@ -125,7 +125,7 @@ def _list_destinations(figures: Figures, board: Board) -> Iterator[Metric]:
         pause = figures.outlook.pauses.get(name)
         failing.add_metric([name], pause.failures if pause is not None else 0)
     yield failing
-    said = "1 while runs fail until a person mends something, as a refused key or a changed host key."
+    said = "1 while runs fail until a person mends something, as a refused key or a folder that is not there."
     in_need = _gauges("destination_needs_person", said, "destination")
     for name in names:
         in_need.add_metric([name], name in {pause.destination for pause in figures.outlook.in_need})

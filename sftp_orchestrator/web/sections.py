@@ -12,7 +12,8 @@ from sftp_orchestrator.deciding import FINAL, OF_PARTS, Choice, explain, is_untr
 from sftp_orchestrator.desk import Day, Dossier
 from sftp_orchestrator.destination.rules import RULES, Severity
 from sftp_orchestrator.errors import Failure
-from sftp_orchestrator.ledger.records import PauseKind, Source
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SOURCE_DONE, PartState
 from sftp_orchestrator.outlook import describe_pause, describe_run, list_missing, list_schedules
 from sftp_orchestrator.overview import MOST_SHOWN, Overview, describe_delivered, list_limits
@@ -60,6 +61,7 @@ PAUSE_WORDS = {
     PauseKind.LOGIN: "login refused",
     PauseKind.HOST_KEY: "host key changed",
     PauseKind.SESSION: "not let in",
+    PauseKind.FOLDER: "folder refused",
     PauseKind.REFUSED: "receiver says no",
     PauseKind.SETTINGS: "settings",
     PauseKind.MACHINE: "this machine",
@@ -90,7 +92,7 @@ def describe_overview(overview: Overview, day: Day, board: Board) -> dict[str, A
         },
         "pause_words": PAUSE_WORDS,
         "missing": list_missing(overview.outlook),
-        "asked": list_asked(overview.outlook, {feed for _, feed in overview.staging.matched}),
+        "asked": list_asked(overview.outlook, overview.arriving_feeds),
         "next_runs": list_next_runs(overview),
         "work": [describe_work(one, now) for one in work],
         "sending": describe_sending(work, now),

@@ -365,10 +365,12 @@ def test_a_tick_is_taken_once(ledger: Ledger) -> None:
 
 def test_a_run_has_no_end_until_it_is_noted(ledger: Ledger) -> None:
     """Of those that began since then, the newest first; what a crash cut short stays without an end."""
-    first, second, third = [ledger.runs.start("arrival") for _ in range(3)]
+    first, second = [ledger.runs.start("arrival") for _ in range(2)]
+    third = ledger.runs.start("now", destination="production")
     ledger.runs.finish(second, verdict="done", delivered=1, not_delivered=0)
     ever = datetime.datetime.min.replace(tzinfo=datetime.UTC)
     assert [run.number for run in ledger.runs.list_unfinished(since=ever)] == [third, first]
+    assert [run.destination for run in ledger.runs.list_unfinished(since=ever)] == ["production", None]
     since = ledger.runs.list_last(1)[0].started_at
     assert [run.number for run in ledger.runs.list_unfinished(since=since)] == [third]
     assert ledger.runs.list_unfinished(since=since + datetime.timedelta(seconds=1)) == []
@@ -454,6 +456,7 @@ def test_a_wish_from_before_it_had_a_column_is_kept(ledger: Ledger, ledger_engin
             connection.execute(sa.text(f"DROP TABLE {table}"))
         for column in ("failures", "wanted_at", "lacks_configuration"):
             connection.execute(sa.text(f"ALTER TABLE source DROP COLUMN {column}"))
+        connection.execute(sa.text("ALTER TABLE run DROP COLUMN destination"))
         for index in ("source_state_changed_at", "source_relative_path", "source_feed_destination_claimed_at"):
             connection.execute(sa.text(f"DROP INDEX ix_{index}"))
         for index in ("run_unfinished", "history_at_after_part", "part_delivered_at_size"):

@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 from sftp_orchestrator.destination.clevertap import FeedType
 from sftp_orchestrator.ledger import database
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import Claim, PauseKind
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Claim
 from sftp_orchestrator.ledger.states import SourceState
 
 AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - as the tables store it, in UTC

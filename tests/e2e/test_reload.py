@@ -128,7 +128,8 @@ async def _read(started: dict[str, Any], path: str) -> str:
 async def _require_told(config: Path, said: str) -> None:
     """Look that ``status`` says what is wrong, that the daemon goes on, and what to type; one line each.
 
-    What waits is shown all the same, by the configuration that the daemon goes on with; to decide is refused.
+    What waits is shown all the same, by the configuration that the daemon goes on with; to decide is refused. What
+    decides nothing says only what is wrong.
     """
     answer = await call(config, "status")
     wrong, going_on = answer.errors.splitlines()
@@ -141,10 +142,16 @@ async def _require_told(config: Path, said: str) -> None:
     assert "systemctl reload sftp-orchestrator" in going_on
     as_json = await call(config, "status", "--json")
     assert (as_json.code, as_json.json["daemon"]["configuration_is_outdated"]) == (2, True)
-    refused = await call(config, "retry", "nosuchid00")
-    assert (refused.code, refused.out) == (2, "")
-    assert "retry: nothing was done; the daemon (process " in refused.errors.splitlines()[-1]
-    assert f"`sftp-orchestrator --config {config} status` shows the files" in refused.errors
+    for deciding in (["retry", "nosuchid00"], ["schema", "accept", "nosuchid00"], ["run-now"]):
+        refused = await call(config, *deciding)
+        assert (refused.code, refused.out) == (2, "")
+        name = " ".join(word for word in deciding if word != "nosuchid00")
+        assert f"{name}: nothing was done; the daemon (process " in refused.errors.splitlines()[-1]
+        assert f"`sftp-orchestrator --config {config} status` shows the files" in refused.errors
+    for looking in (["plan", "customers.csv"], ["validate", "customers.csv"], ["schema", "show"], ["notify", "test"]):
+        refused = await call(config, *looking)
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.errors.splitlines() == [wrong]
 
 
 async def test_a_configuration_no_daemon_can_start_with_is_given_back(tmp_path: Path) -> None:

@@ -15,7 +15,11 @@ import typer
 import yaml
 
 from sftp_orchestrator.asking import ask_health
+from sftp_orchestrator.cli import execute, health
 from sftp_orchestrator.cli.app import app
+from sftp_orchestrator.config import kept
+from sftp_orchestrator.intake.lock import WorkspaceLock
+from sftp_orchestrator.workspace import Workspace
 from tests.support.configuration import write_configuration
 from tests.support.ports import find_free_port
 from tests.support.service import call, run_service
@@ -88,6 +92,32 @@ async def test_the_tour_shows_a_clean_file_and_one_with_a_bad_row(tmp_path: Path
     assert [(plan["feed"], plan["refused_rows"]) for plan in plans] == [("customers", 0), ("purchases", 1)]
 
 
+async def test_health_of_a_daemon_that_does_not_say_where_its_page_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked by the configuration that was gone by last, while the file is wrong; which is said on stderr."""
+    written = await asyncio.to_thread(write_configuration, tmp_path, {"web": {"listen": "127.0.0.1:9"}})
+    workspace = Workspace(root=written.configuration.workspace)
+    workspace.prepare()
+    kept.keep(written.configuration)
+    with written.path.open("a", encoding="utf-8") as file:
+        file.write("nonsense: 1\n")
+    asked: list[str | None] = []
+
+    def ask(listen: str | None) -> str:
+        asked.append(listen)
+        return "ok"
+
+    monkeypatch.setattr(health, "ask_health", ask)
+    with WorkspaceLock(workspace.lock, configuration=written.configuration.digest()):
+        code = execute(["--config", str(written.path), "health"])
+    told = capsys.readouterr()
+    assert (code, told.out, asked) == (0, "ok\n", ["127.0.0.1:9"])
+    assert "nonsense" in told.err
+    workspace.configuration.unlink()
+    assert execute(["--config", str(written.path), "health"]) == 2
+
+
 async def test_health_tells_a_running_daemon_from_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """0 where the daemon answers; 1 where none does, or it hangs; 2 where nobody can be asked."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -104,16 +134,26 @@ async def test_health_tells_a_running_daemon_from_none(tmp_path: Path, monkeypat
         assert await asyncio.to_thread(ask_health, f"0.0.0.0:{port}") == "ok"
         # A file that was broken since does not make a daemon ill that goes on without it, nor does another address.
         right = written.path.read_text(encoding="utf-8")
-        for wrong in (f"{right}\nnonsense: [\n", right.replace(str(port), str(find_free_port()))):
+        for wrong, said in (
+            (f"{right}\nnonsense: [\n", "not valid YAML"),
+            (f"{right}\nnonsense: 1\n", "nonsense"),
+            (right.replace(str(port), str(find_free_port())), ""),
+        ):
             written.path.write_text(wrong, encoding="utf-8")
             answer = await call(written.path, "health")
             assert (answer.code, answer.out) == (0, "ok\n")
+            assert said in answer.errors
+            assert bool(said) == ("goes on with the configuration that it read before" in answer.errors)
         written.path.write_text(right, encoding="utf-8")
         service.process.send_signal(signal.SIGSTOP)
         hung = await call(written.path, "health")
         service.process.send_signal(signal.SIGCONT)
         assert (hung.code, "timed out" in hung.errors) == (1, True)
         assert await service.stop() == 0
+    # Nobody runs, and what is wrong is told all the same; it is the daemon that is asked for.
+    written.path.write_text(f"{right}\nnonsense: 1\n", encoding="utf-8")
+    absent = await call(written.path, "health")
+    assert (absent.code, "nonsense" in absent.errors, "does it run?" in absent.errors) == (1, True, True)
     without = await asyncio.to_thread(write_configuration, tmp_path, {"web": {"listen": None}})
     nobody = await call(without.path, "health")
     assert (nobody.code, "web.listen" in nobody.errors) == (2, True)

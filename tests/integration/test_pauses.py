@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 import structlog.testing
+from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
 
 from sftp_orchestrator import overview_json
 from sftp_orchestrator.cli.status import summarize
@@ -21,6 +22,7 @@ from sftp_orchestrator.errors import (
     ConfigurationError,
     ExitCode,
     Failure,
+    FolderRefused,
     HostKeyRefused,
     KeyRefused,
     LocalFault,
@@ -31,8 +33,10 @@ from sftp_orchestrator.errors import (
     Unreachable,
 )
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import PauseKind, Source
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Source
 from sftp_orchestrator.ledger.states import SourceState
+from sftp_orchestrator.outlook import describe_pause
 from sftp_orchestrator.overview import Overview, get_overview
 from sftp_orchestrator.progress import Board
 from tests.support import paramiko_faults as faults
@@ -159,7 +163,7 @@ async def test_a_changed_key_is_tried_at_once(tmp_path: Path, receiver: Paramiko
 async def test_a_changed_host_key_calls_a_person_though_the_line_was_told_of(
     tmp_path: Path, openssh: OpenSSH, closed_port: int
 ) -> None:
-    """First nothing listens, then sshd shows another host key, then it refuses our key: an alert for each.
+    """First nothing listens, then sshd shows another host key: an alert for each. That it refuses our key waits.
 
     ``status``, its JSON and the metrics count the destination among what needs a person, as long as one is needed.
     """
@@ -179,7 +183,7 @@ async def test_a_changed_host_key_calls_a_person_though_the_line_was_told_of(
     assert told == [
         ["1 delivery fails"],
         ["1 delivery fails: a person is needed"],
-        ["1 delivery fails: a person is needed"],
+        [],
         ["over: production goes through again"],
     ]
     kinds = [
@@ -198,16 +202,42 @@ async def test_a_changed_host_key_calls_a_person_though_the_line_was_told_of(
         (KeyRefused, PauseKind.LOGIN),
         (LoginRefused, PauseKind.LOGIN),
         (SessionRefused, PauseKind.SESSION),
+        (FolderRefused, PauseKind.FOLDER),
         (ReceiverRefused, PauseKind.REFUSED),
         (ConfigurationError, PauseKind.SETTINGS),
         (Unreachable, PauseKind.AWAY),
-        (Transient, PauseKind.AWAY),
+        (Transient, PauseKind.REFUSED),
         (LocalFault, PauseKind.MACHINE),
     ],
 )
 def test_each_failure_is_of_a_kind(failure: type[Failure], kind: PauseKind) -> None:
     """By its class, never by its text."""
     assert find_kind(failure("connect to", "production", "no")) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (SFTP_PERMISSION_DENIED, PauseKind.FOLDER),
+        (SFTP_NO_SUCH_FILE, PauseKind.FOLDER),
+        (SFTP_FAILURE, PauseKind.REFUSED),
+    ],
+)
+async def test_a_receiver_that_answers_is_not_away(tmp_path: Path, code: int, kind: PauseKind) -> None:
+    """A folder that is not ours needs a person; a failure without a reason, as of a full disk, may pass."""
+    with run_paramiko(tmp_path / "receiver", files=faults.refuse_writes(Switch(), code)) as refusing:
+        configuration = _make(tmp_path, refusing)
+        for number in range(2):
+            _drop(configuration.staging, f"customers_{number}.csv")
+        verdict, _ = await _pass(configuration)
+    assert verdict.exit_code is not ExitCode.DONE
+    with _open(configuration) as ledger:
+        outlook = get_overview(configuration, ledger).outlook
+    (pause,) = outlook.pauses.values()
+    told = describe_pause(pause, outlook)
+    assert pause.kind is kind
+    assert ("this needs a person" in told) == (kind is PauseKind.FOLDER)
+    assert "look at the line" not in told
 
 
 async def test_a_run_that_asks_nobody_ends_no_pause(tmp_path: Path, receiver: ParamikoServer) -> None:

@@ -25,7 +25,7 @@ from sftp_orchestrator.desk import Desk
 from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
-from sftp_orchestrator.ledger.records import PauseKind
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
 from sftp_orchestrator.overview import MOST_SHOWN, Overview
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import make_app

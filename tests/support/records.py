@@ -6,7 +6,8 @@ import datetime
 from typing import Any
 
 from sftp_orchestrator.destination.clevertap import FeedType
-from sftp_orchestrator.ledger.records import Claim, Part, Pause, PauseKind, PendingProfiles, Source
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Claim, Part, Pause, PendingProfiles, Source
 from sftp_orchestrator.ledger.states import PartState, SourceState
 
 _AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

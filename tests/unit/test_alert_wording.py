@@ -16,7 +16,8 @@ from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.alerts.wording import MOST_NAMED, Context, join, write, write_substitute, write_test
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Untaken
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from sftp_orchestrator.views import SourceView
@@ -38,7 +39,7 @@ FACTS = Facts(
     at=AT,
     aside={},
     uncertain=(),
-    without_rows=(),
+    without_rows={},
     stubborn={},
     pauses={"production": make_pause(since=AT - HOUR)},
     took_until={"production": AT - 2 * HOUR},
@@ -123,6 +124,23 @@ def test_many_are_one_message_that_names_the_first() -> None:
     assert len(text.body) < 2000
 
 
+def test_files_without_all_of_their_rows_are_told_by_feed() -> None:
+    """How many, with how many rows, and the first of them with what to type."""
+    files = {
+        feed: [make_source(number=number, feed=feed, refused_rows=number) for number in numbers]
+        for feed, numbers in {"purchases": (1, 2, 3), "customers": (4,)}.items()
+    }
+    views = {f"source{number}": _make_view(number, SourceState.ARCHIVED) for number in (1, 4)}
+    facts = replace(FACTS, without_rows=files)
+    alerts = _make_alerts(AlertKind.REFUSED_ROWS, *files)
+    group = Group(kind=AlertKind.REFUSED_ROWS, alerts=alerts, standing=5)
+    text = write(group, replace(CONTEXT, facts=facts, views=views))
+    assert text.title == "SFTP orchestrator on etl-1: 4 files were delivered without all of their rows"
+    first = "purchases-1.csv (feed purchases, id source1): archived\n    look, then:\n    sftp-orchestrator"
+    assert f"\n\n3 files of feed purchases, 6 rows were refused; the first of them:\n{first}" in text.body
+    assert "\n\npurchases-4.csv (feed purchases, id source4): " in text.body
+
+
 def test_a_destination_that_took_files_until_recently_says_so() -> None:
     """Whoever is told looks at the line and the receiver first, and not at a configuration that was right."""
     alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "destination production")
@@ -191,6 +209,29 @@ def test_what_is_no_file_is_told_with_its_reason(kind: AlertKind, subject: str, 
     """Destinations, feeds, keys and disks."""
     group = Group(kind=kind, alerts=_make_alerts(kind, subject, level=level), standing=1)
     assert said in write(group, CONTEXT).body
+
+
+@pytest.mark.parametrize(
+    ("count", "are_more", "said"),
+    [
+        (1, False, ""),
+        (2, False, "\n    … and 1 more file"),
+        (200, False, "\n    … and 199 more files"),
+        (200, True, "\n    … and at least 199 more files"),
+        (1, True, ""),
+    ],
+)
+def test_files_that_cannot_be_taken_are_counted_as_far_as_they_are_known(
+    count: int,
+    are_more: bool,  # noqa: FBT001 - a parameter
+    said: str,
+) -> None:
+    """The ledger notes only so many of them."""
+    untaken = {"purchases": [_make_untaken(f"{number}.csv") for number in range(count)]}
+    facts = replace(FACTS, untaken=untaken, are_more_untaken=are_more)
+    group = Group(kind=AlertKind.NOT_TAKEN, alerts=_make_alerts(AlertKind.NOT_TAKEN, "purchases"), standing=1)
+    text = write(group, replace(CONTEXT, facts=facts))
+    assert f"purchases: 0.csv, complete since 11:00 UTC (1 h ago) at least: no room{said}\n\n" in text.body
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,21 @@ from sftp_orchestrator.alerts.conditions import (
     Fate,
     find_conditions,
     find_fates,
+    find_untold,
     get_disk_level,
     get_key_level,
     is_worse,
 )
+from sftp_orchestrator.alerts.telling import decide
 from sftp_orchestrator.config.alerting import AlertKind
 from sftp_orchestrator.config.model import Configuration
 from sftp_orchestrator.intake.pausing import Room
-from sftp_orchestrator.ledger.records import Alert, MissingFile, PauseKind, Untaken
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Alert, MissingFile, Source, Untaken
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.measuring import RefusedReload
 from tests.support.configuration import write_configuration
-from tests.support.records import make_pause
+from tests.support.records import make_pause, make_source
 
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 ROOM = Room(folder=Path("/w"), free_bytes=100, pause_below_bytes=10, is_paused=False, staging_free_bytes=None)
@@ -38,7 +41,7 @@ NOTHING = Facts(
     at=AT,
     aside={},
     uncertain=(),
-    without_rows=(),
+    without_rows={},
     stubborn={},
     pauses={},
     missing={},
@@ -71,7 +74,7 @@ def test_each_kind_is_found() -> None:
     missing = MissingFile(feed="customers", due_at=AT, noticed_at=AT)
     assert _find(
         aside={"s1": SourceState.QUARANTINED, "s2": SourceState.HELD},
-        without_rows=["s3"],
+        without_rows={"purchases": [make_source()]},
         pauses={"production": make_pause()},
         missing={"customers": missing},
         untaken={"purchases": [UNTAKEN]},
@@ -81,7 +84,7 @@ def test_each_kind_is_found() -> None:
     ) == [
         (AlertKind.QUARANTINED, "s1", ""),
         (AlertKind.HELD, "s2", ""),
-        (AlertKind.REFUSED_ROWS, "s3", ""),
+        (AlertKind.REFUSED_ROWS, "purchases", ""),
         (AlertKind.RETRIES_EXHAUSTED, "destination production", ""),
         (AlertKind.FILE_MISSING, "customers", ""),
         (AlertKind.NOT_TAKEN, "purchases", ""),
@@ -155,6 +158,52 @@ def test_what_is_in_the_configuration_no_longer_is_forgotten(small_configuration
     known = [Alert(kind=kind.value, subject=subject, level="", since=AT) for kind, subject in subjects.items()]
     fates = find_fates(known, [], NOTHING, small_configuration)
     assert fates == {Fate.OVER: known[3:], Fate.FORGOTTEN: known[:3], Fate.SUSPENDED: []}
+
+
+def _make_told(feed: str, at: datetime.datetime) -> Alert:
+    return Alert(kind=AlertKind.REFUSED_ROWS.value, subject=feed, level="", since=at, first_told_at=at, told_at=at)
+
+
+def test_files_without_their_rows_are_untold_that_came_since_their_feed_was_told_of() -> None:
+    """Each is told in one message; by a clock that was ahead nothing was told."""
+    hour = datetime.timedelta(hours=1)
+    sources = [make_source(number=number, changed_at=AT + number * hour) for number in range(3)]
+    sources += [make_source(number=3, feed="customers")]
+    known = [_make_told("purchases", AT + hour), _make_told("elsewhere", AT)]
+    assert find_untold(sources, known, AT + 3 * hour) == {"purchases": [sources[2]], "customers": [sources[3]]}
+    assert find_untold(sources, known, AT)["purchases"] == sources[:3]
+    untold = replace(known[0], told_at=None, first_told_at=None)
+    assert find_untold(sources, [untold], AT + 3 * hour)["purchases"] == sources[:3]
+
+
+@pytest.mark.parametrize(("days", "fate"), [(0, Fate.SUSPENDED), (6.9, Fate.SUSPENDED), (7, Fate.OVER)])
+def test_that_rows_were_told_of_is_known_as_long_as_their_files_are_listed(
+    days: float, fate: Fate, small_configuration: Configuration
+) -> None:
+    """Also where nothing more is refused meanwhile: no file is told of twice."""
+    alert = _make_told("purchases", AT - datetime.timedelta(days=days))
+    assert find_fates([alert], [], NOTHING, small_configuration)[fate] == [alert]
+
+
+def test_a_feed_that_always_bears_refused_rows_is_told_of_once_a_day(small_configuration: Configuration) -> None:
+    """A file with one every five minutes, each of which is told in one message; though each look is by a new start."""
+    known: dict[str, Alert] = {}
+    sources: list[Source] = []
+    told: list[tuple[datetime.datetime, list[Source]]] = []
+    for number in range(4 * 288):
+        now = AT + number * datetime.timedelta(minutes=5)
+        sources.append(make_source(number=number, changed_at=now - datetime.timedelta(seconds=5)))
+        alerts = list(known.values())
+        facts = replace(NOTHING, at=now, without_rows=find_untold(sources, alerts, now))
+        found = find_conditions(facts, tuple(AlertKind), is_low=False)
+        kept_back = find_fates(alerts, found, facts, small_configuration)[Fate.SUSPENDED]
+        watched = [one for one in alerts if one not in kept_back]
+        decision = decide(found, watched, now, kinds=tuple(AlertKind), group_seconds=60)
+        assert decision.forgotten == ()
+        known |= {one.subject: one for one in decision.kept}
+        told += [(now, list(facts.without_rows["purchases"])) for _ in decision.groups]
+    assert [at.date().day for at, _ in told] == [1, 2, 3, 4]
+    assert [source for _, files in told for source in files] == sources[: sum(len(files) for _, files in told)]
 
 
 def test_only_the_kinds_that_are_asked_for_are_found() -> None:

@@ -15,7 +15,8 @@ from sftp_orchestrator.config.timing import Timing
 from sftp_orchestrator.config.windows import Opening
 from sftp_orchestrator.deliver.order import Backlog, decide_gate
 from sftp_orchestrator.intake.lock import Holder
-from sftp_orchestrator.ledger.records import PauseKind, Run
+from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Run
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY, SourceState
 from sftp_orchestrator.outlook import (
     NOBODY,

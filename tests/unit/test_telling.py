@@ -144,7 +144,8 @@ def test_a_failure_that_needs_a_person_is_told_though_another_was() -> None:
     """A host key that changed while nobody answered; and once only, though the line is cut in between."""
     day = Day()
     away, host_key, login = (_failing(level) for level in ("", "host_key", "login"))
-    told = [day.look(one) for one in (away, away, host_key, host_key, away, away, host_key, host_key, login, login)]
+    told = [day.look(one) for one in (away, away, host_key, host_key, away, away, host_key, host_key)]
+    told += [day.look(login, after=HOUR), day.look(login)]
     assert [_list_told(groups) for groups in told if groups] == [
         [("retries_exhausted", ["destination production"])]
     ] * 3
@@ -153,14 +154,41 @@ def test_a_failure_that_needs_a_person_is_told_though_another_was() -> None:
     assert [_list_told(day.look())] == [[("over retries_exhausted", ["destination production"])]]
 
 
-def test_refused_rows_are_told_once_and_never_again() -> None:
-    """They are kept, and nothing stands still: neither each day, nor that somebody fetched them."""
+def test_hosts_behind_one_name_that_fail_by_turns_are_told_once_an_hour() -> None:
+    """One refuses our key, the other shows another host key: each turn is worse, and none is a message by itself."""
     day = Day()
-    rows = Condition(kind=AlertKind.REFUSED_ROWS, subject="a")
-    day.look(rows)
-    assert _list_told(day.look(rows)) == [("refused_rows", ["a"])]
-    assert [day.look(rows, after=DAY) for _ in range(6)] == [[]] * 6
-    assert day.look() == day.look() == []
+    turns = itertools.cycle([_failing("login"), _failing("host_key")])
+    told = [day.now for _ in range(5 * 60) if day.look(next(turns))]
+    assert 4 <= len(told) <= 5
+    assert all(later - earlier >= HOUR for earlier, later in itertools.pairwise(told))
+    turned = [place for place in range(70) if day.look(_failing("login"))]
+    assert len(turned) <= 1
+    assert not any(day.look(_failing("login"), after=HOUR) for _ in range(20))
+
+
+@pytest.mark.parametrize("levels", [("login", "host_key"), ("", "login"), ("60", "30")])
+def test_turns_within_the_time_of_a_group_keep_nothing_from_being_told(levels: tuple[str, str]) -> None:
+    """It is told when the first of them waited long enough, however often it turned since."""
+    day = Day(group_seconds=3600)
+    make = _key if levels == ("60", "30") else _failing
+    turns = itertools.cycle([make(level) for level in levels])
+    told = [number for number in range(90) if day.look(next(turns))]
+    assert told[:1] == [60]
+
+
+def test_that_more_rows_were_refused_is_told_a_day_after_the_last_telling() -> None:
+    """Of each feed by itself, as news and not as what lasts; that nothing more is refused is not told."""
+    day = Day()
+    one, two = (Condition(kind=AlertKind.REFUSED_ROWS, subject=feed) for feed in ("one", "two"))
+    day.look(one)
+    assert _list_told(day.look(one)) == [("refused_rows", ["one"])]
+    assert day.look(one, two) == []
+    assert _list_told(day.look(one, two)) == [("refused_rows", ["two"])]
+    assert [day.look(one, two, after=HOUR) for _ in range(23)] == [[]] * 23
+    assert day.look(one, two, after=HOUR - 2 * MINUTE) == []
+    assert _list_told(day.look(one, two)) == [("refused_rows", ["one"])]
+    assert [_list_told(day.look(one, two)) for _ in range(3)] == [[], [("refused_rows", ["two"])], []]
+    assert day.look() == []
     assert day.known == {}
 
 

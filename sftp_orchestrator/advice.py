@@ -121,6 +121,13 @@ def _advise_on_profiles(events: Source, gate: Gate) -> tuple[str, ...]:
     )
 
 
+def _advise_on_later(view: SourceView) -> tuple[str, ...]:
+    if view.later is None:
+        return ()
+    said = f"a later file of this path waits, too ({view.later.id}): both are sent, unless you give this one up:"
+    return (said, f"{COMMAND} discard {view.source.id}")
+
+
 def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime) -> tuple[str, ...]:
     source = view.source
     if gate is not None and gate.needs_person:
@@ -129,7 +136,7 @@ def _advise_to_wait(view: SourceView, gate: Gate | None, now: datetime.datetime)
         return ()
     if view.scheduled_at is not None:
         first = ", its profiles first" if gate is not None and not gate.is_open else ""
-        return (f"to send it now{first}:", f"{COMMAND} retry {source.id}")
+        return (f"to send it now{first}:", f"{COMMAND} retry {source.id}", *_advise_on_later(view))
     if source.retry_at is None:
         return ()
     if source.retry_at <= now or not view.is_attended:

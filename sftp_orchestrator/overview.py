@@ -79,6 +79,16 @@ class Overview:
     """bytes per second by destination, of those with a ``bandwidth``; None where its timetable has no limit now"""
 
     @property
+    def not_taken(self) -> int:
+        """How many complete files in staging cannot be claimed."""
+        return sum(one.relative_path in self.untaken for one, _ in self.staging.matched)
+
+    @property
+    def arriving(self) -> int:
+        """How many files in staging fit a feed, and may be complete by and by."""
+        return len(self.staging.matched) - self.not_taken
+
+    @property
     def arriving_feeds(self) -> frozenset[str]:
         """The feeds of which files lie in staging that time alone may make complete."""
         return frozenset(feed for one, feed in self.staging.matched if one.relative_path not in self.untaken)
@@ -156,15 +166,35 @@ def _complete_all(
 ) -> tuple[SourceView, ...]:
     """Return views with what each waits for, and what a person may do."""
     sources, workspace = [view.source for view in views], Workspace(root=configuration.workspace)
+    later = _find_later(sources)
     gates = decide_gates(sources, configuration, ledger, outlook, is_whole=is_whole)
     why = find_reasons(configuration, ledger, workspace, sources)
     return tuple(
         replace(
-            _complete(view, gates.get(view.source.id), workspace, outlook, why.get(view.source.id, Why())),
+            _complete(
+                replace(view, later=later.get(view.source.id)),
+                gates.get(view.source.id),
+                workspace,
+                outlook,
+                why.get(view.source.id, Why()),
+            ),
             lacks_time=_lacks_time(view, configuration),
         )
         for view in views
     )
+
+
+def _find_later(sources: Sequence[Source]) -> dict[str, Source]:
+    """Return by id the next file of the same path and feed, of those that are on their way. Pure."""
+    found: dict[str, Source] = {}
+    last: dict[tuple[str, bytes], Source] = {}
+    for source in sources:
+        if source.state in SOURCE_ON_ITS_WAY:
+            before = last.get((source.feed, source.relative_path))
+            if before is not None:
+                found[before.id] = source
+            last[source.feed, source.relative_path] = source
+    return found
 
 
 def _survey(configuration: Configuration) -> Survey:

@@ -48,7 +48,10 @@ class Asked:
         if not self.arriving or not self.settle_seconds:
             return "It begins within seconds"
         files = "1 file in staging is" if self.arriving == 1 else f"{self.arriving:,} files in staging are"
-        return f"It begins once {files} complete, unchanged for {self.settle_seconds:g} s (intake.settle_seconds)"
+        return (
+            f"It begins once {files} complete, unchanged for {self.settle_seconds:g} s (intake.settle_seconds); what is"
+            " still written to after that time waits for its schedule"
+        )
 
 
 def ask_for_run(
@@ -129,7 +132,7 @@ def _describe_asked(asked: AskedRun, outlook: Outlook, arriving: Collection[str]
     if not asked.waits_for.isdisjoint(arriving):
         is_settling = asked.settled_at is not None and asked.settled_at > outlook.at
         till = f", till {units.format_time(asked.settled_at)}" if is_settling and asked.settled_at is not None else ""
-        return f"{said}: it waits for what is arriving in staging to be complete{till}."
+        return f"{said}: it waits for what is arriving in staging to be complete{till}; then it goes without the rest."
     if any(run.destination in {None, request.destination} for run in outlook.under_way):
         return f"{said}: it begins once the run under way has ended."
     return f"{said}: it begins within seconds."

@@ -36,6 +36,8 @@ class SourceView:
     """when the schedule lets it go, where that is what it waits for"""
     is_attended: bool = True
     """a daemon or a pass is there to go on with it"""
+    later: Source | None = None
+    """the next file of the same path and feed that waits, too"""
     replaced_by: Source | None = None
     """what was delivered in its place"""
     refused_rows: Path | None = None

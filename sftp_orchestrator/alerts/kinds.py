@@ -133,6 +133,8 @@ KINDS = {
 }
 
 
+OURS = Reading(page="how-to/on-call", title="On call", heading="This machine stands in the way")
+"""Where to read on, in place of ``read``, where files cannot be read or planned."""
 IN_NEED = (
     "Nothing is lost, and it is tried again by itself; but where the receiver does not let us in, or not use its"
     " folder, somebody has to mend that first."

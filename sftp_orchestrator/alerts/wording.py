@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from sftp_orchestrator import units
 from sftp_orchestrator.alerts import conditions
 from sftp_orchestrator.alerts.conditions import Facts, find_destination
-from sftp_orchestrator.alerts.kinds import IN_NEED, KINDS, WITHOUT_SOURCE, Kind
+from sftp_orchestrator.alerts.kinds import IN_NEED, KINDS, OURS, WITHOUT_SOURCE, Reading
 from sftp_orchestrator.alerts.telling import Group
 from sftp_orchestrator.calling import COMMAND, spell_out
 from sftp_orchestrator.config.alerting import AlertKind
@@ -116,7 +116,7 @@ def _write_trouble(group: Group, context: Context) -> Text:
     pieces = [f"{said}. {IN_NEED if needing else kind.means}"]
     pieces += [_describe(one, context) for one in group.alerts[:MOST_NAMED]]
     pieces += _count_others(len(group.alerts))
-    pieces.append("\n".join(_list_ways(kind, context)))
+    pieces.append("\n".join(_list_ways(_find_reading(group, context), context)))
     return _finish(said, pieces, context, is_good=False)
 
 
@@ -154,12 +154,19 @@ def _count_lost(count: int) -> list[str]:
     return [f"… and {count:,} earlier alert{'s' * (count != 1)} that could not be sent."] if count else []
 
 
-def _list_ways(kind: Kind, context: Context) -> Iterator[str]:
+def _find_reading(group: Group, context: Context) -> Reading:
+    """Return where to read on: not about the receiver, where it is this machine that keeps files back."""
+    views = [_find_view(one, context) for one in group.alerts]
+    is_ours = all(view is not None and view.source.failures < conditions.FAILURES for view in views)
+    return OURS if group.kind is AlertKind.RETRIES_EXHAUSTED and is_ours else KINDS[group.kind].read
+
+
+def _list_ways(read: Reading, context: Context) -> Iterator[str]:
     yield f"What waits, why, and what to type next (on {context.host}): {COMMAND} status"
     if context.docs_url is None:
-        yield f"Read on, in the documentation: {kind.read}"
+        yield f"Read on, in the documentation: {read}"
     else:
-        yield f"Read on: {kind.read.locate(context.docs_url)}"
+        yield f"Read on: {read.locate(context.docs_url)}"
 
 
 def _describe(alert: Alert, context: Context) -> str:

@@ -57,7 +57,7 @@ def history(
             _print_done(console, sorted(views, key=lambda view: view.source.changed_at, reverse=True)[:limit])
             _print_runs(console, configuration, ledger, min(limit, RUNS))
         if sight.notice is not None:
-            layout.say(console, sight.notice)
+            layout.say(console, spell_out(sight.notice, options.get_command(context, config)))
 
 
 def _to_json(ledger: Ledger, workspace: Workspace, source_id: str | None, limit: int) -> dict[str, Any]:

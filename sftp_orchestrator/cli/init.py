@@ -74,7 +74,9 @@ def _set_up(places: Layout, given: Given, *, may_ask: bool) -> int:
     decided = init_plan.decide(places, given, asker)
     configuration = put(places, decided.list_contents(), force=given.is_forced, load=loading.load)
     _say_what_was_made(decided)
-    return _conclude(places, configuration, has_new_key=decided.key.is_new)
+    errors = feeds.count_errors(places.config.read_text(encoding="utf-8"))
+    code = _conclude(places, configuration, has_new_key=decided.key.is_new, errors=errors)
+    return max(code, ExitCode.NOT_ALL_DELIVERED) if errors else code
 
 
 def _resume(places: Layout, given: Given, asker: Asker) -> Configuration:
@@ -103,7 +105,7 @@ def _say_what_was_made(decided: plan.Plan) -> None:
     layout.print_entries(options.get_console(), [layout.Entry(cells=(word,), name=said) for word, said in told])
 
 
-def _conclude(places: Layout, configuration: Configuration, *, has_new_key: bool = False) -> int:
+def _conclude(places: Layout, configuration: Configuration, *, has_new_key: bool = False, errors: int = 0) -> int:
     """Check everything, the receiver too, and say what to do next."""
     console = options.get_console()
     say_on_terminal("Checking all of it, and logging in …")
@@ -125,7 +127,7 @@ def _conclude(places: Layout, configuration: Configuration, *, has_new_key: bool
     elif results.exit_code is ExitCode.DONE:
         warned = [result.subject for result in results.all if result.is_warning]
         doubts = feeds.count_doubts(places.config.read_text(encoding="utf-8"))
-        steps = list(plan.list_beginning(configuration, warned=warned, doubts=doubts))
+        steps = list(plan.list_beginning(configuration, warned=warned, doubts=doubts, errors=errors))
     if steps:
         typer.echo("\nNext:")
     command = plan.get_command(places.config)

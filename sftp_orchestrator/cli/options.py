@@ -76,7 +76,10 @@ def open_sight(context: typer.Context, option: Path | None) -> Iterator[Sight]:
         if found is None or (daemon is not None and daemon.configuration not in {None, found.digest()}):
             raise (ExceptionGroup(_WRONG, wrong) if daemon is not None else error) from error
         whose = "that the daemon goes on with" if daemon is not None else "that was gone by last"
-        sight = Sight(configuration=found, notice=f"The configuration file is wrong: this is told by the one {whose}.")
+        sight = Sight(
+            configuration=found,
+            notice=f"The configuration file is wrong: this is told by the one {whose}. What is wrong: {COMMAND} check",
+        )
     try:
         yield sight
     except Failure as failure:

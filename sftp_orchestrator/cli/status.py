@@ -136,7 +136,6 @@ def _make_entry(view: SourceView, now: datetime.datetime, command: str, pause: P
 
 def summarize(overview: Overview, page: str | None) -> list[str]:
     """Return what closes the list: how many of each, when the next run is, and whether anybody is at work. Pure."""
-    not_taken = [one for one, _ in overview.staging.matched if one.relative_path in overview.untaken]
     asides = sum(view.needs_person for view in overview.sources)
     waiting = sum(not view.needs_person and view.reason is not None for view in overview.sources)
     under_way = sum(view.source.state not in SOURCE_DONE for view in overview.sources) - asides - waiting
@@ -144,8 +143,8 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     asides += overview.left_out.needing_a_person + len(overview.outlook.in_need)
     waiting += overview.left_out.on_their_way
     told = {
-        "arriving": len(overview.staging.matched) - len(not_taken),
-        "complete and not taken": len(not_taken),
+        "arriving": overview.arriving,
+        "complete and not taken": overview.not_taken,
         "left alone in staging": len(overview.staging.left_alone),
         "on their way": under_way,
         "waiting": waiting,
@@ -166,6 +165,8 @@ def summarize(overview: Overview, page: str | None) -> list[str]:
     elif outlook.has_daemon:
         lines += list_schedules(outlook)
     lines += list_missing(outlook)
+    if overview.not_taken and not overview.room.is_paused:
+        lines.append(f"{units.format_bytes(overview.room.free_bytes)} are free in {overview.room.folder}.")
     if overview.room.is_paused:
         lines.append(f"Make room: {overview.room.describe()}.")
     if outlook.holder is not None and outlook.holder.is_pass:

@@ -127,7 +127,7 @@ class Hindrances:
         """Return what kept the first of them from being claimed, as a failure of the pass; None where nothing did."""
         for path, (_, reason) in self._list_all():
             others = len(self._reasons) + len(self._kept_back) - 1
-            more = f"; {others:,} more files cannot be taken" if others else ""
+            more = f"; {others:,} more file{'s' * (others != 1)} cannot be taken" if others else ""
             return LocalFault("take in", display_path(path), f"{reason}{more}")
         return None
 

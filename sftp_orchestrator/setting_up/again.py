@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config.model import Configuration, Destination
 from sftp_orchestrator.deliver.credentials import get_fingerprint, load_credentials, load_host_keys
 from sftp_orchestrator.errors import ConfigurationError
@@ -104,7 +105,9 @@ def _require_feeds(layout: Layout, configuration: Configuration, given: Given) -
     for sample in given.samples:
         fitting = list_matching_feeds(os.fsencode(sample.name), feeds)
         if not fitting:
-            raise _refuse(layout, f"has no feed for --sample {sample}: {explain_mismatch(fitting, feeds)}")
+            msg = f"it is there, and has no feed for --sample {sample}: {explain_mismatch(fitting, feeds)}"
+            hint = f"`{COMMAND} infer {sample}` prints an entry to paste there"
+            raise ConfigurationError("set up", str(layout.config), msg, hint=hint)
     types = {feed.type for feed in feeds.values()}
     if given.feed_type is not None and given.feed_type not in types:
         raise _refuse(layout, f"has no feed of --feed-type {given.feed_type}")

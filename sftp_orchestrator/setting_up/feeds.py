@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sftp_orchestrator import units
 from sftp_orchestrator.destination.clevertap import FeedType
+from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.inference import rendering
 from sftp_orchestrator.inference.infer import infer
 from sftp_orchestrator.inference.proposal import Proposal
@@ -60,9 +61,16 @@ def count_doubts(text: str) -> int:
     return text.count(f"# {rendering.DOUBTFUL}: ")
 
 
+def count_errors(text: str) -> int:
+    """Return how many comments of a feed, just proposed, tell why no file of it could be sent as it stands. Pure."""
+    return text.count(f"# {Severity.ERROR}: ")
+
+
 def describe(proposal: Proposal) -> str:
     """Return what was proposed, for people. Pure."""
     rows, columns = units.format_count(proposal.rows), len(proposal.columns)
-    doubts = count_doubts(rendering.render(proposal))
+    text = rendering.render(proposal)
+    doubts, errors = count_doubts(text), [one.message for one in proposal.findings if one.severity is Severity.ERROR]
     said = f"{proposal.name}: {proposal.type} ({rows} row{'s' * (proposal.rows != 1)}, {columns} columns)"
-    return said + (f", {doubts} doubtful: read the comments in the configuration" if doubts else "")
+    said += f", {doubts} doubtful: read the comments in the configuration" if doubts else ""
+    return f"{said}; as it stands no file of it could be sent: {'; '.join(errors)}" if errors else said

@@ -14,6 +14,7 @@ from sftp_orchestrator.calling import COMMAND
 from sftp_orchestrator.config import loading, sample
 from sftp_orchestrator.config.model import Configuration, Destination
 from sftp_orchestrator.deliver.receiver import Receiver
+from sftp_orchestrator.destination.rules import Severity
 from sftp_orchestrator.inference import rendering
 from sftp_orchestrator.setting_up import answers, host_keys
 from sftp_orchestrator.setting_up.layout import Content, Layout
@@ -113,11 +114,16 @@ def list_registering(destination: Destination, folder: Path) -> Iterator[str]:
     yield f"Then look again: {COMMAND} init {shlex.quote(str(folder))}"
 
 
-def list_beginning(configuration: Configuration, *, warned: Sequence[str], doubts: int) -> Iterator[str]:
+def list_beginning(
+    configuration: Configuration, *, warned: Sequence[str], doubts: int, errors: int = 0
+) -> Iterator[str]:
     """Yield what a person does once all is in place, a step each. Pure.
 
-    ``warned`` are the subjects of what was warned of, ``doubts`` how many comments of the configuration tell of some.
+    ``warned`` are the subjects of what was warned of, ``doubts`` how many comments of the configuration tell of some,
+    ``errors`` how many tell why no file of a feed could be sent.
     """
+    if errors:
+        yield f"Put right first what stands below {Severity.ERROR} in the configuration: else no file of it is sent"
     if warned:
         yield f"Read first what is warned of above: {', '.join(dict.fromkeys(warned))}"
     if doubts:

@@ -336,7 +336,10 @@ async def test_of_two_versions_that_wait_for_the_night_one_is_given_up(tmp_path:
             _drop(tmp_path, purchases=NEW_EVENTS)
             await service.wait_for("source_planned", count=2)
             status = json.loads((await _call(config, "status", "--json")).out)["sources"]
-            older = status[0]["id"]
+            older, newer = (source["id"] for source in status)
+            said = f"a later file of this path waits, too ({newer}): both are sent, unless you give this one up:"
+            assert status[0]["next"][-2:] == [said, f"sftp-orchestrator discard {older}"]
+            assert said not in status[1]["next"]
             answer = await _call(config, "discard", older, "--reason", "an older version")
             assert answer.out.startswith(f"{older} (purchases.csv) is discarded; nothing of it was delivered.\n")
             await service.wait_for("source_discarded", source=older)

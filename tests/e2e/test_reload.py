@@ -135,7 +135,7 @@ async def _require_told(config: Path, said: str) -> None:
     wrong, going_on = answer.errors.splitlines()
     assert answer.code == 2
     assert "delivered so far" in answer.out
-    assert answer.out.endswith("wrong: this is told by the one that the daemon goes on with.\n")
+    assert "wrong: this is told by the one that the daemon goes on with. What is wrong: " in answer.out
     assert said in wrong
     assert " goes on with the configuration that it read before" in going_on
     assert f"`sftp-orchestrator --config {config} check` passes; have it read: " in going_on

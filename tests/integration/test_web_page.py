@@ -26,6 +26,7 @@ from sftp_orchestrator.errors import LocalFault
 from sftp_orchestrator.figures import Figures, get_figures
 from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.pause_kinds import PauseKind
+from sftp_orchestrator.ledger.records import Untaken
 from sftp_orchestrator.overview import MOST_SHOWN, Overview
 from sftp_orchestrator.progress import Board, Phase, Work
 from sftp_orchestrator.web.app import make_app
@@ -194,6 +195,24 @@ async def test_a_file_that_is_missing_is_told_and_counted(tmp_path: Path) -> Non
     assert 'sftp_orchestrator_missed_deadlines_total{feed="customers"} 0.0' in metrics
     assert 'sftp_orchestrator_expected_file_missing{feed="purchases"} 1.0' in metrics
     assert 'sftp_orchestrator_expected_file_missing{feed="customers"} 0.0' in metrics
+
+
+async def test_complete_files_that_cannot_be_taken_are_told_with_their_reason(tmp_path: Path) -> None:
+    """As a banner, and beside the file; it is not among what is arriving, and counted for monitors."""
+    configuration = await _fill(tmp_path)
+    for name in ("purchases_a.csv", "purchases_b.csv"):
+        (configuration.staging / name).write_text("x")
+    with Ledger.open(configuration.ledger.url, configuration.workspace) as ledger:
+        now = datetime.datetime.now(datetime.UTC)
+        one = Untaken(relative_path=b"purchases_a.csv", feed="purchases", reason="no room", since=now)
+        ledger.untaken.replace([one])
+    async with _serve(configuration, Board(), Pulse()) as page:
+        body = (await page.get("/")).body
+        metrics = (await page.get("/metrics")).body
+    assert "1 complete file in staging cannot be taken:" in _Reader(body).text
+    assert "<b>1</b> arriving" in body
+    assert '<p class="reason">no room</p>' in body
+    assert 'sftp_orchestrator_files_not_taken{feed="purchases"} 1.0' in metrics
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,18 @@ def test_a_file_is_told_with_its_reason_and_what_to_type_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("failures", "heading"), [(0, "This machine stands in the way"), (3, "The receiver is away or says no")]
+)
+def test_a_file_that_does_not_go_through_is_told_with_whoever_keeps_it(failures: int, heading: str) -> None:
+    """What this machine could not read or plan is no matter of the receiver."""
+    view = _make_view(1, SourceState.PLANNED, failures=failures)
+    alerts = _make_alerts(AlertKind.RETRIES_EXHAUSTED, "source1")
+    group = Group(kind=AlertKind.RETRIES_EXHAUSTED, alerts=alerts, standing=1)
+    assert f"“On call” (how-to/on-call), “{heading}”" in write(group, replace(CONTEXT, views={"source1": view})).body
+    assert f"\n## {heading}\n" in (DOCS / "how-to/on-call.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("docs_url", "address"),
     [
         ("https://docs/x", "https://docs/x/how-to/on-call.html#the-disk-is-full"),

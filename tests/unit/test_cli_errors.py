@@ -141,8 +141,8 @@ def test_files_are_shown_though_the_configuration_is_wrong(
     out, errors = capsys.readouterr()
     assert "nonsense" in errors
     assert "delivered" in out
-    notice = "The configuration file is wrong: this is told by the one that was gone by last.\n"
-    assert out.endswith(notice) is ("--json" not in arguments)
+    notice = "wrong: this is told by the one that was gone by last. What is wrong: sftp-orchestrator --config"
+    assert (notice in out.replace("\n", " ")) is ("--json" not in arguments)
 
 
 def test_an_unknown_id_is_told_beside_what_is_wrong_with_the_configuration(

@@ -51,12 +51,12 @@ def _make_outlook(**changes: Any) -> Outlook:
         (
             {"purchases"},
             {},
-            ": it waits for what is arriving in staging to be complete, till 2026-01-02 12:00:20 UTC.",
+            " to be complete, till 2026-01-02 12:00:20 UTC; then it goes without the rest.",
         ),
         (
             {"purchases"},
             {"at": NOW + 20 * SECONDS},
-            " 30 s ago: it waits for what is arriving in staging to be complete.",
+            " 30 s ago: it waits for what is arriving in staging to be complete; then it goes without the rest.",
         ),
         ({"customers"}, {}, ": it begins within seconds."),
         (set(), {"under_way": (_make_run("schedule"),)}, ": it begins once the run under way has ended."),
@@ -109,11 +109,11 @@ def test_a_complete_file_that_cannot_be_taken_is_not_waited_for(tmp_path: Path) 
     [
         (0, 30, "It begins within seconds: "),
         (2, 0, "It begins within seconds: "),
-        (1, 30, "It begins once 1 file in staging is complete, unchanged for 30 s (intake.settle_seconds): "),
+        (1, 30, "It begins once 1 file in staging is complete, unchanged for 30 s (intake.settle_seconds); what"),
         (
             1200,
             0.5,
-            "It begins once 1,200 files in staging are complete, unchanged for 0.5 s (intake.settle_seconds): ",
+            "It begins once 1,200 files in staging are complete, unchanged for 0.5 s (intake.settle_seconds); what",
         ),
     ],
 )

@@ -195,6 +195,8 @@ def test_what_to_read_first_is_named_where_there_is_any(tmp_path: Path) -> None:
         "Read first the 2 comments in the configuration that begin with doubtful",
         *steps,
     ]
+    first = next(plan.list_beginning(configuration, warned=warned, doubts=2, errors=1))
+    assert first == "Put right first what stands below error in the configuration: else no file of it is sent"
     one = next(plan.list_beginning(configuration, warned=(), doubts=1))
     assert one == "Read first the comment in the configuration that begins with doubtful"
 

@@ -52,7 +52,7 @@ def choose_kind(evidence: Evidence) -> Kind:
         reason = f"'{moment.header}' looks like a time{' and identities repeat' if repeats else ''}, but {no_name}"
         return Kind(type=FeedType.EVENT, reason=reason, is_doubtful=True)
     if time is not None:
-        reason = f"{no_name}, and identities do not repeat, but '{time.header}' looks like a time"
+        reason = f"{no_name}, and most identities come once, but '{time.header}' looks like a time"
         return Kind(type=FeedType.PROFILE, reason=reason, is_doubtful=True)
     if repeats:
         return Kind(type=FeedType.PROFILE, reason=f"{no_name} or time, but identities repeat", is_doubtful=True)

@@ -149,7 +149,8 @@ class Daemon:
         await threads.call(self._intake.recover, self._stop)
         await asyncio.to_thread(self._runner.pauses.heed_changes)
         unfinished = await asyncio.to_thread(self._ledger.sources.list_in, SOURCE_OPEN)
-        held = await asyncio.to_thread(self._stations.preparation.standing.align_all, unfinished)
+        standing = self._stations.preparation.standing
+        held = await threads.call(lambda: standing.align_all(unfinished, self._stop), self._stop)
         for source in await asyncio.to_thread(self._ledger.sources.list_in, {SourceState.QUARANTINED}):
             await asyncio.to_thread(self._stations.preparation.finish_quarantine, source)
         await asyncio.to_thread(self._stations.archive.put_away_all)

@@ -39,6 +39,8 @@ LONGEST_POLL_SECONDS = 30.0
 """… where so much waits that a look takes seconds: as often as staging is scanned by default."""
 _LOOK_SHARE = 0.1
 """Of the time, at most, goes into looks: with 100,000 sources that wait each takes two seconds of a core."""
+CLEAR_PAUSE = datetime.timedelta(hours=1)
+"""After data of what was discarded could not be removed at the receiver, before a run goes there for that again."""
 FAULT_PAUSE_SECONDS = 10.0
 """After a fault of this machine, before the ledger is asked again."""
 _SLACK = datetime.timedelta(seconds=5)
@@ -171,8 +173,8 @@ class Dispatcher:
         self._trouble = Repeating()
         self._discards = self._rows_discarded = 0
         """how many there were at the last look"""
-        self._must_clear = False
-        """data of what was discarded may lie at the receiver, and no run has been there since"""
+        self._clears_at: datetime.datetime | None = None
+        """when a run goes there, for that alone, where data of what was discarded lies"""
         self._scans = scans
         self._rescan = rescan
         self._pulse = pulse
@@ -241,7 +243,7 @@ class Dispatcher:
         rows = await asyncio.to_thread(self._ledger.discards.count_rows)
         if discards != self._discards:
             self._seen = Seen()
-            self._must_clear = bool(await asyncio.to_thread(self._ledger.leftovers.list_of, self._destination))
+            self._clears_at = _now()
         if (discards, rows) != (self._discards, self._rows_discarded):
             self._discards, self._rows_discarded = discards, rows
             await self._tidy()
@@ -272,7 +274,7 @@ class Dispatcher:
                 clearing=() if start.sources else (self._destination,),
             )
             await beat_while(run, self._board, self._beat)
-        self._must_clear = False
+        await self._note_clearing()
         if start.asked:
             await asyncio.to_thread(self._ledger.requests.answer, self._destination, start.asked[-1].number)
         left = admission.refused
@@ -287,6 +289,12 @@ class Dispatcher:
         for tick in start.ticks:
             await self._tell_of_next(tick.plan)
         return True
+
+    async def _note_clearing(self) -> None:
+        """Have what a run could not remove at the receiver tried again by itself, if not with a run before."""
+        if self._clears_at is not None:
+            is_left = await asyncio.to_thread(self._ledger.leftovers.list_of, self._destination)
+            self._clears_at = _now() + CLEAR_PAUSE if is_left else None
 
     async def _tell_of_next(self, plan: Plan) -> None:
         at = await asyncio.to_thread(plan.find_next, _now())
@@ -319,7 +327,7 @@ class Dispatcher:
             is_arrival=any(not self._plans.get(source).timing.is_scheduled for source in due),
             has_news=self._seen.has_news(due),
             must_wait=lambda sources: self._gathering.must_wait(sources, now=_get_seconds()),
-            has_leftovers=self._must_clear and self._may_clear(now),
+            has_leftovers=self._clears_at is not None and self._clears_at <= now and self._may_clear(now),
         )
 
     def _may_serve(self, tick: datetime.datetime, now: datetime.datetime) -> bool:

@@ -13,7 +13,7 @@
         │   └── NotConfigured       … about its feed or destination: held until the configuration has it again
         ├── ReceiverRefused     the receiver answered and said no
         │   ├── FolderRefused   … to what we do in its folder: it is not there, or not ours to use
-    │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
+        │   └── SessionRefused  … to letting us in: whatever we bring, it takes none of it now
         │       └── LoginRefused    … to our key, or we to its host key
         │           ├── KeyRefused      … to our key: it is to be registered there
         │           └── HostKeyRefused  … we do, as it shows a host key that is not pinned

@@ -187,7 +187,7 @@ class Publisher:
                 raise
 
         begun = await threads.see_through(
-            self._ledger.write_together, [functools.partial(begin, part) for part in parts]
+            self._ledger.write_together, [functools.partial(begin, part) for part in parts], begin=refused.clear
         )
         return [_require_known(outcome) for outcome in begun]
 

@@ -88,8 +88,8 @@ class Runner:
     ) -> Verdict:
         """Deliver the sources in ``due``; without them, everything that is on its way, whatever it waits for.
 
-        To destinations in ``clearing`` it goes even where nothing is due there: data that belongs to no source any more
-        is to be removed. Without ``due`` these are all that have such data, and are not left alone for a while.
+        To destinations in ``clearing`` it goes even where nothing is due there, if data lies there that belongs to no
+        source any more: it is removed. Without ``due`` these are all that are not left alone for a while.
 
         ``may_begin`` is asked just before each is begun, and what it refuses waits. ``is_insisted`` says that a person
         wants it now: a destination that is left alone for a while is tried all the same.
@@ -97,7 +97,8 @@ class Runner:
         ledger = self.stations.ledger
         if due is None:
             due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-            clearing = await asyncio.to_thread(self._list_to_clear)
+            clearing = [name for name in self.configuration.destinations if self.is_open(name, _now())]
+        clearing = await asyncio.to_thread(self._list_to_clear, clearing)
         if not due and not clearing:
             return Verdict(delivered=0, not_delivered=(), failures=())
         await asyncio.to_thread(ledger.ownership.require)
@@ -137,9 +138,8 @@ class Runner:
         )
         return verdict
 
-    def _list_to_clear(self) -> list[str]:
-        leftovers, now = self.stations.ledger.leftovers, _now()
-        return [name for name in self.configuration.destinations if leftovers.list_of(name) and self.is_open(name, now)]
+    def _list_to_clear(self, destinations: Collection[str]) -> list[str]:
+        return [name for name in destinations if self.stations.ledger.leftovers.list_of(name)]
 
     def is_open(self, destination: str, now: datetime.datetime) -> bool:
         """Return whether a destination is not left alone for a while, after runs that failed."""

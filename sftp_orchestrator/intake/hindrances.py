@@ -51,6 +51,8 @@ class Hindrances:
         """by path: the reason that the log has"""
         self._noted: list[Untaken] | None = None
         """what the ledger has; None as long as nobody looked"""
+        self._tried = set[bytes]()
+        """in this scan"""
         self._lacking: dict[str, str] = {}
         """by destination: the profiles, by name, for which there is no space, and which events must not overtake"""
 
@@ -62,12 +64,14 @@ class Hindrances:
         if self._noted is None:
             self._noted = self._ledger.untaken.list_all()
             self._reasons = {one.relative_path: (one.feed, one.reason) for one in self._noted} | self._reasons
-        self._reasons = {path: said for path, said in self._reasons.items() if path in staged}
+        known = self._reasons | self._kept_back
+        self._reasons = {path: said for path, said in known.items() if path in staged}
         self._told = {path: reason for path, reason in self._told.items() if path in staged}
-        self._kept_back, self._lacking = {}, {}
+        self._kept_back, self._lacking, self._tried = {}, {}, set()
 
     def note_try(self, relative_path: bytes) -> None:
         """Forget what was said of a file that is tried now."""
+        self._tried.add(relative_path)
         self._reasons.pop(relative_path, None)
 
     def tell(self, relative_path: bytes, feed: str, failure: OSError | LocalFault) -> None:
@@ -78,6 +82,7 @@ class Hindrances:
         """
         reason = _explain(failure)
         self._reasons[relative_path] = (feed, reason)
+        self._tried.add(relative_path)
         if is_of_this_machine(failure):
             if isinstance(failure, LocalFault):
                 raise failure
@@ -114,6 +119,8 @@ class Hindrances:
         """Have the ledger know what is so now, for people to see; raises ``LocalFault``."""
         noted = self._noted or []
         since = {(one.relative_path, one.feed, one.reason): one.since for one in noted}
+        # For whose sake they stay may change from scan to scan.
+        since |= {(path, *said): one.since for one in noted if (said := self._kept_back.get(path := one.relative_path))}
         now = datetime.datetime.now(datetime.UTC)
         found = [
             Untaken(relative_path=path, feed=feed, reason=reason, since=since.get((path, feed, reason), now))
@@ -125,8 +132,10 @@ class Hindrances:
 
     def find_failure(self) -> LocalFault | None:
         """Return what kept the first of them from being claimed, as a failure of the pass; None where nothing did."""
-        for path, (_, reason) in self._list_all():
-            others = len(self._reasons) + len(self._kept_back) - 1
+        now = self._tried | self._kept_back.keys()
+        failed = [(path, reason) for path, (_, reason) in self._list_all() if path in now]
+        for path, reason in failed:
+            others = len(failed) - 1
             more = f"; {others:,} more file{'s' * (others != 1)} cannot be taken" if others else ""
             return LocalFault("take in", display_path(path), f"{reason}{more}")
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import threading
 from collections.abc import Iterator, Sequence
 
 import structlog
@@ -65,13 +66,16 @@ class Standing:
         since = max(claims, default=source.claimed_at)
         return self._ledger.discards.has_any(source.feed, source.destination, since=since)
 
-    def align_all(self, sources: Sequence[Source]) -> list[Source]:
+    def align_all(self, sources: Sequence[Source], stop: threading.Event) -> list[Source]:
         """Bring sources in line with the configuration, as ``align`` does each; return those that are held now.
 
-        One about which a person decides at this very moment is left to what was decided.
+        One about which a person decides at this very moment is left to what was decided. Once it is told to ``stop``,
+        the others are left to the next start.
         """
         held = []
         for source in sources:
+            if stop.is_set():
+                break
             with _left_to_others(source):
                 if self.align(source):
                     held.append(source)

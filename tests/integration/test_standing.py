@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,24 @@ async def test_who_gives_up_what_a_start_or_a_run_looks_at_is_not_in_its_way(tmp
         seen = _plan(daemon, "purchases", FeedType.EVENT, to=PartState.PLANNED, plan_key="of other settings")
         ledger.discards.discard("s1", by="anna")
         now = ledger.sources.get("s1")
-        assert standing.align_all([seen, replace(seen, lacks_configuration=True)]) == []
+        assert standing.align_all([seen, replace(seen, lacks_configuration=True)], threading.Event()) == []
         assert standing.renew([seen], seen.changed_at + JUDGED_FOR) == []
         assert ledger.sources.get("s1") == now
+
+
+async def test_a_start_that_is_stopped_leaves_the_others_to_the_next(tmp_path: Path) -> None:
+    """Nothing is changed by it once lock and ledger may be somebody else's."""
+    with _open(tmp_path) as daemon:
+        source = _plan(daemon, "purchases", FeedType.EVENT, to=PartState.PLANNED, plan_key="of other settings")
+        stop = threading.Event()
+        stop.set()
+        assert daemon._stations.preparation.standing.align_all([source], stop) == []
+        assert daemon._ledger.sources.get("s1") == source
+
+
+async def test_a_run_that_has_nothing_to_do_is_none(tmp_path: Path) -> None:
+    """An empty tick leaves no line in the history, however often it comes."""
+    with _open(tmp_path) as daemon:
+        verdict = await daemon._runner.run("schedule", [], clearing=["production"])
+        assert (verdict.delivered, verdict.failures) == (0, ())
+        assert daemon._ledger.runs.list_last(9) == []

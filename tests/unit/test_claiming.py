@@ -327,6 +327,27 @@ def test_what_cannot_be_taken_stays_known_over_a_restart_and_a_pause(
         assert ledger.untaken.list_all() == []
 
 
+def test_events_that_stay_for_others_are_known_since_the_first_of_these(
+    far_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For whose sake they stay may change, and a pause may come in between; a pass tells only of what it tried."""
+    for name in ("customers_a.csv", "customers_b.csv", "purchases.csv"):
+        far_place.drop(name)
+    with far_place.start() as intake, far_place.open_ledger() as ledger, monkeypatch.context() as patch:
+        patch.setattr(space, "SPARE_BYTES", 2**62)
+        assert "customers_a.csv" in str(intake.scan().hindrance)
+        first = ledger.untaken.list_all()[-1]
+        (far_place.staging / "customers_a.csv").unlink()
+        with monkeypatch.context() as paused:
+            paused.setattr(intake._pausing, "look", lambda: SimpleNamespace(is_paused=True))
+            assert intake.scan().hindrance is None
+        intake.scan()
+        last = ledger.untaken.list_all()[-1]
+    assert (first.name, first.since) == (last.name, last.since) == ("purchases.csv", first.since)
+    assert "customers_a.csv" in first.reason
+    assert "customers_b.csv" in last.reason
+
+
 def test_a_workspace_whose_folder_is_gone_fails_the_scan(place: Place) -> None:
     """Nothing could ever be claimed: it is told as this machine's fault, and not taken for a file that vanished."""
     place.drop("purchases.csv")

@@ -42,6 +42,12 @@ def _make_moment(**changes: Any) -> Moment:
     ("changes", "start"),
     [
         pytest.param({}, None, id="nothing is due"),
+        pytest.param({"has_leftovers": True}, Start(trigger="discard", sources=()), id="what is left is removed"),
+        pytest.param(
+            {"has_leftovers": True, "due": DUE, "has_news": True},
+            Start(trigger="retry", sources=DUE),
+            id="and by a run over others where there is one",
+        ),
         pytest.param(
             {"ticks": TICKS, "may_serve_ticks": True},
             Start(trigger="schedule", sources=WAITING, ticks=TICKS),

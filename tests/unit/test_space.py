@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sftp_orchestrator import space
-from sftp_orchestrator.errors import LocalFault
+from sftp_orchestrator.errors import LocalFault, NoSpace
 from tests.support.disks import MEGABYTE, Disk
 
 SPARE = space.SPARE_BYTES
@@ -31,7 +31,10 @@ def test_two_writers_do_not_count_on_the_same_bytes(disk: Disk) -> None:
     with space.reserve(disk.root, half):
         with pytest.raises(LocalFault, match="held for other files"), space.reserve(disk.root, half):
             pass
+        with pytest.raises(NoSpace, match="held for other files"):
+            space.require_room(disk.root, half)
         space.require_space(disk.root, half)
+    space.require_room(disk.root, half)
     with space.reserve(disk.root, half):
         pass
 

@@ -358,7 +358,7 @@ class Dispatcher:
 
     def _may_clear(self, now: datetime.datetime) -> bool:
         is_open = any(plan.timing.feed is None and plan.timing.opening.is_open(now) for plan in self._plans.list_all())
-        return is_open and self._runner.is_open(self._destination, now)
+        return is_open and self._runner.pauses.is_over(self._destination, now)
 
     def _may_go(self, source: Source, opened: AbstractSet[str | None]) -> bool:
         """Whether its schedule, one of those that are ``opened`` now, lets it go without a tick."""

@@ -9,11 +9,10 @@ from typing import Any
 
 from sftp_orchestrator.config.scheduling import ON_ARRIVAL
 from sftp_orchestrator.intake.staging import Candidate
-from sftp_orchestrator.ledger.records import Run, display_path
+from sftp_orchestrator.ledger.records import Pause, Run, RunRequest, display_path
 from sftp_orchestrator.ledger.states import SourceState
 from sftp_orchestrator.outlook import Prospect
 from sftp_orchestrator.overview import Overview
-from sftp_orchestrator.run_now import asked_to_json
 from sftp_orchestrator.views import to_text
 
 
@@ -39,19 +38,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
             "host": holder.host if holder is not None else None,
             "configuration_is_outdated": overview.outlook.is_outdated,
         },
-        "failing_destinations": [
-            {
-                "destination": pause.destination,
-                "failures": pause.failures,
-                "since": to_text(pause.since),
-                "retry_at": to_text(pause.until),
-                "reason": pause.reason,
-                "kind": pause.kind.value,
-                "needs_person": pause.kind.needs_person,
-                "took_files_until": to_text(overview.outlook.took_until.get(pause.destination)),
-            }
-            for pause in overview.outlook.pauses.values()
-        ],
+        "failing_destinations": [_pause_to_json(overview, pause) for pause in overview.outlook.pauses.values()],
         "bandwidth_limits": [
             {"destination": name, "bytes_per_second": limit} for name, limit in overview.limits.items()
         ],
@@ -63,7 +50,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
             "resume_at_bytes": overview.room.resume_at_bytes,
         },
         "schedules": [_schedule_to_json(overview, one) for one in overview.outlook.prospects],
-        "asked_runs": [asked_to_json(one.request) for one in overview.outlook.asked],
+        "asked_runs": [_asked_to_json(one.request) for one in overview.outlook.asked],
         "expected_files": [
             {
                 "feed": one.feed,
@@ -90,6 +77,19 @@ def _arriving_to_json(overview: Overview, candidate: Candidate, feed: str) -> di
     }
 
 
+def _pause_to_json(overview: Overview, pause: Pause) -> dict[str, Any]:
+    return {
+        "destination": pause.destination,
+        "failures": pause.failures,
+        "since": to_text(pause.since),
+        "retry_at": to_text(pause.until),
+        "reason": pause.reason,
+        "kind": pause.kind.value,
+        "needs_person": pause.kind.needs_person,
+        "took_files_until": to_text(overview.outlook.took_until.get(pause.destination)),
+    }
+
+
 def _schedule_to_json(overview: Overview, prospect: Prospect) -> dict[str, Any]:
     timing = prospect.timing
     return {
@@ -105,3 +105,13 @@ def _schedule_to_json(overview: Overview, prospect: Prospect) -> dict[str, Any]:
 def run_to_json(run: Run) -> dict[str, Any]:
     """Return the documented fields of a run."""
     return {**vars(run), "started_at": to_text(run.started_at), "finished_at": to_text(run.finished_at)}
+
+
+def _asked_to_json(request: RunRequest) -> dict[str, Any]:
+    """Return the documented fields of a run that was asked for."""
+    return {
+        "destination": request.destination,
+        "feed": request.feed,
+        "asked_at": to_text(request.asked_at),
+        "by": request.by,
+    }

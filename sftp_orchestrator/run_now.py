@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sftp_orchestrator import units
 from sftp_orchestrator.calling import COMMAND
@@ -16,7 +15,6 @@ from sftp_orchestrator.ledger.ledger import Ledger
 from sftp_orchestrator.ledger.records import RunRequest
 from sftp_orchestrator.ledger.states import SOURCE_ON_ITS_WAY
 from sftp_orchestrator.outlook import AskedRun, Outlook
-from sftp_orchestrator.views import to_text
 from sftp_orchestrator.workspace import Workspace
 
 
@@ -136,16 +134,6 @@ def _describe_asked(asked: AskedRun, outlook: Outlook, arriving: Collection[str]
     if any(run.destination in {None, request.destination} for run in outlook.under_way):
         return f"{said}: it begins once the run under way has ended."
     return f"{said}: it begins within seconds."
-
-
-def asked_to_json(request: RunRequest) -> dict[str, Any]:
-    """Return the documented fields of a run that was asked for."""
-    return {
-        "destination": request.destination,
-        "feed": request.feed,
-        "asked_at": to_text(request.asked_at),
-        "by": request.by,
-    }
 
 
 def _choose(configuration: Configuration, destination: str | None, feed: str | None) -> tuple[str, ...]:

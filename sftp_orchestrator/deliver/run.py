@@ -97,7 +97,7 @@ class Runner:
         ledger = self.stations.ledger
         if due is None:
             due = await asyncio.to_thread(ledger.sources.list_in, SOURCE_ON_ITS_WAY)
-            clearing = [name for name in self.configuration.destinations if self.is_open(name, _now())]
+            clearing = [name for name in self.configuration.destinations if self.pauses.is_over(name, _now())]
         clearing = await asyncio.to_thread(self._list_to_clear, clearing)
         if not due and not clearing:
             return Verdict(delivered=0, not_delivered=(), failures=())
@@ -106,21 +106,8 @@ class Runner:
         only = destinations[0] if len(destinations) == 1 else None
         number = await asyncio.to_thread(ledger.runs.start, trigger, destination=only)
         _LOG.info("run_started", run=number, trigger=trigger, sources=len(due))
-        async with asyncio.TaskGroup() as group:
-            # What fails is a value: one destination never ends another's share.
-            shares = [
-                group.create_task(
-                    self._deliver_to(
-                        name,
-                        [s for s in due if s.destination == name],
-                        may_begin=may_begin,
-                        is_insisted=is_insisted,
-                    )
-                )
-                for name in destinations
-            ]
-        found = [share.result() for share in shares]
-        verdict = await self._judge(due, [failure for failure in found if failure is not None])
+        failures = await self._deliver_to_all(destinations, due, may_begin=may_begin, is_insisted=is_insisted)
+        verdict = await self._judge(due, failures)
         await asyncio.to_thread(
             ledger.runs.finish,
             number,
@@ -138,12 +125,28 @@ class Runner:
         )
         return verdict
 
+    async def _deliver_to_all(
+        self, destinations: Sequence[str], due: Sequence[Source], *, may_begin: MayBegin, is_insisted: bool
+    ) -> list[Failure]:
+        """Deliver to several destinations at once; return what ended their shares early."""
+        async with asyncio.TaskGroup() as group:
+            # What fails is a value: one destination never ends another's share.
+            shares = [
+                group.create_task(
+                    self._deliver_to(
+                        name,
+                        [source for source in due if source.destination == name],
+                        may_begin=may_begin,
+                        is_insisted=is_insisted,
+                    )
+                )
+                for name in destinations
+            ]
+        found = [share.result() for share in shares]
+        return [failure for failure in found if failure is not None]
+
     def _list_to_clear(self, destinations: Collection[str]) -> list[str]:
         return [name for name in destinations if self.stations.ledger.leftovers.list_of(name)]
-
-    def is_open(self, destination: str, now: datetime.datetime) -> bool:
-        """Return whether a destination is not left alone for a while, after runs that failed."""
-        return self.pauses.is_over(destination, now)
 
     def is_due(self, source: Source) -> bool:
         """Return whether ``source`` waits neither for a time nor for its destination to be tried again.

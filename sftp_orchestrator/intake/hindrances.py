@@ -118,27 +118,34 @@ class Hindrances:
     def note_all(self) -> None:
         """Have the ledger know what is so now, for people to see; raises ``LocalFault``."""
         noted = self._noted or []
-        since = {(one.relative_path, one.feed, one.reason): one.since for one in noted}
-        # For whose sake they stay may change from scan to scan.
-        since |= {(path, *said): one.since for one in noted if (said := self._kept_back.get(path := one.relative_path))}
+        since = {self._identify(one.relative_path, one.feed, one.reason): one.since for one in noted}
         now = datetime.datetime.now(datetime.UTC)
         found = [
-            Untaken(relative_path=path, feed=feed, reason=reason, since=since.get((path, feed, reason), now))
+            Untaken(
+                relative_path=path,
+                feed=feed,
+                reason=reason,
+                since=since.get(self._identify(path, feed, reason), now),
+            )
             for path, (feed, reason) in itertools.islice(self._list_all(), MOST_NOTED)
         ]
         if found != noted:
             self._ledger.untaken.replace(found)
             self._noted = found
 
+    def _identify(self, relative_path: bytes, feed: str, reason: str) -> tuple[bytes, str, str]:
+        """Return what stays the same while a file is kept back: for whose sake may change from scan to scan."""
+        return (relative_path, feed, "" if relative_path in self._kept_back else reason)
+
     def find_failure(self) -> LocalFault | None:
         """Return what kept the first of them from being claimed, as a failure of the pass; None where nothing did."""
-        now = self._tried | self._kept_back.keys()
-        failed = [(path, reason) for path, (_, reason) in self._list_all() if path in now]
-        for path, reason in failed:
-            others = len(failed) - 1
-            more = f"; {others:,} more file{'s' * (others != 1)} cannot be taken" if others else ""
-            return LocalFault("take in", display_path(path), f"{reason}{more}")
-        return None
+        looked_at = self._tried | self._kept_back.keys()
+        failed = [(path, reason) for path, (_, reason) in self._list_all() if path in looked_at]
+        if not failed:
+            return None
+        (path, reason), *others = failed
+        more = f"; {len(others):,} more file{'s' * (len(others) != 1)} cannot be taken" if others else ""
+        return LocalFault("take in", display_path(path), f"{reason}{more}")
 
     def _list_all(self) -> Iterator[tuple[bytes, tuple[str, str]]]:
         return itertools.chain(self._reasons.items(), self._kept_back.items())

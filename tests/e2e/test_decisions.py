@@ -78,6 +78,12 @@ async def _configure(folder: Path, sandbox: Sandbox, overrides: dict[str, Any] |
     return (await asyncio.to_thread(configure, folder, sandbox, overrides)).path
 
 
+async def _configure_through(relay: PausedRelay, folder: Path, sandbox: Sandbox, **more: Any) -> Path:
+    """Have everything go to the sandbox by way of a relay."""
+    line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
+    return await _configure(folder, sandbox, {"destinations": {"production": line}, **more})
+
+
 async def _call(config: Path, *arguments: str) -> Answer:
     answer = await call(config, *arguments)
     assert answer.code == 0, answer.errors
@@ -357,8 +363,7 @@ async def test_of_two_versions_that_wait_for_the_night_one_is_given_up(tmp_path:
 async def test_a_file_is_given_up_while_it_goes_up(tmp_path: Path) -> None:
     """No manifest of it is written, its data is removed at the receiver, and what comes behind it goes."""
     async with _make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=30_000) as relay:
-        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
-        config = await _configure(tmp_path, sandbox, {"destinations": {"production": line}})
+        config = await _configure_through(relay, tmp_path, sandbox)
         async with run_service(config) as service:
             _drop(tmp_path, purchases=OLD_EVENTS + "".join(f"Sold,1700000001,b{row}\n" for row in range(2_000)))
             await asyncio.wait_for(relay.struck.wait(), DEADLINE_SECONDS)
@@ -383,8 +388,7 @@ async def test_a_file_is_given_up_while_it_goes_up(tmp_path: Path) -> None:
 async def test_data_of_a_file_that_was_given_up_is_removed_though_nothing_else_goes(tmp_path: Path) -> None:
     """Killed after the upload, and given up while nobody ran: the next start goes there for that alone."""
     async with _make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=30_000) as relay:
-        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
-        config = await _configure(tmp_path, sandbox, {"destinations": {"production": line}})
+        config = await _configure_through(relay, tmp_path, sandbox)
         async with run_service(config) as service:
             _drop(tmp_path, purchases=OLD_EVENTS + "".join(f"Sold,1700000001,b{row}\n" for row in range(2_000)))
             await asyncio.wait_for(relay.struck.wait(), DEADLINE_SECONDS)
@@ -408,8 +412,7 @@ async def test_rows_left_out_for_those_of_a_file_that_was_given_up_go_after_all(
     both = OLD_EVENTS + NEW_EVENTS.partition("\n")[2]
     feeds = {"purchases": {"deduplicate": {"columns": ["time_stamp", "user_id"], "days": 3}}}
     async with _make_sandbox(tmp_path / "receiver") as sandbox, PausedRelay(sandbox.port, limit_bytes=1) as relay:
-        line = {"port": relay.port, "host_keys": [sandbox.host_public_key], "known_hosts": None}
-        config = await _configure(tmp_path, sandbox, {"feeds": feeds, "destinations": {"production": line}})
+        config = await _configure_through(relay, tmp_path, sandbox, feeds=feeds)
         async with run_service(config) as service:
             _drop(tmp_path, purchases=OLD_EVENTS, purchases_whole=both)
             await service.wait_for("source_planned", count=2)

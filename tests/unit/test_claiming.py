@@ -343,7 +343,7 @@ def test_events_that_stay_for_others_are_known_since_the_first_of_these(
             assert intake.scan().hindrance is None
         intake.scan()
         last = ledger.untaken.list_all()[-1]
-    assert (first.name, first.since) == (last.name, last.since) == ("purchases.csv", first.since)
+    assert (first.name, last.name, last.since) == ("purchases.csv", "purchases.csv", first.since)
     assert "customers_a.csv" in first.reason
     assert "customers_b.csv" in last.reason
 
